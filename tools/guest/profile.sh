@@ -1,0 +1,2 @@
+export PS1='\u@\h:\w\$ '
+alias ll='ls -l'

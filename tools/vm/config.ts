@@ -1,0 +1,18 @@
+// One virtual machine, as the command line and the VM file describe it.
+
+export interface VmConfig {
+  /** What messages call it. */
+  name: string;
+  /** Path of a bzImage, PVH ELF or multiboot ELF32. */
+  kernel: string;
+  /** Path of the initrd, or of a multiboot kernel's only module. */
+  initrd?: string;
+  /** The kernel's command line. */
+  bootArgs: string;
+  /** Guest memory, bytes; a multiple of 1 MiB. */
+  memoryBytes: number;
+  /** Virtual CPUs. */
+  cpus: number;
+  /** I/O port at which the guest may end its VM with a status (QEMU's isa-debug-exit); absent: none. */
+  debugExitPort?: number;
+}
