@@ -1,0 +1,23 @@
+// Every static limit of the hypervisor, in one place.
+
+/** Physical CPUs that one hypervisor drives. */
+export const MAX_CPUS: u32 = 16;
+/** Virtual machines. */
+export const MAX_VMS: u32 = 8;
+/** Virtual CPUs of one VM. */
+export const MAX_VCPUS_PER_VM: u32 = 16;
+/** Ranges in the loader's memory map. */
+export const MAX_MEMORY_RANGES: u32 = 64;
+/** Modules that the loader may hand over. */
+export const MAX_MODULES: u32 = 64;
+/** Bytes of a command line (the hypervisor's or a guest's), with the final zero. */
+export const MAX_COMMAND_LINE: u32 = 2048;
+/** Bytes of an x86 instruction (SDM and APM: "Instruction Format"). */
+export const MAX_INSTRUCTION_BYTES: u32 = 15;
+/** Iterations of a REP string instruction done per exit, so that one exit is bounded. */
+export const MAX_REP_PER_EXIT: u32 = 4096;
+/** Smallest and largest guest memory, bytes. */
+export const MIN_GUEST_MEMORY: u64 = 1 << 20;
+export const MAX_GUEST_MEMORY: u64 = 1 << 40;
+/** Contiguous pieces of guest RAM of one VM. */
+export const MAX_RAM_REGIONS: u32 = 4;

@@ -1,0 +1,55 @@
+// The interface that a virtualization backend (kernel/vmx, kernel/svm) implements: one table of functions, installed once
+// at boot by kernel/main.ts. AssemblyScript's function references are indices into the module's table: no closures.
+import { Vcpu } from "./vcpu";
+
+@unmanaged
+export class Backend {
+  /** "VT-x" or "AMD-V", for people. */
+  name: string;
+  /** Enables virtualization on this CPU. Returns null, or what is missing and what to do, for people. */
+  enableCpu: () => string | null;
+  /** Gives the vCPU its control structure (VMCS, VMCB) in the state of power-up reset. Boot and reset time only. */
+  createVcpu: (vcpu: Vcpu, nestedRoot: u64) => void;
+  resetVcpu: (vcpu: Vcpu) => void;
+  /** Makes this CPU the one that runs the vCPU (VMPTRLD; host state). */
+  loadVcpu: (vcpu: Vcpu) => void;
+  /** Writes back dirty groups and `event`, enters, and after the exit fills `vcpu.exit`; `valid` is then only what was read. */
+  enter: (vcpu: Vcpu) => void;
+  /** Copies groups (GROUP_*) of guest state that are not valid yet into the vCPU. Callers use `need()`. */
+  loadState: (vcpu: Vcpu, groups: u32) => void;
+  /** Asks for, or gives up, an exit when the guest becomes able to take an interrupt or NMI, as `interruptWindow`/`nmiWindow` say. */
+  updateWindows: (vcpu: Vcpu) => void;
+  /** Lets the guest run until host TSC `tsc` at the latest; U64.MAX_VALUE: no limit. */
+  setDeadline: (vcpu: Vcpu, tsc: u64) => void;
+  /** Takes effect at the next entry: `vcpu.tscOffset` changed. */
+  updateTscOffset: (vcpu: Vcpu) => void;
+  /** Drops the guest's cached translations, nested ones too. */
+  flush: (vcpu: Vcpu) => void;
+  /** Opens (intercept = false) or closes direct access of the guest to an MSR. */
+  interceptMsr: (vcpu: Vcpu, msr: u32, read: bool, write: bool) => void;
+  /** The exit reason's name as the manual (and Linux's kvm_exit) spells it. */
+  reasonName: (reason: u32) => string;
+  /** Logs the whole control structure, decoded, at level `warn`. */
+  dump: (vcpu: Vcpu) => void;
+  /** After EXIT_ENTRY_FAILURE: logs every rule of the manual that the guest state breaks. */
+  explainEntryFailure: (vcpu: Vcpu) => void;
+}
+
+const storage = memory.data(offsetof<Backend>(), 16);
+
+/** The machine's backend. */
+export function backend(): Backend {
+  return changetype<Backend>(storage);
+}
+
+/** Makes groups of guest state readable: a no-op for those already valid. */
+export function need(vcpu: Vcpu, groups: u32): void {
+  const missing = groups & ~vcpu.valid;
+  if (missing != 0) backend().loadState(vcpu, missing);
+}
+
+/** The same, and marks them to be written back at the next entry. */
+export function change(vcpu: Vcpu, groups: u32): void {
+  need(vcpu, groups);
+  vcpu.dirty |= groups;
+}

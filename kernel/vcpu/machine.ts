@@ -1,0 +1,39 @@
+// What exit handlers may ask of the virtual machine around a vCPU: one table of functions, installed at boot by
+// kernel/main.ts from kernel/guest. It keeps kernel/exits free of imports from kernel/guest, and lets tests give handlers
+// a machine of their own.
+import { Vcpu } from "./vcpu";
+
+@unmanaged
+export class Machine {
+  /** Port access of 1, 2 or 4 bytes. Unclaimed ports read as all ones. */
+  portRead: (vcpu: Vcpu, port: u32, size: u32) => u32;
+  portWrite: (vcpu: Vcpu, port: u32, size: u32, value: u32) => void;
+  /** Access of 1, 2, 4 or 8 bytes to guest-physical memory that is not RAM. Unclaimed addresses read as all ones. */
+  mmioRead: (vcpu: Vcpu, gpa: u64, size: u32) => u64;
+  mmioWrite: (vcpu: Vcpu, gpa: u64, size: u32, value: u64) => void;
+  /** Linear address of the VM's GuestMemory (kernel/mm/guestmem.ts). */
+  guestMemory: (vcpu: Vcpu) => usize;
+  /** Nested fault inside RAM that is not mapped yet: maps it. False: the address is not RAM. */
+  populate: (vcpu: Vcpu, gpa: u64) => bool;
+  /** CPUID as this guest sees it; writes EAX, EBX, ECX, EDX into the vCPU's registers (upper halves zero). */
+  cpuid: (vcpu: Vcpu, leaf: u32, subleaf: u32) => void;
+  /** MSR access by the guest's policy. `msrRead` stores the value at `result`. False: #GP(0). */
+  msrRead: (vcpu: Vcpu, msr: u32, result: usize) => bool;
+  msrWrite: (vcpu: Vcpu, msr: u32, value: u64) => bool;
+  /** MOV to/from CR8: the task-priority class (0..15) of the local APIC. */
+  tprRead: (vcpu: Vcpu) => u32;
+  tprWrite: (vcpu: Vcpu, value: u32) => void;
+  /** Hypercall: number in RAX, arguments in RBX, RCX, RDX, RSI; result in RAX. */
+  hypercall: (vcpu: Vcpu) => void;
+  /** XCR0 bits that the guest may set. */
+  xcr0Mask: (vcpu: Vcpu) => u64;
+  /** Records why the VM stops (kernel/abi/status.ts); returns OUTCOME_STOP. */
+  stop: (vcpu: Vcpu, status: u32) => u32;
+}
+
+const storage = memory.data(offsetof<Machine>(), 16);
+
+/** The functions of the virtual machines that this hypervisor runs. */
+export function machine(): Machine {
+  return changetype<Machine>(storage);
+}

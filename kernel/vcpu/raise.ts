@@ -1,0 +1,40 @@
+// Exceptions raised by handlers on behalf of the guest's instruction.
+import { OUTCOME_INJECT } from "./outcome";
+import { EVENT_EXCEPTION, EVENT_HAS_ERROR, EVENT_VALID, REQUEST_EVENT, Vcpu } from "./vcpu";
+
+export const VECTOR_DE: u32 = 0;
+export const VECTOR_DB: u32 = 1;
+export const VECTOR_NMI: u32 = 2;
+export const VECTOR_BP: u32 = 3;
+export const VECTOR_OF: u32 = 4;
+export const VECTOR_UD: u32 = 6;
+export const VECTOR_NM: u32 = 7;
+export const VECTOR_DF: u32 = 8;
+export const VECTOR_TS: u32 = 10;
+export const VECTOR_NP: u32 = 11;
+export const VECTOR_SS: u32 = 12;
+export const VECTOR_GP: u32 = 13;
+export const VECTOR_PF: u32 = 14;
+export const VECTOR_AC: u32 = 17;
+export const VECTOR_MC: u32 = 18;
+
+/** #GP, #SS, #PF … with an error code. Returns OUTCOME_INJECT, so that a handler can `return raiseWithError(…)`. */
+export function raiseWithError(vcpu: Vcpu, vector: u32, error: u32): u32 {
+  vcpu.event = EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | vector;
+  vcpu.eventError = error;
+  vcpu.requests |= REQUEST_EVENT;
+  return OUTCOME_INJECT;
+}
+
+/** #UD, #DB and others without an error code. */
+export function raise(vcpu: Vcpu, vector: u32): u32 {
+  vcpu.event = EVENT_VALID | EVENT_EXCEPTION | vector;
+  vcpu.eventError = 0;
+  vcpu.requests |= REQUEST_EVENT;
+  return OUTCOME_INJECT;
+}
+
+/** #GP(0). */
+export function raiseGp(vcpu: Vcpu): u32 {
+  return raiseWithError(vcpu, VECTOR_GP, 0);
+}

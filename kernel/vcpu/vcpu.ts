@@ -1,0 +1,156 @@
+// One virtual CPU. Its head is read and written by the assembly of VM entry (boot/vmentry_*.asm), so the order and
+// offsets of the first fields are fixed; tools/gen derives the assembler's constants from this class.
+import { ExitRecord } from "./exit";
+import { GROUP_STACK_FLAGS, RSP, Segment, SEGMENT_STRIDE } from "./registers";
+
+// Event to deliver at the next entry, in the form of VT-x's VM-entry interruption information:
+//
+//   31     30..12   11          10..8   7..0
+//   valid  0        error code  type    vector
+export const EVENT_VALID: u32 = 1 << 31;
+export const EVENT_HAS_ERROR: u32 = 1 << 11;
+export const EVENT_EXTERNAL: u32 = 0 << 8;
+export const EVENT_NMI: u32 = 2 << 8;
+export const EVENT_EXCEPTION: u32 = 3 << 8;
+export const EVENT_SOFT_INTERRUPT: u32 = 4 << 8;
+export const EVENT_PRIVILEGED_SOFT_EXCEPTION: u32 = 5 << 8;
+export const EVENT_SOFT_EXCEPTION: u32 = 6 << 8;
+export const EVENT_TYPE_MASK: u32 = 7 << 8;
+
+/** What a vCPU is doing. */
+export const ACTIVITY_RUNNING: u32 = 0;
+export const ACTIVITY_HALTED: u32 = 1;
+/** Waiting for SIPI (application processors after INIT). */
+export const ACTIVITY_WAIT_SIPI: u32 = 2;
+/** Its VM has stopped. */
+export const ACTIVITY_STOPPED: u32 = 3;
+
+// Work to look at before the next entry, as bits of `Vcpu.requests`; zero means: enter at once.
+
+/** A device, the local APIC or the clock may have changed an interrupt line or deadline: sample. */
+export const REQUEST_SAMPLE: u32 = 1 << 0;
+/** An interrupt is waiting in the local APIC or PIC for the window. */
+export const REQUEST_INTERRUPT: u32 = 1 << 1;
+/** An NMI is pending. */
+export const REQUEST_NMI: u32 = 1 << 2;
+/** `event` holds an exception or a re-injection to deliver. */
+export const REQUEST_EVENT: u32 = 1 << 3;
+/** Flush the guest's translations before entry. */
+export const REQUEST_FLUSH: u32 = 1 << 4;
+/** The VM is to be reset or stopped. */
+export const REQUEST_STOP: u32 = 1 << 5;
+
+@unmanaged
+export class Vcpu {
+  // -- head: known to assembly ---------------------------------------------------------------------------------------
+  rax: u64;
+  rcx: u64;
+  rdx: u64;
+  rbx: u64;
+  /** RSP: loaded and stored through the VMCS or VMCB, not by the entry code (slot kept so that encodings index the head). */
+  rsp: u64;
+  rbp: u64;
+  rsi: u64;
+  rdi: u64;
+  r8: u64;
+  r9: u64;
+  r10: u64;
+  r11: u64;
+  r12: u64;
+  r13: u64;
+  r14: u64;
+  r15: u64;
+  /** TSC of the host, read by the entry code right after the exit. */
+  tscExit: u64;
+  /** TSC of the host, read by the entry code right before the entry. */
+  tscEntry: u64;
+  /** Guest CR2 (VT-x: switched by the entry code; AMD-V: in the VMCB). */
+  cr2: u64;
+
+  // -- neutral guest state, by group (kernel/vcpu/registers.ts) ---------------------------------------------------------
+  rip: u64;
+  rflags: u64;
+  valid: u32;
+  dirty: u32;
+  gdtrBase: u64;
+  idtrBase: u64;
+  gdtrLimit: u32;
+  idtrLimit: u32;
+  cr0: u64;
+  cr3: u64;
+  cr4: u64;
+  efer: u64;
+  dr7: u64;
+  pat: u64;
+  sysenterCs: u64;
+  sysenterEsp: u64;
+  sysenterEip: u64;
+  star: u64;
+  lstar: u64;
+  cstar: u64;
+  fmask: u64;
+  kernelGsBase: u64;
+  debugctl: u64;
+  interruptibility: u32;
+
+  // -- what the run loop keeps -------------------------------------------------------------------------------------------
+  activity: u32;
+  requests: u32;
+  /** Event to deliver at the next entry (EVENT_*), its error code, and for software events the instruction's length. */
+  event: u32;
+  eventError: u32;
+  eventLength: u32;
+  /** 1 while the backend is asked to exit as soon as the guest can take an interrupt (NMI). */
+  interruptWindow: u32;
+  nmiWindow: u32;
+  /** Guest TSC minus host TSC. */
+  tscOffset: u64;
+  /** VM time (ns) at which the vCPU must leave the guest at the latest; U64.MAX_VALUE: never. */
+  deadline: u64;
+  xcr0: u64;
+  /** IA32_TSC_AUX and IA32_MISC_ENABLE as the guest wrote them. */
+  tscAux: u64;
+  miscEnable: u64;
+  /** Guest's DR0-3, DR6 live in the processor while one vCPU owns it; saved here when it gives it up. */
+  dr0: u64; dr1: u64; dr2: u64; dr3: u64; dr6: u64;
+
+  // -- identity -------------------------------------------------------------------------------------------------------
+  /** Index within its VM, and its local APIC id. */
+  index: u32;
+  vmIndex: u32;
+  /** Linear address of the Vm (kernel/guest/vm.ts) and of the backend's private structure. */
+  vm: usize;
+  backend: usize;
+
+  /** The last exit. In memory it follows the fields above. */
+  get exit(): ExitRecord {
+    return changetype<ExitRecord>(changetype<usize>(this) + EXIT_OFFSET);
+  }
+
+  /** Segment register `index` (SEG_*). GROUP_SEGMENTS must be valid. In memory the eight follow the exit record. */
+  segment(index: u32): Segment {
+    return changetype<Segment>(changetype<usize>(this) + SEGMENTS_OFFSET + index * SEGMENT_STRIDE);
+  }
+
+  /** General-purpose register `index` (its encoding, 0..15), 64 bits. RSP needs GROUP_STACK_FLAGS valid. */
+  gpr(index: u32): u64 {
+    return load<u64>(changetype<usize>(this) + (index & 15) * 8);
+  }
+
+  /** Writes 64 bits of general-purpose register `index`. Writing RSP needs GROUP_STACK_FLAGS valid, and marks it dirty. */
+  setGpr(index: u32, value: u64): void {
+    if ((index & 15) == RSP) this.dirty |= GROUP_STACK_FLAGS;
+    store<u64>(changetype<usize>(this) + (index & 15) * 8, value);
+  }
+
+  /** Asks for work before the next entry (REQUEST_*). */
+  request(bits: u32): void {
+    this.requests |= bits;
+  }
+}
+
+const EXIT_OFFSET: usize = offsetof<Vcpu>();
+const SEGMENTS_OFFSET: usize = offsetof<Vcpu>() + offsetof<ExitRecord>();
+
+/** Bytes of one vCPU with its exit record and segment registers. */
+export const VCPU_BYTES: usize = SEGMENTS_OFFSET + 8 * SEGMENT_STRIDE;

@@ -1,0 +1,195 @@
+// The processor that kernel modules meet under Node: one JavaScript function for each import of kernel/arch/intrinsics.ts.
+// Physical memory is a sparse map of 4 KiB pages; MSRs, CPUID, ports and VMCS fields are maps a test fills and inspects.
+
+const PAGE = 4096n;
+
+/** Thrown where the real processor would stop: a halt with interrupts off, or a fault in the hypervisor. */
+export class CpuStopped extends Error {}
+
+export class FakeCpu {
+  readonly pages = new Map<bigint, DataView>();
+  readonly msrs = new Map<number, bigint>();
+  readonly cpuidLeaves = new Map<string, [number, number, number, number]>();
+  readonly vmcs = new Map<number, bigint>();
+  readonly controlRegisters = new Map<string, bigint>();
+  readonly extendedControl = new Map<number, bigint>();
+  /** Every port access in order, as `out8 3f8 41`. */
+  readonly portLog: string[] = [];
+  /** Intrinsics that have no model of their own, in call order with their arguments. */
+  readonly calls: { name: string; args: (number | bigint)[] }[] = [];
+  tsc = 0n;
+  /** TSC ticks added by each RDTSC. */
+  tscStep = 1n;
+  perCpu = 0;
+  bootLayout = 0n;
+  portIn: (port: number, size: number) => number = () => 0xffffffff;
+  portOut: (port: number, size: number, value: number) => void = () => {};
+  /** Called by `vmx_enter` and `svm_enter`: plays the guest until its exit. */
+  enter: (registers: number, memory: DataView) => number = () => {
+    throw new CpuStopped("no guest: set cpu.enter");
+  };
+  private memory!: DataView;
+
+  attach(memory: WebAssembly.Memory): void {
+    this.memory = new DataView(memory.buffer);
+  }
+
+  /** The page of physical memory that holds `address`, created zeroed. */
+  page(address: bigint): DataView {
+    const number = address / PAGE;
+    let page = this.pages.get(number);
+    if (page === undefined) this.pages.set(number, (page = new DataView(new ArrayBuffer(4096))));
+    return page;
+  }
+
+  load(address: bigint, bytes: number): bigint {
+    let value = 0n;
+    for (let i = bytes - 1; i >= 0; i--) {
+      const at = BigInt.asUintN(64, address) + BigInt(i);
+      value = (value << 8n) | BigInt(this.page(at).getUint8(Number(at % PAGE)));
+    }
+    return value;
+  }
+
+  store(address: bigint, bytes: number, value: bigint): void {
+    for (let i = 0; i < bytes; i++) {
+      const at = BigInt.asUintN(64, address) + BigInt(i);
+      this.page(at).setUint8(Number(at % PAGE), Number((value >> BigInt(8 * i)) & 0xffn));
+    }
+  }
+
+  /** Writes bytes to physical memory. */
+  poke(address: bigint, bytes: Uint8Array): void {
+    bytes.forEach((byte, i) => this.store(address + BigInt(i), 1, BigInt(byte)));
+  }
+
+  /** Reads bytes of physical memory. */
+  peek(address: bigint, length: number): Uint8Array {
+    return Uint8Array.from({ length }, (_, i) => Number(this.load(address + BigInt(i), 1)));
+  }
+
+  /** The import object's "intrinsics" part. A missing model is a recorded no-op that returns zero of the right type. */
+  imports(): WebAssembly.ModuleImports {
+    const known = { ...this.processor(), ...this.ports(), ...this.physical(), ...this.arithmetic(), ...this.virtualization() };
+    return new Proxy(known as WebAssembly.ModuleImports, {
+      get: (table, name: string) =>
+        table[name] ??
+        ((...args: (number | bigint)[]) => {
+          this.calls.push({ name, args });
+          return /64|^read_(cr|dr|r)|msr$|^vmread$/.test(name) ? 0n : 0;
+        }),
+    });
+  }
+
+  private processor(): WebAssembly.ModuleImports {
+    const readMsr = (msr: number) => this.msrs.get(msr >>> 0);
+    return {
+      rdmsr: (msr: number) => readMsr(msr) ?? this.fault(`RDMSR ${(msr >>> 0).toString(16)}`),
+      wrmsr: (msr: number, value: bigint) => void this.msrs.set(msr >>> 0, BigInt.asUintN(64, value)),
+      rdmsr_safe: (msr: number, result: number) => {
+        const value = readMsr(msr);
+        if (value !== undefined) this.memory.setBigUint64(result >>> 0, value, true);
+        return value === undefined ? 0 : 1;
+      },
+      wrmsr_safe: (msr: number, value: bigint) => {
+        if (!this.msrs.has(msr >>> 0)) return 0;
+        this.msrs.set(msr >>> 0, BigInt.asUintN(64, value));
+        return 1;
+      },
+      cpuid: (leaf: number, subleaf: number, result: number) => {
+        const key = (l: number, s: number) => `${(l >>> 0).toString(16)}:${s >>> 0}`;
+        const regs = this.cpuidLeaves.get(key(leaf, subleaf)) ?? this.cpuidLeaves.get(key(leaf, 0)) ?? [0, 0, 0, 0];
+        regs.forEach((value, i) => this.memory.setUint32((result >>> 0) + 4 * i, value, true));
+      },
+      rdtsc: () => (this.tsc += this.tscStep),
+      ...Object.fromEntries(["cr0", "cr2", "cr3", "cr4", "cr8", "dr0", "dr1", "dr2", "dr3", "dr6", "dr7"].flatMap((name) => [
+        [`read_${name}`, () => this.controlRegisters.get(name) ?? 0n],
+        [`write_${name}`, (value: bigint) => void this.controlRegisters.set(name, BigInt.asUintN(64, value))],
+      ])),
+      xgetbv: (index: number) => this.extendedControl.get(index) ?? 0n,
+      xsetbv: (index: number, value: bigint) => void this.extendedControl.set(index, BigInt.asUintN(64, value)),
+      cpu_base: () => this.perCpu,
+      boot_layout: () => this.bootLayout,
+      read_rflags: () => 2n,
+      read_rsp: () => 0n,
+      read_rip: () => 0n,
+      peek64: () => 0n,
+      halt_forever: () => this.fault("halt_forever"),
+    };
+  }
+
+  private ports(): WebAssembly.ModuleImports {
+    const table: WebAssembly.ModuleImports = {};
+    for (const bits of [8, 16, 32]) {
+      table[`in${bits}`] = (port: number) => {
+        const value = (this.portIn(port & 0xffff, bits / 8) & (2 ** bits - 1)) >>> 0;
+        this.portLog.push(`in${bits} ${(port & 0xffff).toString(16)} ${value.toString(16)}`);
+        return value;
+      };
+      table[`out${bits}`] = (port: number, value: number) => {
+        const written = (value & (2 ** bits - 1)) >>> 0;
+        this.portLog.push(`out${bits} ${(port & 0xffff).toString(16)} ${written.toString(16)}`);
+        this.portOut(port & 0xffff, bits / 8, written);
+      };
+    }
+    return table;
+  }
+
+  private physical(): WebAssembly.ModuleImports {
+    const table: WebAssembly.ModuleImports = {};
+    for (const bits of [8, 16, 32]) {
+      table[`phys_load${bits}`] = (hpa: bigint) => Number(this.load(hpa, bits / 8)) | 0;
+      table[`phys_store${bits}`] = (hpa: bigint, value: number) => this.store(hpa, bits / 8, BigInt(value >>> 0));
+      table[`phys_cmpxchg${bits}`] = (hpa: bigint, expected: number, desired: number) => {
+        const held = this.load(hpa, bits / 8);
+        if (held === BigInt.asUintN(bits, BigInt(expected))) this.store(hpa, bits / 8, BigInt(desired >>> 0));
+        return Number(held) | 0;
+      };
+    }
+    const bytes = (address: number, length: bigint) => new Uint8Array(this.memory.buffer, address >>> 0, Number(length));
+    return Object.assign(table, {
+      phys_load64: (hpa: bigint) => this.load(hpa, 8),
+      phys_store64: (hpa: bigint, value: bigint) => this.store(hpa, 8, BigInt.asUintN(64, value)),
+      phys_cmpxchg64: (hpa: bigint, expected: bigint, desired: bigint) => {
+        const held = this.load(hpa, 8);
+        if (held === BigInt.asUintN(64, expected)) this.store(hpa, 8, BigInt.asUintN(64, desired));
+        return held;
+      },
+      phys_read: (to: number, hpa: bigint, length: bigint) => bytes(to, length).set(this.peek(hpa, Number(length))),
+      phys_write: (hpa: bigint, from: number, length: bigint) => this.poke(hpa, bytes(from, length)),
+      phys_copy: (to: bigint, from: bigint, length: bigint) => this.poke(to, this.peek(from, Number(length))),
+      phys_fill: (hpa: bigint, value: number, length: bigint) => this.poke(hpa, new Uint8Array(Number(length)).fill(value)),
+    });
+  }
+
+  private arithmetic(): WebAssembly.ModuleImports {
+    const unsigned = (value: bigint) => BigInt.asUintN(64, value);
+    return {
+      mul_high: (a: bigint, b: bigint) => (unsigned(a) * unsigned(b)) >> 64n,
+      mul_shift32: (a: bigint, b: bigint) => unsigned((unsigned(a) * unsigned(b)) >> 32n),
+      div_wide: (high: bigint, low: bigint, divisor: bigint) => {
+        const quotient = divisor === 0n ? -1n : ((unsigned(high) << 64n) | unsigned(low)) / unsigned(divisor);
+        return quotient < 0n || quotient >> 64n ? this.fault("#DE in div_wide") : quotient;
+      },
+    };
+  }
+
+  private virtualization(): WebAssembly.ModuleImports {
+    return {
+      vmread: (field: number) => this.vmcs.get(field >>> 0) ?? 0n,
+      vmwrite: (field: number, value: bigint) => void this.vmcs.set(field >>> 0, BigInt.asUintN(64, value)),
+      vmwrite_status: (field: number, value: bigint) => (this.vmcs.set(field >>> 0, BigInt.asUintN(64, value)), 0),
+      vmread_status: (field: number, result: number) => {
+        const value = this.vmcs.get(field >>> 0);
+        if (value !== undefined) this.memory.setBigUint64(result >>> 0, value, true);
+        return value === undefined ? 2 : 0;
+      },
+      vmx_enter: (registers: number) => this.enter(registers, this.memory),
+      svm_enter: (registers: number) => void this.enter(registers, this.memory),
+    };
+  }
+
+  private fault(what: string): never {
+    throw new CpuStopped(what);
+  }
+}
