@@ -1,0 +1,103 @@
+// Bochs: a whole PC with VT-x and EPT in emulation, for computers without VT-x. It boots a CD image through GRUB.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildIso, probeIsoTools } from "../image/iso.ts";
+import { capture, findProgram } from "../lib/command.ts";
+import { formatSize, GIB, MIB } from "../lib/size.ts";
+import { UserError } from "../lib/user-error.ts";
+import { bootModules } from "./cmdline.ts";
+import { listenSerial, type SerialPort, startEmulator } from "./emulator.ts";
+import type { LaunchPlan, Machine, Probe, RunningMachine } from "./machine.ts";
+
+const PROGRAM = "bochs-bin";
+const CPU_MODEL = "broadwell_ult";
+const BIOS = "/usr/share/bochs/BIOS-bochs-latest";
+const VGA_BIOS = "/usr/share/bochs/VGABIOS-lgpl-latest";
+const PACKAGE_ADVICE = "install the Debian packages bochs, bochsbios and vgabios (`make setup` does)";
+/** Bochs maps at most this much of its own memory at a time, and leaves the rest below 4 GiB to devices. */
+const MAX_HOST_MEMORY = 2 * GIB;
+const MAX_GUEST_MEMORY = 3 * GIB;
+const LOG_TAIL_LINES = 12;
+
+export const bochs: Machine = {
+  name: "bochs",
+  summary: "VT-x with EPT, emulated by Bochs",
+  backends: () => ["vmx"],
+  probe,
+  launch,
+};
+
+async function probe(): Promise<Probe> {
+  const program = findProgram(PROGRAM);
+  if (!program) return { available: false, reason: `${PROGRAM} is not installed`, advice: PACKAGE_ADVICE };
+  const missing = [BIOS, VGA_BIOS].find((path) => !existsSync(path));
+  if (missing) return { available: false, reason: `${missing} does not exist`, advice: PACKAGE_ADVICE };
+  const help = await capture(program, ["--help", "cpu"]);
+  const text = help.stdout + help.stderr;
+  if (!text.split("\n").includes(CPU_MODEL)) {
+    return { available: false, reason: `this Bochs has no CPU model ${CPU_MODEL}: it is too old`, advice: PACKAGE_ADVICE };
+  }
+  const iso = probeIsoTools();
+  if (!iso.available) return iso;
+  return { available: true, reason: /Bochs x86 Emulator [\d.]+/.exec(text)?.[0] ?? "Bochs" };
+}
+
+async function launch(plan: LaunchPlan): Promise<RunningMachine> {
+  if (plan.image === undefined) throw new UserError("Machine bochs boots only the hypervisor; use --machine qemu-plain.");
+  if (plan.icount) throw new UserError("--icount is an option of the QEMU machines: Bochs always counts instructions.");
+  if (plan.memoryBytes > MAX_GUEST_MEMORY) {
+    throw new UserError(
+      `The machine would need ${formatSize(plan.memoryBytes)} of memory; Bochs gives at most ` +
+        `${formatSize(MAX_GUEST_MEMORY)}. Lower --memory, or use --machine qemu-tcg.`,
+    );
+  }
+  const iso = join(plan.directory, "boot.iso");
+  const hypervisorArgs = [...plan.hypervisorArgs, "log=com2", "exit=bochs"];
+  await buildIso({
+    output: iso,
+    image: plan.image,
+    modules: bootModules(plan.vms),
+    entries: [{ title: "Typevisor", hypervisorArgs }],
+    timeoutSeconds: 0,
+    firmware: ["bios"],
+  });
+  const console = await listenSerial();
+  const log = await listenSerial();
+  writeFileSync(join(plan.directory, "bochsrc"), configuration(plan.memoryBytes, iso, console, log));
+  // Bochs' built-in debugger would prompt: continue, and when interrupted, leave.
+  writeFileSync(join(plan.directory, "debugger.rc"), "c\nq\n");
+  const program = findProgram(PROGRAM) ?? PROGRAM;
+  const command = [program, "-q", "-f", "bochsrc", "-rc", "debugger.rc", ...plan.emulatorArgs];
+  const words = () => logTail(join(plan.directory, "bochs.log"));
+  return startEmulator(command, plan.directory, { console, log }, { stopSignal: "SIGKILL", words });
+}
+
+function configuration(memoryBytes: number, iso: string, console: SerialPort, log: SerialPort): string {
+  const guest = Math.ceil(memoryBytes / MIB);
+  const host = Math.min(guest, MAX_HOST_MEMORY / MIB);
+  return `plugin_ctrl: speaker=0, unmapped=1
+display_library: rfb, options="timeout=0"
+cpu: model=${CPU_MODEL}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
+memory: guest=${guest}, host=${host}
+romimage: file=${BIOS}, options=fastboot
+vgaromimage: file=${VGA_BIOS}
+vga: extension=vbe, update_freq=5, realtime=0
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=cdrom, path="${iso}", status=inserted
+boot: cdrom
+com1: enabled=1, mode=socket-client, dev=127.0.0.1:${console.address}
+com2: enabled=1, mode=socket-client, dev=127.0.0.1:${log.address}
+clock: sync=none, time0=utc
+log: bochs.log
+debugger_log: /dev/null
+panic: action=fatal
+error: action=ignore
+info: action=ignore
+debug: action=ignore
+`;
+}
+
+function logTail(path: string): string {
+  if (!existsSync(path)) return "";
+  return readFileSync(path, "utf8").trimEnd().split("\n").slice(-LOG_TAIL_LINES).join("\n");
+}
