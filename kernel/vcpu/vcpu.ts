@@ -1,7 +1,7 @@
 // One virtual CPU. Its head is read and written by the assembly of VM entry (boot/vmentry_*.asm), so the order and
 // offsets of the first fields are fixed; tools/gen derives the assembler's constants from this class.
-import { ExitRecord } from "./exit";
-import { GROUP_STACK_FLAGS, RSP, Segment, SEGMENT_STRIDE } from "./registers";
+import type { ExitRecord } from "./exit";
+import { GROUP_STACK_FLAGS, RSP, SEGMENT_STRIDE, type Segment } from "./registers";
 
 // Event to deliver at the next entry, in the form of VT-x's VM-entry interruption information:
 //
@@ -112,7 +112,11 @@ export class Vcpu {
   tscAux: u64;
   miscEnable: u64;
   /** Guest's DR0-3, DR6 live in the processor while one vCPU owns it; saved here when it gives it up. */
-  dr0: u64; dr1: u64; dr2: u64; dr3: u64; dr6: u64;
+  dr0: u64;
+  dr1: u64;
+  dr2: u64;
+  dr3: u64;
+  dr6: u64;
 
   // -- identity -------------------------------------------------------------------------------------------------------
   /** Index within its VM, and its local APIC id. */

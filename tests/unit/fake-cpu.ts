@@ -70,7 +70,13 @@ export class FakeCpu {
 
   /** The import object's "intrinsics" part. A missing model is a recorded no-op that returns zero of the right type. */
   imports(): WebAssembly.ModuleImports {
-    const known = { ...this.processor(), ...this.ports(), ...this.physical(), ...this.arithmetic(), ...this.virtualization() };
+    const known = {
+      ...this.processor(),
+      ...this.ports(),
+      ...this.physical(),
+      ...this.arithmetic(),
+      ...this.virtualization(),
+    };
     return new Proxy(known as WebAssembly.ModuleImports, {
       get: (table, name: string) =>
         table[name] ??
@@ -98,16 +104,23 @@ export class FakeCpu {
       },
       cpuid: (leaf: number, subleaf: number, result: number) => {
         const key = (l: number, s: number) => `${(l >>> 0).toString(16)}:${s >>> 0}`;
-        const regs = this.cpuidLeaves.get(key(leaf, subleaf)) ?? this.cpuidLeaves.get(key(leaf, 0)) ?? [0, 0, 0, 0];
+        const regs = this.cpuidLeaves.get(key(leaf, subleaf)) ??
+          this.cpuidLeaves.get(key(leaf, 0)) ?? [0, 0, 0, 0];
         regs.forEach((value, i) => this.memory.setUint32((result >>> 0) + 4 * i, value, true));
       },
       rdtsc: () => (this.tsc += this.tscStep),
-      ...Object.fromEntries(["cr0", "cr2", "cr3", "cr4", "cr8", "dr0", "dr1", "dr2", "dr3", "dr6", "dr7"].flatMap((name) => [
-        [`read_${name}`, () => this.controlRegisters.get(name) ?? 0n],
-        [`write_${name}`, (value: bigint) => void this.controlRegisters.set(name, BigInt.asUintN(64, value))],
-      ])),
+      ...Object.fromEntries(
+        ["cr0", "cr2", "cr3", "cr4", "cr8", "dr0", "dr1", "dr2", "dr3", "dr6", "dr7"].flatMap((name) => [
+          [`read_${name}`, () => this.controlRegisters.get(name) ?? 0n],
+          [
+            `write_${name}`,
+            (value: bigint) => void this.controlRegisters.set(name, BigInt.asUintN(64, value)),
+          ],
+        ]),
+      ),
       xgetbv: (index: number) => this.extendedControl.get(index) ?? 0n,
-      xsetbv: (index: number, value: bigint) => void this.extendedControl.set(index, BigInt.asUintN(64, value)),
+      xsetbv: (index: number, value: bigint) =>
+        void this.extendedControl.set(index, BigInt.asUintN(64, value)),
       cpu_base: () => this.perCpu,
       boot_layout: () => this.bootLayout,
       read_rflags: () => 2n,
@@ -139,14 +152,16 @@ export class FakeCpu {
     const table: WebAssembly.ModuleImports = {};
     for (const bits of [8, 16, 32]) {
       table[`phys_load${bits}`] = (hpa: bigint) => Number(this.load(hpa, bits / 8)) | 0;
-      table[`phys_store${bits}`] = (hpa: bigint, value: number) => this.store(hpa, bits / 8, BigInt(value >>> 0));
+      table[`phys_store${bits}`] = (hpa: bigint, value: number) =>
+        this.store(hpa, bits / 8, BigInt(value >>> 0));
       table[`phys_cmpxchg${bits}`] = (hpa: bigint, expected: number, desired: number) => {
         const held = this.load(hpa, bits / 8);
         if (held === BigInt.asUintN(bits, BigInt(expected))) this.store(hpa, bits / 8, BigInt(desired >>> 0));
         return Number(held) | 0;
       };
     }
-    const bytes = (address: number, length: bigint) => new Uint8Array(this.memory.buffer, address >>> 0, Number(length));
+    const bytes = (address: number, length: bigint) =>
+      new Uint8Array(this.memory.buffer, address >>> 0, Number(length));
     return Object.assign(table, {
       phys_load64: (hpa: bigint) => this.load(hpa, 8),
       phys_store64: (hpa: bigint, value: bigint) => this.store(hpa, 8, BigInt.asUintN(64, value)),
@@ -155,10 +170,12 @@ export class FakeCpu {
         if (held === BigInt.asUintN(64, expected)) this.store(hpa, 8, BigInt.asUintN(64, desired));
         return held;
       },
-      phys_read: (to: number, hpa: bigint, length: bigint) => bytes(to, length).set(this.peek(hpa, Number(length))),
+      phys_read: (to: number, hpa: bigint, length: bigint) =>
+        bytes(to, length).set(this.peek(hpa, Number(length))),
       phys_write: (hpa: bigint, from: number, length: bigint) => this.poke(hpa, bytes(from, length)),
       phys_copy: (to: bigint, from: bigint, length: bigint) => this.poke(to, this.peek(from, Number(length))),
-      phys_fill: (hpa: bigint, value: number, length: bigint) => this.poke(hpa, new Uint8Array(Number(length)).fill(value)),
+      phys_fill: (hpa: bigint, value: number, length: bigint) =>
+        this.poke(hpa, new Uint8Array(Number(length)).fill(value)),
     });
   }
 
@@ -178,7 +195,9 @@ export class FakeCpu {
     return {
       vmread: (field: number) => this.vmcs.get(field >>> 0) ?? 0n,
       vmwrite: (field: number, value: bigint) => void this.vmcs.set(field >>> 0, BigInt.asUintN(64, value)),
-      vmwrite_status: (field: number, value: bigint) => (this.vmcs.set(field >>> 0, BigInt.asUintN(64, value)), 0),
+      vmwrite_status: (field: number, value: bigint) => (
+        this.vmcs.set(field >>> 0, BigInt.asUintN(64, value)), 0
+      ),
       vmread_status: (field: number, result: number) => {
         const value = this.vmcs.get(field >>> 0);
         if (value !== undefined) this.memory.setBigUint64(result >>> 0, value, true);

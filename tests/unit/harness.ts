@@ -17,18 +17,34 @@ export interface KernelModule {
 
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
-async function compile(key: string, sources: Record<string, string>, entries: string[]): Promise<WebAssembly.Module> {
+async function compile(
+  key: string,
+  sources: Record<string, string>,
+  entries: string[],
+): Promise<WebAssembly.Module> {
   const outputs = new Map<string, Uint8Array | string>();
   const { error, stderr } = await asc.main(
-    [...entries, "kernel/lib/panic.ts", "--config", "asconfig.json", "--target", "kernel", "--outFile", "out.wasm", "--sourceMap"],
+    [
+      ...entries,
+      "kernel/lib/panic.ts",
+      "--config",
+      "asconfig.json",
+      "--target",
+      "kernel",
+      "--outFile",
+      "out.wasm",
+      "--sourceMap",
+    ],
     {
-      readFile: async (name, base) => sources[name] ?? readFile(join(root, base === "." ? "" : base, name), "utf8").catch(() => null),
+      readFile: async (name, base) =>
+        sources[name] ?? readFile(join(root, base === "." ? "" : base, name), "utf8").catch(() => null),
       writeFile: (name, contents) => void outputs.set(name, contents),
       listFiles: () => [],
     },
   );
   const wasm = outputs.get("out.wasm");
-  if (error !== null || !(wasm instanceof Uint8Array)) throw new Error(`asc failed for ${key}:\n${stderr.toString()}`);
+  if (error !== null || !(wasm instanceof Uint8Array))
+    throw new Error(`asc failed for ${key}:\n${stderr.toString()}`);
   return WebAssembly.compile(wasm as BufferSource);
 }
 

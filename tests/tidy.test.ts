@@ -1,0 +1,172 @@
+// The architecture as a test: who may import whom, how long files and functions may be, what text must not appear.
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import { describe, expect, test } from "vitest";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
+  cwd: root,
+  encoding: "utf8",
+})
+  .split("\n")
+  .filter((file) => file !== "");
+const sources = files.filter((file) => /\.(ts|mjs|asm|inc)$/.test(file) && !file.endsWith(".d.ts"));
+const typescript = sources.filter((file) => file.endsWith(".ts"));
+
+const read = (file: string) => readFileSync(join(root, file), "utf8");
+
+/**
+ * Folder -> folders (or files) it may import besides itself. The most specific key wins. Every kernel folder may also
+ * import `kernel/arch/intrinsics`, a leaf without imports of its own, and the constants of `kernel/abi` and `kernel/lib`.
+ */
+const allowed: Record<string, string[]> = {
+  "kernel/abi": [],
+  "kernel/lib": ["kernel/abi"],
+  "kernel/arch": ["kernel/lib", "kernel/abi"],
+  "kernel/mm": ["kernel/arch", "kernel/lib", "kernel/abi"],
+  "kernel/drivers": ["kernel/mm", "kernel/arch", "kernel/lib", "kernel/abi"],
+  "kernel/vcpu": ["kernel/mm", "kernel/arch", "kernel/lib", "kernel/abi"],
+  "kernel/vmx": ["kernel/vcpu", "kernel/mm", "kernel/arch", "kernel/lib", "kernel/abi"],
+  "kernel/svm": ["kernel/vcpu", "kernel/mm", "kernel/arch", "kernel/lib", "kernel/abi"],
+  "kernel/exits": [
+    "kernel/vcpu",
+    "kernel/mm",
+    "kernel/arch",
+    "kernel/lib",
+    "kernel/abi",
+    "kernel/devices/bus",
+  ],
+  "kernel/devices": ["kernel/lib", "kernel/abi", "kernel/mm/guestmem"],
+  "kernel/guest": [
+    "kernel/devices",
+    "kernel/vcpu",
+    "kernel/mm",
+    "kernel/arch",
+    "kernel/lib",
+    "kernel/abi",
+    "kernel/trace",
+  ],
+  "kernel/sched": ["kernel/vcpu", "kernel/arch", "kernel/lib", "kernel/abi"],
+  "kernel/trace": ["kernel/vcpu", "kernel/arch", "kernel/abi", "kernel/lib"],
+  "kernel/run.ts": [
+    "kernel/exits",
+    "kernel/guest",
+    "kernel/sched",
+    "kernel/trace",
+    "kernel/drivers",
+    "kernel/vcpu",
+    "kernel/mm",
+    "kernel/arch",
+    "kernel/lib",
+    "kernel/abi",
+  ],
+  "kernel/main.ts": ["kernel"],
+  "tools/aot": ["kernel/abi", "tools/lib"],
+  "tools/lib": ["kernel/abi"],
+  tools: ["kernel/abi", "tools"],
+};
+
+const within = (path: string, folder: string) =>
+  path === folder || path.startsWith(`${folder}/`) || path === folder.replace(/\.ts$/, "");
+
+function ruleFor(file: string): string | undefined {
+  return Object.keys(allowed)
+    .filter((folder) => within(file, folder))
+    .sort((a, b) => b.length - a.length)[0];
+}
+
+/** Relative imports of a file, as paths from the root without an extension. */
+function importsOf(file: string): string[] {
+  return ts
+    .preProcessFile(read(file), true, true)
+    .importedFiles.map((reference) => reference.fileName)
+    .filter((name) => name.startsWith("."))
+    .map((name) => normalize(join(dirname(file), name)).replace(/\.(ts|js)$/, ""));
+}
+
+function functionsOf(file: string): { name: string; lines: number }[] {
+  const source = ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest, true);
+  const found: { name: string; lines: number }[] = [];
+  const visit = (node: ts.Node): void => {
+    if ((ts.isFunctionDeclaration(node) || ts.isMethodDeclaration(node)) && node.body !== undefined) {
+      const first = source.getLineAndCharacterOfPosition(node.getStart()).line;
+      const last = source.getLineAndCharacterOfPosition(node.end).line;
+      found.push({ name: node.name?.getText() ?? "(default)", lines: last - first + 1 });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+describe("imports go one way", () => {
+  test.each(typescript.filter((file) => file.startsWith("kernel/") || file.startsWith("tools/")))(
+    "%s",
+    (file) => {
+      const rule = ruleFor(file);
+      expect(rule, `${file} is in no folder of the import table`).toBeDefined();
+      const may = [rule as string, ...(allowed[rule as string] as string[])];
+      if (file.startsWith("kernel/")) may.push("kernel/arch/intrinsics");
+      const wrong = importsOf(file).filter((target) => !may.some((folder) => within(target, folder)));
+      expect(wrong, `${rule} may import only: ${may.join(", ")}`).toEqual([]);
+    },
+  );
+
+  test("nothing imports kernel/main", () => {
+    expect(typescript.filter((file) => importsOf(file).includes("kernel/main"))).toEqual([]);
+  });
+
+  test("only kernel/arch/intrinsics.ts declares imports of the WebAssembly module", () => {
+    const declaring = typescript.filter(
+      (file) => file.startsWith("kernel/") && /^\s*(export )?declare function/m.test(read(file)),
+    );
+    expect(declaring).toEqual(["kernel/arch/intrinsics.ts"]);
+  });
+});
+
+describe("size", () => {
+  test("no source file is longer than 500 lines", () => {
+    expect(sources.filter((file) => read(file).split("\n").length > 501)).toEqual([]);
+  });
+
+  test("functions are short: none over 80 lines, and at most one in twenty over 45", () => {
+    const all = typescript
+      .filter((file) => !file.startsWith("tests/"))
+      .flatMap((file) => functionsOf(file).map((f) => ({ ...f, file })));
+    expect(all.filter((f) => f.lines > 80).map((f) => `${f.file}: ${f.name} has ${f.lines} lines`)).toEqual(
+      [],
+    );
+    expect(all.filter((f) => f.lines > 45).length / Math.max(all.length, 1)).toBeLessThan(0.05);
+  });
+
+  test("no line is longer than 130 columns", () => {
+    const long = sources.flatMap((file) =>
+      read(file)
+        .split("\n")
+        .flatMap((line, i) => (line.length > 130 ? [`${file}:${i + 1}`] : [])),
+    );
+    expect(long).toEqual([]);
+  });
+});
+
+describe("text", () => {
+  test("no leftovers", () => {
+    const marks = new RegExp(["TO", "DO|FIX", "ME|X", "XX"].join(""));
+    expect(sources.filter((file) => marks.test(read(file)))).toEqual([]);
+  });
+
+  test("no tabs or trailing blanks", () => {
+    expect(sources.filter((file) => /[ \t]$|\t/m.test(read(file)))).toEqual([]);
+  });
+
+  test("kernel code has no floating point and no decorators but on classes", () => {
+    const kernel = typescript.filter((file) => file.startsWith("kernel/"));
+    expect(kernel.filter((file) => /\bf(32|64)\b/.test(read(file)))).toEqual([]);
+    expect(
+      kernel.filter((file) => /^\s*@(?!unmanaged)\w/m.test(read(file).replace(/\/\*[\s\S]*?\*\//g, ""))),
+    ).toEqual([]);
+  });
+});
