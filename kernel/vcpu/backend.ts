@@ -1,6 +1,6 @@
 // The interface that a virtualization backend (kernel/vmx, kernel/svm) implements: one table of functions, installed once
 // at boot by kernel/main.ts. AssemblyScript's function references are indices into the module's table: no closures.
-import type { Vcpu } from "./vcpu";
+import { Vcpu } from "./vcpu";
 
 @unmanaged
 export class Backend {

@@ -1,7 +1,7 @@
 // What exit handlers may ask of the virtual machine around a vCPU: one table of functions, installed at boot by
 // kernel/main.ts from kernel/guest. It keeps kernel/exits free of imports from kernel/guest, and lets tests give handlers
 // a machine of their own.
-import type { Vcpu } from "./vcpu";
+import { Vcpu } from "./vcpu";
 
 @unmanaged
 export class Machine {

@@ -1,6 +1,6 @@
 // Exceptions raised by handlers on behalf of the guest's instruction.
 import { OUTCOME_INJECT } from "./outcome";
-import { EVENT_EXCEPTION, EVENT_HAS_ERROR, EVENT_VALID, REQUEST_EVENT, type Vcpu } from "./vcpu";
+import { EVENT_EXCEPTION, EVENT_HAS_ERROR, EVENT_VALID, REQUEST_EVENT, Vcpu } from "./vcpu";
 
 export const VECTOR_DE: u32 = 0;
 export const VECTOR_DB: u32 = 1;

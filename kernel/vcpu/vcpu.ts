@@ -1,7 +1,7 @@
 // One virtual CPU. Its head is read and written by the assembly of VM entry (boot/vmentry_*.asm), so the order and
 // offsets of the first fields are fixed; tools/gen derives the assembler's constants from this class.
-import type { ExitRecord } from "./exit";
-import { GROUP_STACK_FLAGS, RSP, SEGMENT_STRIDE, type Segment } from "./registers";
+import { ExitRecord } from "./exit";
+import { GROUP_STACK_FLAGS, RSP, SEGMENT_STRIDE, Segment } from "./registers";
 
 // Event to deliver at the next entry, in the form of VT-x's VM-entry interruption information:
 //
