@@ -17,7 +17,9 @@ export interface ExecRequest {
 export function encodeExec(command: string): ExecRequest {
   // Blanks at the end until base64 needs no padding, which command lines could misread.
   const padded = Buffer.from(`${command}\n`);
-  const text = Buffer.concat([padded, Buffer.alloc((3 - (padded.length % 3)) % 3, "\n")]).toString("base64url");
+  const text = Buffer.concat([padded, Buffer.alloc((3 - (padded.length % 3)) % 3, "\n")]).toString(
+    "base64url",
+  );
   if (text.length > MAX_ENCODED) {
     throw new UserError(
       `--exec: the command has ${padded.length - 1} bytes; at most ${(MAX_ENCODED / 4) * 3 - 3} fit on the guest ` +

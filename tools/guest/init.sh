@@ -11,11 +11,7 @@ mount -t tmpfs tmpfs /tmp
 ln -sf /proc/self/fd /dev/fd
 dmesg -n 1
 hostname guest
-
-# busybox's poweroff, reboot and halt signal process 1.
-trap 'sync; poweroff -f' USR2
-trap 'sync; reboot -f' TERM
-trap 'sync; halt -f' USR1
+cd /root
 
 # The value of word $1= of the kernel command line.
 argument() {
@@ -28,21 +24,27 @@ argument() {
 # is raw: bytes arrive as the command wrote them.
 run_command() {
   frame="typevisor:$(argument typevisor.nonce)"
-  stty -F /dev/console raw -echo
+  stty raw -echo
   echo "$1" | tr '_-' '/+' | base64 -d > /tmp/command
   printf '%s:begin\n' "$frame"
-  cd /root && setsid sh /tmp/command < /dev/null
+  setsid sh /tmp/command < /dev/null
   printf '%s:end:%d\n' "$frame" $?
 }
 
+# The size of the terminal that the host shows the console on, as ROWSxCOLUMNS.
+set_terminal_size() {
+  size=$(argument typevisor.terminal)
+  [ -z "$size" ] || stty rows "${size%x*}" cols "${size#*x}"
+}
+
+exec < /dev/console > /dev/console 2>&1
 command=$(argument typevisor.exec)
 if [ -n "$command" ]; then
-  run_command "$command" < /dev/console > /dev/console 2>&1
+  run_command "$command"
 else
+  set_terminal_size
   echo
   echo "Linux $(uname -r), a busybox shell. \`poweroff\` or \`exit\` ends the VM, \`reboot\` restarts it."
-  cd /root && setsid cttyhack sh -l < /dev/console > /dev/console 2>&1 &
-  wait $!
+  setsid cttyhack sh -l
 fi
-sync
-poweroff -f
+exec /sbin/poweroff

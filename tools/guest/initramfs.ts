@@ -33,11 +33,27 @@ const FILES: [path: string, source: string, mode: number][] = [
   ["init", join(ROOT, "tools/guest/init.sh"), 0o755],
   ["etc/profile", join(ROOT, "tools/guest/profile.sh"), 0o644],
 ];
-const TEXTS: [path: string, text: string][] = [
-  ["etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"],
-  ["etc/group", "root:x:0:\n"],
+const TEXTS: [path: string, text: string, mode: number][] = [
+  ["etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644],
+  ["etc/group", "root:x:0:\n", 0o644],
+  // busybox's own would ask process 1, which is a script here.
+  ...["poweroff", "reboot", "halt"].map((verb): [string, string, number] => {
+    return [`sbin/${verb}`, `#!/bin/sh\nsync\nexec busybox ${verb} -f\n`, 0o755];
+  }),
 ];
-const DIRECTORIES = ["bin", "dev", "etc", "proc", "root", "sbin", "sys", "tmp", "usr/bin", "usr/sbin", "var/log"];
+const DIRECTORIES = [
+  "bin",
+  "dev",
+  "etc",
+  "proc",
+  "root",
+  "sbin",
+  "sys",
+  "tmp",
+  "usr/bin",
+  "usr/sbin",
+  "var/log",
+];
 
 /** Path of the gzip-compressed initramfs; builds it when it is missing or its inputs changed. */
 export async function obtainInitramfs(log: Log): Promise<string> {
@@ -60,7 +76,8 @@ export async function obtainInitramfs(log: Log): Promise<string> {
 
 function digestInputs(): string {
   const hash = createHash("sha256");
-  for (const path of [BUSYBOX, ...FILES.map(([, source]) => source), import.meta.filename]) hash.update(readFileSync(path));
+  for (const path of [BUSYBOX, ...FILES.map(([, source]) => source), import.meta.filename])
+    hash.update(readFileSync(path));
   return hash.digest("hex");
 }
 
@@ -68,13 +85,13 @@ async function layOut(tree: string): Promise<void> {
   for (const directory of DIRECTORIES) mkdirSync(join(tree, directory), { recursive: true });
   copyFileSync(BUSYBOX, join(tree, "bin/busybox"));
   chmodSync(join(tree, "bin/busybox"), 0o755);
-  const applets = (await mustRun(BUSYBOX, ["--list-full"])).trim().split("\n");
-  for (const applet of applets) linkApplet(tree, applet);
   for (const [path, source, mode] of FILES) {
     copyFileSync(source, join(tree, path));
     chmodSync(join(tree, path), mode);
   }
-  for (const [path, text] of TEXTS) writeFileSync(join(tree, path), text, { mode: 0o644 });
+  for (const [path, text, mode] of TEXTS) writeFileSync(join(tree, path), text, { mode });
+  const applets = (await mustRun(BUSYBOX, ["--list-full"])).trim().split("\n");
+  for (const applet of applets) linkApplet(tree, applet);
 }
 
 function linkApplet(tree: string, applet: string): void {
@@ -93,7 +110,9 @@ async function archive(tree: string): Promise<Buffer> {
     const child = spawn("cpio", options, { cwd: tree, stdio: ["pipe", "pipe", "inherit"] });
     const chunks: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-    child.on("error", (error) => reject(new UserError(`Could not start cpio: ${error.message}. \`make setup\` installs it.`)));
+    child.on("error", (error) =>
+      reject(new UserError(`Could not start cpio: ${error.message}. \`make setup\` installs it.`)),
+    );
     child.on("close", (status) => {
       if (status === 0) resolve(Buffer.concat(chunks));
       else reject(new UserError(`cpio failed with status ${status} while it packed the initramfs.`));

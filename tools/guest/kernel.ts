@@ -28,7 +28,8 @@ export async function obtainKernel(flavour: KernelFlavour, log: Log): Promise<st
   const file = await unpackPackage(name, unpacking);
   const boot = join(unpacking, "boot");
   const image = readdirSync(boot).find((entry) => entry.startsWith("vmlinuz-"));
-  if (!image) throw new UserError(`Debian package ${file} holds no boot/vmlinuz-*: it is not a kernel package.`);
+  if (!image)
+    throw new UserError(`Debian package ${file} holds no boot/vmlinuz-*: it is not a kernel package.`);
   renameSync(join(boot, image), join(unpacking, "vmlinuz"));
   writeFileSync(join(unpacking, "version"), `${image.slice("vmlinuz-".length)}\n`);
   for (const other of readdirSync(unpacking)) {

@@ -40,7 +40,8 @@ export async function resolveMetaPackage(name: string): Promise<string> {
   const apt = await aptFor(name);
   const record = await mustRun("apt-cache", [...apt, "show", "--no-all-versions", name]);
   const depends = /^Depends: ([^\s,(]+)/m.exec(record);
-  if (!depends) throw new UserError(`Package ${name} names no kernel package; its record is:\n${record.trim()}`);
+  if (!depends?.[1])
+    throw new UserError(`Package ${name} names no kernel package; its record is:\n${record.trim()}`);
   return depends[1];
 }
 
@@ -80,7 +81,8 @@ async function preparePrivateApt(): Promise<AptOptions> {
   for (const part of ["state/lists/partial", "cache/archives/partial"]) {
     mkdirSync(join(PRIVATE_APT, part), { recursive: true });
   }
-  const archive = (path: string, suite: string) => `deb [signed-by=${KEYRING}] ${MIRROR}/${path} ${suite} main\n`;
+  const archive = (path: string, suite: string) =>
+    `deb [signed-by=${KEYRING}] ${MIRROR}/${path} ${suite} main\n`;
   const sources = archive("debian", RELEASE) + archive("debian-security", `${RELEASE}-security`);
   writeFileSync(join(PRIVATE_APT, "sources.list"), sources);
   writeFileSync(join(PRIVATE_APT, "status"), "");

@@ -15,7 +15,19 @@ const PLATFORMS: Record<Firmware, { directory: string; package: string }> = {
 };
 
 /** Partition maps: GRUB's UEFI image tries them all on the CD and complains about each that is missing. */
-const PARTITION_MAPS = ["acorn", "amiga", "apple", "bsd", "dfly", "dvh", "gpt", "msdos", "plan", "sun", "sunpc"];
+const PARTITION_MAPS = [
+  "acorn",
+  "amiga",
+  "apple",
+  "bsd",
+  "dfly",
+  "dvh",
+  "gpt",
+  "msdos",
+  "plan",
+  "sun",
+  "sunpc",
+];
 
 /** GRUB modules that the menu needs, whichever the firmware. */
 const GRUB_MODULES = [
@@ -60,7 +72,9 @@ export interface IsoPlan {
 /** Whether CD images can be built here. */
 export function probeIsoTools(firmware: Firmware[] = ["bios"]): Probe {
   const programs = TOOLS.filter((tool) => !findProgram(tool.program));
-  const platforms = firmware.map((kind) => PLATFORMS[kind]).filter((platform) => !existsSync(platform.directory));
+  const platforms = firmware
+    .map((kind) => PLATFORMS[kind])
+    .filter((platform) => !existsSync(platform.directory));
   const missing = [...programs, ...platforms].map((item) => item.package);
   if (missing.length === 0) return { available: true, reason: "CD images can be built" };
   return {
@@ -86,13 +100,16 @@ export async function buildIso(plan: IsoPlan): Promise<void> {
 
 function rescueArgs(plan: IsoPlan, tree: string): string[] {
   // With one firmware, name its directory: grub-mkrescue would otherwise add every platform that is installed.
-  const platform = plan.firmware.length === 1 ? [`--directory=${PLATFORMS[plan.firmware[0]].directory}`] : [];
+  const [only, another] = plan.firmware;
+  const platform = only && !another ? [`--directory=${PLATFORMS[only].directory}`] : [];
   const trimmed = ["--fonts=", "--locales=", "--themes="];
   return [...platform, `--install-modules=${GRUB_MODULES.join(" ")}`, ...trimmed, "-o", plan.output, tree];
 }
 
 function menu(plan: IsoPlan): string {
-  const modules = plan.modules.map((module) => `  module --nounzip /boot/${module.name} ${quoteForGrub(module.text)}\n`);
+  const modules = plan.modules.map(
+    (module) => `  module --nounzip /boot/${module.name} ${quoteForGrub(module.text)}\n`,
+  );
   const entries = plan.entries.map(
     (entry) =>
       `menuentry '${entry.title}' {\n  multiboot /boot/typevisor ${quoteForGrub(entry.hypervisorArgs.join(" "))}\n${modules.join("")}}\n`,

@@ -12,11 +12,14 @@ const UNIT_BYTES: Record<string, number> = { "": MIB, K: KIB, M: MIB, G: GIB };
  * @throws UserError naming `option` when the text is not a size.
  */
 export function parseSize(text: string, option: string): number {
-  const parts = /^(\d{1,9})([KMG]?)(?:i?B)?$/i.exec(text.trim());
-  if (!parts) {
-    throw new UserError(`${option}: "${text}" is not a memory size. Write a number with K, M or G, such as 256M or 1G.`);
+  const [, digits, unit] = /^(\d{1,9})([KMG]?)(?:i?B)?$/i.exec(text.trim()) ?? [];
+  const unitBytes = unit === undefined ? undefined : UNIT_BYTES[unit.toUpperCase()];
+  if (unitBytes === undefined) {
+    throw new UserError(
+      `${option}: "${text}" is not a memory size. Write a number with K, M or G, such as 256M or 1G.`,
+    );
   }
-  return Number(parts[1]) * UNIT_BYTES[parts[2].toUpperCase()];
+  return Number(digits) * unitBytes;
 }
 
 /** A size in its largest exact binary unit, or in MiB with one decimal: `256 MiB`, `13.5 MiB`. */

@@ -17,6 +17,5 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 /** The words of an operating-system error, without Node's call and path: "no such file or directory". */
 export function systemErrorText(error: unknown): string {
   if (!isSystemError(error)) return String(error);
-  const words = /^[A-Z0-9]+: ([^,]+)/.exec(error.message);
-  return words ? words[1] : error.message;
+  return /^[A-Z0-9]+: ([^,]+)/.exec(error.message)?.[1] ?? error.message;
 }

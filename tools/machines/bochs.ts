@@ -35,7 +35,11 @@ async function probe(): Promise<Probe> {
   const help = await capture(program, ["--help", "cpu"]);
   const text = help.stdout + help.stderr;
   if (!text.split("\n").includes(CPU_MODEL)) {
-    return { available: false, reason: `this Bochs has no CPU model ${CPU_MODEL}: it is too old`, advice: PACKAGE_ADVICE };
+    return {
+      available: false,
+      reason: `this Bochs has no CPU model ${CPU_MODEL}: it is too old`,
+      advice: PACKAGE_ADVICE,
+    };
   }
   const iso = probeIsoTools();
   if (!iso.available) return iso;
@@ -43,8 +47,10 @@ async function probe(): Promise<Probe> {
 }
 
 async function launch(plan: LaunchPlan): Promise<RunningMachine> {
-  if (plan.image === undefined) throw new UserError("Machine bochs boots only the hypervisor; use --machine qemu-plain.");
-  if (plan.icount) throw new UserError("--icount is an option of the QEMU machines: Bochs always counts instructions.");
+  if (plan.image === undefined)
+    throw new UserError("Machine bochs boots only the hypervisor; use --machine qemu-plain.");
+  if (plan.icount)
+    throw new UserError("--icount is an option of the QEMU machines: Bochs always counts instructions.");
   if (plan.memoryBytes > MAX_GUEST_MEMORY) {
     throw new UserError(
       `The machine would need ${formatSize(plan.memoryBytes)} of memory; Bochs gives at most ` +

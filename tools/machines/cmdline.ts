@@ -18,7 +18,11 @@ export interface BootModule {
 /** The modules of all VMs, in order. */
 export function bootModules(vms: VmConfig[]): BootModule[] {
   return vms.flatMap((vm, index) => {
-    const kernel = { path: vm.kernel, name: `vm${index}-kernel`, text: `vm${index}.kernel ${vm.bootArgs}`.trimEnd() };
+    const kernel = {
+      path: vm.kernel,
+      name: `vm${index}-kernel`,
+      text: `vm${index}.kernel ${vm.bootArgs}`.trimEnd(),
+    };
     if (vm.initrd === undefined) return [kernel];
     return [kernel, { path: vm.initrd, name: `vm${index}-initrd`, text: `vm${index}.initrd` }];
   });

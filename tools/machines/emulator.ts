@@ -36,7 +36,9 @@ function listen(server: Server, path?: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {
       const where = path ?? `a port of ${LOOPBACK}`;
-      reject(new UserError(`Cannot listen at ${where} for the emulator's serial port: ${systemErrorText(error)}.`));
+      reject(
+        new UserError(`Cannot listen at ${where} for the emulator's serial port: ${systemErrorText(error)}.`),
+      );
     });
     if (path === undefined) server.listen(0, LOOPBACK, resolve);
     else server.listen(path, resolve);
@@ -75,9 +77,13 @@ export async function startEmulator(
 /** Starts a child that the system kills when this process dies, however it dies. */
 function spawnBound(command: string[], directory: string): ChildProcess {
   const setpriv = findProgram("setpriv");
-  const [program, ...args] = setpriv ? [setpriv, "--pdeathsig", "KILL", "--", ...command] : command;
+  const bound = setpriv ? [setpriv, "--pdeathsig", "KILL", "--", ...command] : command;
   // A process group of its own: Ctrl-C on the terminal is ours to handle.
-  return spawn(program, args, { cwd: directory, stdio: ["ignore", "ignore", "pipe"], detached: true });
+  return spawn(bound[0] as string, bound.slice(1), {
+    cwd: directory,
+    stdio: ["ignore", "ignore", "pipe"],
+    detached: true,
+  });
 }
 
 function watch(child: ChildProcess, words?: () => string): Promise<MachineExit> {
@@ -96,14 +102,20 @@ function watch(child: ChildProcess, words?: () => string): Promise<MachineExit> 
 async function earlyEnd(command: string[], exited: Promise<MachineExit>): Promise<never> {
   const { code, signal, words } = await exited;
   const end = signal ? `signal ${signal}` : `status ${code}`;
-  throw new UserError(`The emulator ended before it booted (${end}). \`${command.join(" ")}\` said:\n${words || "nothing"}`);
+  throw new UserError(
+    `The emulator ended before it booted (${end}). \`${command.join(" ")}\` said:\n${words || "nothing"}`,
+  );
 }
 
 function tooLate(command: string[]): Promise<never> {
   return new Promise((_resolve, reject) => {
     setTimeout(() => {
       const seconds = CONNECT_MILLISECONDS / 1000;
-      reject(new UserError(`The emulator did not connect its serial ports within ${seconds} s: \`${command.join(" ")}\`.`));
+      reject(
+        new UserError(
+          `The emulator did not connect its serial ports within ${seconds} s: \`${command.join(" ")}\`.`,
+        ),
+      );
     }, CONNECT_MILLISECONDS).unref();
   });
 }

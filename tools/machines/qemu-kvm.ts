@@ -19,7 +19,7 @@ export const qemuKvm: Machine = {
 
 /** The extension of this computer's processors, if they show one. */
 function hostBackend(): [Backend] | undefined {
-  const flags = /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1].split(" ") ?? [];
+  const flags = /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1]?.split(" ") ?? [];
   if (flags.includes("vmx")) return ["vmx"];
   if (flags.includes("svm")) return ["svm"];
   return undefined;
@@ -32,7 +32,8 @@ function findProblem(): Probe | undefined {
     return {
       available: false,
       reason: "this computer's processors show neither vmx nor svm",
-      advice: "enable virtualization in the firmware, or nested virtualization of the machine that this one runs in",
+      advice:
+        "enable virtualization in the firmware, or nested virtualization of the machine that this one runs in",
     };
   }
   if (!existsSync(DEVICE)) {

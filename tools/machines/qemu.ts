@@ -3,6 +3,7 @@ import { symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { capture, findProgram } from "../lib/command.ts";
 import { MIB } from "../lib/size.ts";
+import type { VmConfig } from "../vm/config.ts";
 import { bootModules, quoteForQemu } from "./cmdline.ts";
 import { listenSerial, startEmulator } from "./emulator.ts";
 import type { LaunchPlan, Probe, RunningMachine } from "./machine.ts";
@@ -26,7 +27,12 @@ export async function probeQemu(): Promise<Probe> {
   if (!program) return { available: false, reason: `${PROGRAM} is not installed`, advice: PACKAGE_ADVICE };
   const banner = (await capture(program, ["--version"])).stdout;
   const version = /version (\d+)\.(\d+)(?:\.\d+)?/.exec(banner);
-  if (!version) return { available: false, reason: `${program} --version says "${banner.trim()}"`, advice: PACKAGE_ADVICE };
+  if (!version)
+    return {
+      available: false,
+      reason: `${program} --version says "${banner.trim()}"`,
+      advice: PACKAGE_ADVICE,
+    };
   const [major, minor] = [Number(version[1]), Number(version[2])];
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
     const reason = `QEMU ${major}.${minor} is too old: ${OLDEST.join(".")} or newer is needed`;
@@ -73,7 +79,7 @@ function hypervisorOptions(plan: LaunchPlan, image: string): string[] {
 
 /** No hypervisor: the first VM's kernel on the machine itself. */
 function bareOptions(plan: LaunchPlan): string[] {
-  const [vm] = plan.vms;
+  const vm = plan.vms[0] as VmConfig;
   const initrd = vm.initrd === undefined ? [] : ["-initrd", resolve(vm.initrd)];
   return ["-kernel", resolve(vm.kernel), ...initrd, "-append", vm.bootArgs];
 }

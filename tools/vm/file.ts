@@ -29,14 +29,21 @@ const machineConfig = z.strictObject(
     vcpu_count: whole(cpuCount).min(1, `expected ${cpuCount}`).max(MAX_VCPUS_PER_VM, `expected ${cpuCount}`),
     mem_size_mib: whole("a whole number of MiB").min(1, "expected a whole number of MiB, at least 1"),
     smt: z.literal(false, "expected false: simultaneous multithreading is not supported yet").optional(),
-    track_dirty_pages: z.literal(false, "expected false: dirty-page tracking is not supported yet").optional(),
-    huge_pages: z.literal("None", 'expected "None": large pages are used wherever they fit, unasked').optional(),
+    track_dirty_pages: z
+      .literal(false, "expected false: dirty-page tracking is not supported yet")
+      .optional(),
+    huge_pages: z
+      .literal("None", 'expected "None": large pages are used wherever they fit, unasked')
+      .optional(),
     cpu_template: z.literal("None", 'expected "None": CPU templates are not supported yet').nullish(),
   },
   { error: objectError("an object with vcpu_count and mem_size_mib") },
 );
 
-const emptyList = z.array(z.unknown(), "expected a list").max(0, `${notYet}, or give an empty list`).optional();
+const emptyList = z
+  .array(z.unknown(), "expected a list")
+  .max(0, `${notYet}, or give an empty list`)
+  .optional();
 const absent = z.null(notYet).optional();
 
 const vmFile = z.strictObject(

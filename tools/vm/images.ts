@@ -36,7 +36,10 @@ const LOOKALIKES: [magic: number[], advice: string][] = [
   [[0x1f, 0x8b], "It is gzip-compressed: unpack it with `gunzip` first"],
   [[0xfd, 0x37, 0x7a, 0x58, 0x5a], "It is xz-compressed: unpack it with `unxz` first"],
   [[0x28, 0xb5, 0x2f, 0xfd], "It is zstd-compressed: unpack it with `unzstd` first"],
-  [[0x21, 0x3c, 0x61, 0x72, 0x63, 0x68, 0x3e], "It is a Debian package: unpack it with `dpkg-deb -x` and use boot/vmlinuz-*"],
+  [
+    [0x21, 0x3c, 0x61, 0x72, 0x63, 0x68, 0x3e],
+    "It is a Debian package: unpack it with `dpkg-deb -x` and use boot/vmlinuz-*",
+  ],
   [[0x30, 0x37, 0x30, 0x37, 0x30], "It is a cpio archive: perhaps the initrd, given as the kernel"],
 ];
 
@@ -59,7 +62,9 @@ export function inspectKernel(path: string): KernelImage {
 
 function inspectBzImage(path: string, head: Buffer, size: number): KernelImage {
   if (head.readUInt16LE(BOOT_FLAG) !== 0xaa55) {
-    throw new UserError(`${path}: damaged bzImage: the boot flag at offset 0x1fe is not 0xAA55. Fetch the file again.`);
+    throw new UserError(
+      `${path}: damaged bzImage: the boot flag at offset 0x1fe is not 0xAA55. Fetch the file again.`,
+    );
   }
   const version = head.readUInt16LE(VERSION);
   if (version < PROTOCOL_2_12 || (head.readUInt16LE(XLOADFLAGS) & XLF_KERNEL_64) === 0) {
@@ -80,13 +85,17 @@ function inspectElf(path: string, head: Buffer, read: Reader, size: number): Ker
   requireWhole(path, wide ? 64 : 52, size);
   const machine = head.readUInt16LE(18);
   if (machine !== (wide ? EM_X86_64 : EM_386) && machine !== EM_X86_64) {
-    throw new UserError(`${path}: this ELF file is for another processor (e_machine ${machine}). Give an x86 kernel.`);
+    throw new UserError(
+      `${path}: this ELF file is for another processor (e_machine ${machine}). Give an x86 kernel.`,
+    );
   }
   const table = wide ? Number(head.readBigUInt64LE(32)) : head.readUInt32LE(28);
   const entrySize = head.readUInt16LE(wide ? 54 : 42);
   const count = head.readUInt16LE(wide ? 56 : 44);
   if (count === 0 || entrySize < (wide ? 56 : 32)) {
-    throw new UserError(`${path}: this ELF file has no program headers: it is not an executable kernel (an object file?).`);
+    throw new UserError(
+      `${path}: this ELF file has no program headers: it is not an executable kernel (an object file?).`,
+    );
   }
   requireWhole(path, table + entrySize * count, size);
   const headers = read(table, entrySize * count);
@@ -128,7 +137,12 @@ export function inspectInitrd(path: string): number {
 }
 
 /** Checks that kernel and initrd fit into `memoryBytes` of guest memory. */
-export function requireMemory(kernelPath: string, kernel: KernelImage, initrdBytes: number, memoryBytes: number): void {
+export function requireMemory(
+  kernelPath: string,
+  kernel: KernelImage,
+  initrdBytes: number,
+  memoryBytes: number,
+): void {
   const needed = kernel.minimumMemory + initrdBytes;
   if (memoryBytes >= needed) return;
   const parts = initrdBytes === 0 ? "" : `, ${formatSize(initrdBytes)} of it for the initrd`;

@@ -1,0 +1,156 @@
+// `typevisor run`: boots guests.
+import { Command, Option } from "commander";
+import { ESCAPE_HELP } from "../console/escape.ts";
+import { encodeExec } from "../console/exec.ts";
+import { isInteractive, tellUser, terminalSize } from "../console/terminal.ts";
+import { GUEST_READY_TEXT } from "../guest/guest.ts";
+import { type Log, logNothing, logToStderr } from "../lib/progress.ts";
+import { UserError } from "../lib/user-error.ts";
+import { logFile } from "../machines/log.ts";
+import type { Backend } from "../machines/machine.ts";
+import { planLaunch } from "../machines/plan.ts";
+import { type Choice, MACHINES, selectMachine } from "../machines/select.ts";
+import { runSession } from "../machines/session.ts";
+import { EXIT_FAILED, EXIT_SIGNAL, EXIT_TIMEOUT, STATUS_WORDS } from "../machines/status.ts";
+import { describeVms, type VmOptions } from "../vm/options.ts";
+
+interface RunOptions extends VmOptions {
+  machine: string;
+  backend: Backend | "auto";
+  exec?: string;
+  timeout?: string;
+  icount: boolean;
+  emulatorArgs?: string[];
+  logLevel?: string;
+  logFile?: string;
+}
+
+export function runCommand(): Command {
+  return new Command("run")
+    .description(
+      "Boot a guest: Debian with a busybox shell unless other files are named. Console or one command.",
+    )
+    .addOption(
+      new Option("--machine <name>", "where to run")
+        .choices(["auto", ...MACHINES.map((machine) => machine.name)])
+        .default("auto"),
+    )
+    .addOption(
+      new Option("--backend <name>", "virtualization extension")
+        .choices(["auto", "vmx", "svm"])
+        .default("auto"),
+    )
+    .option("--kernel <file>", "guest kernel: bzImage, PVH ELF or multiboot ELF32")
+    .option("--initrd <file>", "guest initrd (a multiboot guest's module)")
+    .option(
+      "--append <words>",
+      "guest kernel command line, after console=ttyS0 (bzImage) or boot_args (--vm)",
+    )
+    .option("--memory <size>", "guest memory, such as 256M or 1G (default: 256M)")
+    .option("--cpus <n>", "virtual CPUs (default: 1)")
+    .option("--vm <file>", "VM file in Firecracker's JSON format, instead of the options above", collect)
+    .option("--exec <command>", "run a shell command in the guest, print its output, exit with its status")
+    .option("--timeout <seconds>", `stop after this time, with status ${EXIT_TIMEOUT}`)
+    .option("--debug-exit <port>", "let the guest end its VM by writing to this I/O port (isa-debug-exit)")
+    .option("--icount", "QEMU: let time count instructions, for repeatable measurements", false)
+    .option("--emulator-args <args>", "further arguments for QEMU or Bochs, split at blanks", collect)
+    .addOption(
+      new Option("--log-level <level>", "hypervisor log").choices(["error", "warn", "info", "debug"]),
+    )
+    .option("--log-file <file>", "write the hypervisor's log there")
+    .addHelpText("after", HELP)
+    .action(async (options: RunOptions) => {
+      process.exitCode = await run(options);
+    });
+}
+
+const collect = (value: string, previous: string[] = []) => [...previous, value];
+
+const HELP = `
+On the console:
+${ESCAPE_HELP.map((line) => `  ${line}`).join("\n")}
+
+Exit status: that of the command with --exec; else
+${STATUS_WORDS.map(([status, words]) => `  ${String(status).padStart(3)}  ${words}`).join("\n")}
+  ${EXIT_TIMEOUT}  --timeout ran out
+  ${EXIT_FAILED}  Typevisor could not do what was asked: options, files, emulator
+  ${EXIT_SIGNAL}+ a signal ended the run
+With --debug-exit, a guest that writes V to the port ends with status 2V+1.
+
+Examples:
+  typevisor run
+  typevisor run --exec 'cat /proc/cpuinfo'
+  typevisor run --machine bochs --timeout 120
+  typevisor run --kernel vmlinuz --initrd initrd.img --append 'root=/dev/ram0' --memory 1G
+  typevisor run --vm examples/debian.json`;
+
+async function run(options: RunOptions): Promise<number> {
+  // With --exec, only a person who watches sees progress: standard error too may be the command's.
+  const log = options.exec === undefined || process.stderr.isTTY ? logToStderr : logNothing;
+  const exec = options.exec === undefined ? undefined : encodeExec(options.exec);
+  const timeoutSeconds = parseTimeout(options.timeout);
+  const choice = await selectMachine(options.machine, options.backend);
+  const vms = await describeVms(options, exec?.bootArgs ?? consoleArgs(options), log);
+  const hypervisor = choice.machine.backends().length > 0;
+  const launch = planLaunch({
+    image: hypervisor ? await buildHypervisor(log) : undefined,
+    vms,
+    backend: options.backend,
+    logLevel: options.logLevel ?? "info",
+    emulatorArgs: (options.emulatorArgs ?? []).flatMap((args) =>
+      args.split(/\s+/).filter((arg) => arg !== ""),
+    ),
+    icount: options.icount,
+  });
+  announce(choice, options, log);
+  const sink = logSink(options);
+  try {
+    const readyText = usesBundledInitrd(options) ? GUEST_READY_TEXT : undefined;
+    return await runSession({
+      ...choice,
+      launch,
+      execNonce: exec?.nonce,
+      readyText,
+      timeoutSeconds,
+      onLogLine: sink.write,
+    });
+  } finally {
+    sink.close();
+  }
+}
+
+/** The compilers are loaded only where they are needed: they take longer than all the rest of this program. */
+async function buildHypervisor(log: Log): Promise<string> {
+  const { buildImage } = await import("../image/build.ts");
+  return (await buildImage({ log })).elf;
+}
+
+function usesBundledInitrd(options: RunOptions): boolean {
+  return options.vm === undefined && options.kernel === undefined && options.initrd === undefined;
+}
+
+/** Words for the bundled guest's shell. */
+function consoleArgs(options: RunOptions): string {
+  const size = terminalSize();
+  return usesBundledInitrd(options) && size !== undefined ? `typevisor.terminal=${size}` : "";
+}
+
+function parseTimeout(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (text.trim() !== "" && seconds > 0 && seconds <= 1e6) return seconds;
+  throw new UserError(`--timeout ${text}: expected a number of seconds greater than 0, at most 1000000.`);
+}
+
+function announce(choice: Choice, options: RunOptions, log: Log): void {
+  const passed = choice.passedOver.length > 0 ? ` (not ${choice.passedOver.join("; not ")})` : "";
+  log(`Machine ${choice.machine.name}: ${choice.machine.summary}, ${choice.probe.reason}${passed}`);
+  if (options.exec === undefined && isInteractive()) log("Ctrl-A x leaves, Ctrl-A h helps.");
+}
+
+/** Where the hypervisor's log goes: a file; the terminal when a level was asked for; else only its end, after failures. */
+function logSink(options: RunOptions): { write: (line: string) => void; close: () => void } {
+  if (options.logFile !== undefined) return logFile(options.logFile);
+  const write = options.logLevel === undefined ? () => {} : (line: string) => tellUser([line]);
+  return { write, close: () => {} };
+}

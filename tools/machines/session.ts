@@ -1,0 +1,170 @@
+// One run from launch to exit status: the machine, the user (or one command) at its console, the hypervisor's log, the time
+// limit, and signals. Whatever happens, the emulator ends and the terminal is put back.
+import { mkdtempSync, rmSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
+import { join } from "node:path";
+import { ExecFrame } from "../console/exec.ts";
+import { attachInteractive, writeOrPause } from "../console/interactive.ts";
+import { leaveRawMode, tellUser } from "../console/terminal.ts";
+import { type HypervisorLog, readLog } from "./log.ts";
+import type { LaunchPlan, Machine, MachineExit, RunningMachine } from "./machine.ts";
+import { debugExitValue } from "./qemu.ts";
+import { EXIT_FAILED, EXIT_SIGNAL, EXIT_TIMEOUT, needsLog, STATUS_WORDS } from "./status.ts";
+
+const SIGNALS: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+/** Time that a guest has to power off after its `--exec` command, and streams to end after their emulator. */
+const GRACE_MILLISECONDS = 10_000;
+const SHOWN_LOG_LINES = 40;
+
+export interface SessionPlan {
+  machine: Machine;
+  launch: Omit<LaunchPlan, "directory">;
+  /** Run the command framed by this nonce instead of an interactive console. */
+  execNonce?: string;
+  /** Text on the console after which a guest takes input; input that is not typed by a person waits for it. */
+  readyText?: string;
+  /** Seconds; absent: none. */
+  timeoutSeconds?: number;
+  onLogLine: (line: string) => void;
+}
+
+/** Why we, and not the guest, ended the run. */
+type Interruption = { kind: "quit" } | { kind: "timeout" } | { kind: "signal"; signal: NodeJS.Signals };
+
+/** Runs a machine to its end. @returns the exit status for the shell. */
+export async function runSession(plan: SessionPlan): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), "typevisor-"));
+  let interruption: Interruption | undefined;
+  let running: RunningMachine | undefined;
+  const interrupt = (why: Interruption) => {
+    interruption ??= why;
+    running?.kill();
+  };
+  const release = watchInterruptions(plan, interrupt);
+  try {
+    running = await plan.machine.launch({ ...plan.launch, directory });
+    if (interruption) running.kill();
+    const log = readLog(running.log, plan.onLogLine);
+    const frame = plan.execNonce === undefined ? undefined : new ExecFrame(plan.execNonce);
+    const exit = await attend(plan, running, frame, () => interrupt({ kind: "quit" }));
+    await withinGrace(log.ended);
+    return interruption ? interruptedStatus(plan, interruption) : judge(plan, exit, log, frame);
+  } finally {
+    release();
+    running?.kill();
+    leaveRawMode();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Calls back on signals and when the time is over. @returns what ends the watch. */
+function watchInterruptions(plan: SessionPlan, interrupt: (why: Interruption) => void): () => void {
+  const handlers = SIGNALS.map((signal) => ({
+    signal,
+    handler: () => interrupt({ kind: "signal", signal }),
+  }));
+  for (const { signal, handler } of handlers) process.on(signal, handler);
+  const seconds = plan.timeoutSeconds;
+  const timer =
+    seconds === undefined ? undefined : setTimeout(() => interrupt({ kind: "timeout" }), seconds * 1000);
+  return () => {
+    clearTimeout(timer);
+    for (const { signal, handler } of handlers) process.off(signal, handler);
+  };
+}
+
+/** Serves the console until the emulator has ended and its last output is out. */
+async function attend(
+  plan: SessionPlan,
+  running: RunningMachine,
+  frame: ExecFrame | undefined,
+  onQuit: () => void,
+) {
+  const ended = new Promise<void>((resolve) => running.console.once("close", resolve));
+  // Nobody reads our output any more: there is no one to run for.
+  process.stdout.once("error", () => running.kill());
+  const detach = frame
+    ? attachExec(running, frame)
+    : attachInteractive(running.console, { onQuit, readyText: plan.readyText });
+  const exit = await running.exited;
+  await withinGrace(ended);
+  detach();
+  return exit;
+}
+
+function attachExec(running: RunningMachine, frame: ExecFrame): () => void {
+  running.console.on("data", (piece: Buffer) => {
+    const output = frame.push(piece);
+    if (output.length > 0) writeOrPause(process.stdout, output, running.console);
+    // The guest powers off by itself; one that cannot does not hold the result up for long.
+    if (frame.status !== undefined) setTimeout(() => running.kill(), GRACE_MILLISECONDS).unref();
+  });
+  return () => {};
+}
+
+function withinGrace(promise: Promise<void>): Promise<void> {
+  const grace = new Promise<void>((resolve) => setTimeout(resolve, GRACE_MILLISECONDS).unref());
+  return Promise.race([promise, grace]);
+}
+
+function interruptedStatus(plan: SessionPlan, why: Interruption): number {
+  leaveRawMode();
+  if (why.kind === "quit") {
+    tellUser(["", "Left the console; the virtual machine has ended."]);
+    return 0;
+  }
+  if (why.kind === "timeout") {
+    tellUser([`typevisor: --timeout: stopped after ${plan.timeoutSeconds} s.`]);
+    return EXIT_TIMEOUT;
+  }
+  return EXIT_SIGNAL + constants.signals[why.signal];
+}
+
+/** The exit status of a run that ended by itself; tells the user about anything but a plain end. */
+function judge(
+  plan: SessionPlan,
+  exit: MachineExit,
+  log: HypervisorLog,
+  frame: ExecFrame | undefined,
+): number {
+  leaveRawMode();
+  if (frame?.status !== undefined) return frame.status;
+  const status = machineStatus(plan, exit, log);
+  if (status === undefined) {
+    const end = exit.signal ? `signal ${exit.signal}` : `status ${exit.code}`;
+    tellUser([
+      `typevisor: the emulator ended unexpectedly (${end}). ${exit.words}`.trimEnd(),
+      ...shownTail(log),
+    ]);
+    return EXIT_FAILED;
+  }
+  if (needsLog(status)) tellUser(shownTail(log));
+  if (status !== 0) tellUser([`typevisor: ${describe(status, log)} (status ${status}).`]);
+  if (frame === undefined) return status;
+  const stage = frame.started
+    ? "before the command of --exec had ended"
+    : "before it had started the command of --exec";
+  const hint = frame.started
+    ? ""
+    : " The initrd must be Typevisor's own, or its /init must know typevisor.exec.";
+  tellUser([`typevisor: the guest stopped ${stage}.${hint}`]);
+  return status === 0 ? EXIT_FAILED : status;
+}
+
+/** The final status: from the log, else from the emulator; undefined when neither knows one. */
+function machineStatus(plan: SessionPlan, exit: MachineExit, log: HypervisorLog): number | undefined {
+  if (plan.launch.image === undefined) return exit.code;
+  return log.status.final ?? (plan.machine.name.startsWith("qemu") ? debugExitValue(exit.code) : undefined);
+}
+
+function describe(status: number, log: HypervisorLog): string {
+  const words = STATUS_WORDS.find(([known]) => known === status)?.[1];
+  return (
+    [log.status.reason, words].filter((part) => part !== undefined).join(": ") || "the guest ended its VM"
+  );
+}
+
+function shownTail(log: HypervisorLog): string[] {
+  if (log.tail.length === 0) return [];
+  return ["The end of the hypervisor's log:", ...log.tail.slice(-SHOWN_LOG_LINES).map((line) => `  ${line}`)];
+}
