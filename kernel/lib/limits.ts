@@ -21,3 +21,9 @@ export const MIN_GUEST_MEMORY: u64 = 1 << 20;
 export const MAX_GUEST_MEMORY: u64 = 1 << 40;
 /** Contiguous pieces of guest RAM of one VM. */
 export const MAX_RAM_REGIONS: u32 = 4;
+/** MMIO ranges on one VM's bus. */
+export const MAX_MMIO_RANGES: u32 = 32;
+/** Functions (all of function number 0) on one VM's PCI bus 0. */
+export const MAX_PCI_SLOTS: u32 = 32;
+/** Shortest period that a guest's periodic timers may interrupt at, nanoseconds; shorter ones are stretched to it. */
+export const MIN_TIMER_PERIOD_NS: u64 = 50_000;
