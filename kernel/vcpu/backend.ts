@@ -19,6 +19,8 @@ export class Backend {
   loadState: (vcpu: Vcpu, groups: u32) => void;
   /** Asks for, or gives up, an exit when the guest becomes able to take an interrupt or NMI, as `interruptWindow`/`nmiWindow` say. */
   updateWindows: (vcpu: Vcpu) => void;
+  /** 1: `setDeadline` makes the guest exit by itself (VMX-preemption timer). 0: the run loop arms this CPU's timer instead. */
+  hasDeadlineTimer: u32;
   /** Lets the guest run until host TSC `tsc` at the latest; U64.MAX_VALUE: no limit. */
   setDeadline: (vcpu: Vcpu, tsc: u64) => void;
   /** Takes effect at the next entry: `vcpu.tscOffset` changed. */

@@ -66,6 +66,9 @@ export class Vcpu {
   tscEntry: u64;
   /** Guest CR2 (VT-x: switched by the entry code; AMD-V: in the VMCB). */
   cr2: u64;
+  /** The host's stack pointer while the guest runs, and (AMD-V) the VMCB that holds this CPU's own state: entry code only. */
+  hostStack: u64;
+  hostVmcb: u64;
 
   // -- neutral guest state, by group (kernel/vcpu/registers.ts) ---------------------------------------------------------
   rip: u64;

@@ -1,0 +1,154 @@
+// Checked access to guest memory. Every address and length here may come from a hostile guest: a range is used only when it
+// lies wholly inside one region of the VM's RAM. Callers copy once, then validate the copy (no double fetches).
+import {
+  phys_copy,
+  phys_fill,
+  phys_load16,
+  phys_load32,
+  phys_load64,
+  phys_load8,
+  phys_read,
+  phys_store16,
+  phys_store32,
+  phys_store64,
+  phys_store8,
+  phys_write,
+} from "../arch/intrinsics";
+import { MAX_RAM_REGIONS } from "../lib/limits";
+import { NO_HPA } from "./address";
+
+/** One contiguous piece of guest RAM. */
+@unmanaged
+export class RamRegion {
+  gpa: u64;
+  bytes: u64;
+  hpa: u64;
+}
+
+/** The RAM of one VM: `count` regions of MAX_RAM_REGIONS, disjoint, in the order they were added. */
+@unmanaged
+export class GuestMemory {
+  count: u32;
+  reserved: u32;
+  // Storage of the regions: three words each (AssemblyScript has no inline arrays).
+  gpa0: u64; bytes0: u64; hpa0: u64;
+  gpa1: u64; bytes1: u64; hpa1: u64;
+  gpa2: u64; bytes2: u64; hpa2: u64;
+  gpa3: u64; bytes3: u64; hpa3: u64;
+}
+
+/** Region `index`, below MAX_RAM_REGIONS. */
+export function guestRegion(m: GuestMemory, index: u32): RamRegion {
+  return changetype<RamRegion>(changetype<usize>(m) + offsetof<GuestMemory>("gpa0") + index * offsetof<RamRegion>());
+}
+
+/** Adds a region of RAM. False: the table is full, or the range is empty, wraps around or overlaps another region. */
+export function guestAddRegion(m: GuestMemory, gpa: u64, bytes: u64, hpa: u64): bool {
+  if (m.count >= MAX_RAM_REGIONS || bytes == 0) return false;
+  if (gpa + bytes - 1 < gpa || hpa + bytes - 1 < hpa) return false;
+  for (let i: u32 = 0; i < m.count; i++) {
+    const other = guestRegion(m, i);
+    if (gpa <= other.gpa + other.bytes - 1 && other.gpa <= gpa + bytes - 1) return false;
+  }
+  const region = guestRegion(m, m.count);
+  region.gpa = gpa;
+  region.bytes = bytes;
+  region.hpa = hpa;
+  m.count++;
+  return true;
+}
+
+/** Host-physical address of [gpa, gpa + length), or NO_HPA when that is not wholly inside one region of RAM. */
+export function guestTranslate(m: GuestMemory, gpa: u64, length: u64): u64 {
+  const count = m.count;
+  for (let i: u32 = 0; i < count; i++) {
+    const region = guestRegion(m, i);
+    const offset = gpa - region.gpa;
+    const bytes = region.bytes;
+    // Unsigned throughout: a gpa below the region becomes a huge offset, and bytes - offset cannot wrap after the first test.
+    if (offset < bytes && length <= bytes - offset) return region.hpa + offset;
+  }
+  return NO_HPA;
+}
+
+/** Copies guest memory to linear memory. False, with nothing copied: not RAM. */
+export function guestRead(m: GuestMemory, gpa: u64, destination: usize, length: u32): bool {
+  const hpa = guestTranslate(m, gpa, length);
+  if (hpa == NO_HPA) return false;
+  phys_read(destination, hpa, length);
+  return true;
+}
+
+/** Copies linear memory to guest memory. False, with nothing copied: not RAM. */
+export function guestWrite(m: GuestMemory, gpa: u64, source: usize, length: u32): bool {
+  const hpa = guestTranslate(m, gpa, length);
+  if (hpa == NO_HPA) return false;
+  phys_write(hpa, source, length);
+  return true;
+}
+
+/** The value at `gpa`, or `fallback` when it is not RAM. The same for 4, 2 and 1 bytes. */
+export function guestLoad64(m: GuestMemory, gpa: u64, fallback: u64): u64 {
+  const hpa = guestTranslate(m, gpa, 8);
+  return hpa == NO_HPA ? fallback : phys_load64(hpa);
+}
+
+export function guestLoad32(m: GuestMemory, gpa: u64, fallback: u32): u32 {
+  const hpa = guestTranslate(m, gpa, 4);
+  return hpa == NO_HPA ? fallback : phys_load32(hpa);
+}
+
+export function guestLoad16(m: GuestMemory, gpa: u64, fallback: u32): u32 {
+  const hpa = guestTranslate(m, gpa, 2);
+  return hpa == NO_HPA ? fallback : phys_load16(hpa);
+}
+
+export function guestLoad8(m: GuestMemory, gpa: u64, fallback: u32): u32 {
+  const hpa = guestTranslate(m, gpa, 1);
+  return hpa == NO_HPA ? fallback : phys_load8(hpa);
+}
+
+/** Stores 8 bytes at `gpa`. False, with nothing stored: not RAM. The same for 4, 2 and 1 bytes. */
+export function guestStore64(m: GuestMemory, gpa: u64, value: u64): bool {
+  const hpa = guestTranslate(m, gpa, 8);
+  if (hpa == NO_HPA) return false;
+  phys_store64(hpa, value);
+  return true;
+}
+
+export function guestStore32(m: GuestMemory, gpa: u64, value: u32): bool {
+  const hpa = guestTranslate(m, gpa, 4);
+  if (hpa == NO_HPA) return false;
+  phys_store32(hpa, value);
+  return true;
+}
+
+export function guestStore16(m: GuestMemory, gpa: u64, value: u32): bool {
+  const hpa = guestTranslate(m, gpa, 2);
+  if (hpa == NO_HPA) return false;
+  phys_store16(hpa, value);
+  return true;
+}
+
+export function guestStore8(m: GuestMemory, gpa: u64, value: u32): bool {
+  const hpa = guestTranslate(m, gpa, 1);
+  if (hpa == NO_HPA) return false;
+  phys_store8(hpa, value);
+  return true;
+}
+
+/** Fills guest memory with the low byte of `value`. False, with nothing written: not RAM. */
+export function guestFill(m: GuestMemory, gpa: u64, value: u32, length: u64): bool {
+  const hpa = guestTranslate(m, gpa, length);
+  if (hpa == NO_HPA) return false;
+  phys_fill(hpa, value, length);
+  return true;
+}
+
+/** Copies host-physical memory (a module that the loader brought) into guest memory. False, with nothing copied: not RAM. */
+export function guestCopyFromHost(m: GuestMemory, gpa: u64, hpa: u64, length: u64): bool {
+  const destination = guestTranslate(m, gpa, length);
+  if (destination == NO_HPA) return false;
+  phys_copy(destination, hpa, length);
+  return true;
+}
