@@ -15,7 +15,7 @@ import {
   phys_write,
 } from "../arch/intrinsics";
 import { MAX_RAM_REGIONS } from "../lib/limits";
-import { NO_HPA } from "./address";
+import { NO_HPA } from "./frames";
 
 /** One contiguous piece of guest RAM. */
 @unmanaged
