@@ -28,3 +28,31 @@ export const STATUS_HYPERVISOR_BUG: u32 = 18;
 export function debugExitStatus(value: u32): u32 {
   return ((value << 1) | 1) & 0xff;
 }
+
+/** The word for a status (STATUS_*) in the status line. */
+export function statusReason(status: u32): string {
+  switch (status) {
+    case STATUS_POWEROFF:
+      return "poweroff";
+    case STATUS_RESET:
+      return "reset";
+    case STATUS_TRIPLE_FAULT:
+      return "triple-fault";
+    case STATUS_GUEST_PANIC:
+      return "guest-panic";
+    case STATUS_DEAD_HALT:
+      return "dead-halt";
+    case STATUS_UNHANDLED_EXIT:
+      return "unhandled-exit";
+    case STATUS_ENTRY_FAILURE:
+      return "entry-failure";
+    case STATUS_BAD_VM:
+      return "bad-vm";
+    case STATUS_UNSUPPORTED:
+      return "unsupported";
+    case STATUS_HYPERVISOR_BUG:
+      return "hypervisor-bug";
+    default:
+      return "unknown";
+  }
+}

@@ -1,0 +1,160 @@
+// One virtual machine: what it was asked to be, what it is made of, and why it stopped. Built and reset by lifecycle.ts.
+import { debugExitStatus, statusReason } from "../abi/status";
+import { nsFromTsc } from "../arch/clock";
+import { rdtsc } from "../arch/intrinsics";
+import { arenaAlloc, arenaNew } from "../lib/arena";
+import { MAX_COMMAND_LINE, MAX_VCPUS_PER_VM, MAX_VMS } from "../lib/limits";
+import { GuestMemory } from "../mm/guestmem";
+import { OUTCOME_STOP } from "../vcpu/outcome";
+import { REQUEST_STOP, Vcpu } from "../vcpu/vcpu";
+
+/** A file that the loader put into memory for a guest. */
+@unmanaged
+export class GuestModule {
+  /** Host-physical address of its first byte, and its length; 0 bytes: there is none. */
+  hpa: u64;
+  bytes: u64;
+  /** Its command line: linear address of MAX_COMMAND_LINE bytes, ending in zero. */
+  text: usize;
+  textLength: u32;
+  reserved: u32;
+}
+
+@unmanaged
+export class Vm {
+  /** Place in the table of VMs: the N of `vmN` on the command line. */
+  index: u32;
+  /** Virtual CPUs. */
+  cpus: u32;
+
+  // -- options (options.ts) ---------------------------------------------------------------------------------------------
+  memoryBytes: u64;
+  /** I/O port of the debug-exit device; 0: none. */
+  debugExitPort: u32;
+  /** RAM is mapped on first touch instead of at creation. */
+  lazy: bool;
+  /** A reset by the guest starts it again (else it stops the VM with STATUS_RESET). */
+  restart: bool;
+  kernel: GuestModule;
+  initrd: GuestModule;
+  /** Further modules of a multiboot kernel, and how many. */
+  moduleCount: u32;
+  modules: usize;
+
+  // -- what it is made of -------------------------------------------------------------------------------------------------
+  memory: GuestMemory;
+  nestedRoot: u64;
+  /** Linear address of its Platform (platform.ts), CPUID table (cpuid.ts) and MSR state (msr.ts). */
+  platform: usize;
+  cpuid: usize;
+  msrs: usize;
+  /** Host TSC at which VM time was 0. */
+  startTsc: u64;
+  /** Guest-physical address of the RSDP: it goes into boot parameters. */
+  rsdp: u64;
+
+  // -- how it ended -------------------------------------------------------------------------------------------------------
+  stopped: bool;
+  /** STATUS_* or a debug-exit status, and the word for it in the status line. */
+  stopStatus: u32;
+  stopReason: string;
+  /** Resets since creation. */
+  resets: u32;
+}
+
+/** Modules of one VM besides kernel and initrd. */
+export const MAX_GUEST_MODULES: u32 = 8;
+
+const VM_BYTES: usize = offsetof<Vm>() + <usize>MAX_VCPUS_PER_VM * sizeof<usize>();
+const table: usize = memory.data(MAX_VMS * 4, 16);
+let count: u32 = 0;
+
+/** VMs described so far: indices below this one may be given to `vmAt`. */
+export function vmCount(): u32 {
+  return count;
+}
+
+/** The VM with this index. */
+export function vmAt(index: u32): Vm {
+  assert(index < count, "vm: no such index");
+  return changetype<Vm>(load<u32>(table + <usize>index * 4));
+}
+
+/** A new, empty entry of the table of VMs; boot time only. */
+export function vmNew(): Vm {
+  assert(count < MAX_VMS, "vm: table full");
+  const vm = changetype<Vm>(arenaAlloc(VM_BYTES, 16));
+  store<u32>(table + <usize>count * 4, <u32>changetype<usize>(vm));
+  vm.index = count;
+  vm.kernel = guestModuleNew();
+  vm.initrd = guestModuleNew();
+  vm.modules = arenaAlloc(<usize>MAX_GUEST_MODULES * sizeof<usize>(), 16);
+  vm.memory = arenaNew<GuestMemory>();
+  vm.stopReason = "";
+  count += 1;
+  return vm;
+}
+
+/** An empty module description with room for its command line; boot time only. */
+export function guestModuleNew(): GuestModule {
+  const module = arenaNew<GuestModule>();
+  module.text = arenaAlloc(MAX_COMMAND_LINE, 16);
+  return module;
+}
+
+/** Further module `index` of a multiboot kernel. */
+export function guestModuleAt(vm: Vm, index: u32): GuestModule {
+  assert(index < vm.moduleCount, "vm: no such module");
+  return changetype<GuestModule>(load<u32>(vm.modules + <usize>index * 4));
+}
+
+/** Appends a module; false when there are too many. */
+export function guestModuleAdd(vm: Vm, module: GuestModule): bool {
+  if (vm.moduleCount == MAX_GUEST_MODULES) return false;
+  store<u32>(vm.modules + <usize>vm.moduleCount * 4, <u32>changetype<usize>(module));
+  vm.moduleCount += 1;
+  return true;
+}
+
+/** The VM that a vCPU belongs to. */
+export function vmOf(vcpu: Vcpu): Vm {
+  return changetype<Vm>(vcpu.vm);
+}
+
+/** vCPU `index` of a VM: its local APIC id too. */
+export function vmVcpu(vm: Vm, index: u32): Vcpu {
+  assert(index < vm.cpus, "vm: no such vCPU");
+  return changetype<Vcpu>(load<u32>(changetype<usize>(vm) + offsetof<Vm>() + <usize>index * 4));
+}
+
+/** Puts a vCPU into its VM's table; boot time only. */
+export function vmSetVcpu(vm: Vm, index: u32, vcpu: Vcpu): void {
+  store<u32>(changetype<usize>(vm) + offsetof<Vm>() + <usize>index * 4, <u32>changetype<usize>(vcpu));
+  vcpu.vm = changetype<usize>(vm);
+  vcpu.vmIndex = vm.index;
+  vcpu.index = index;
+}
+
+/** VM time: nanoseconds since the VM was created (it runs on through resets). */
+export function vmNow(vm: Vm): u64 {
+  return nsFromTsc(rdtsc() - vm.startTsc);
+}
+
+/** Records why the VM stops (the first reason stays) and keeps its vCPUs from entering again. Returns OUTCOME_STOP. */
+export function stopVm(vcpu: Vcpu, status: u32): u32 {
+  return stopWith(vmOf(vcpu), status, statusReason(status));
+}
+
+/** The guest wrote `value` to its debug-exit port. */
+export function stopByDebugExit(vm: Vm, value: u32): u32 {
+  return stopWith(vm, debugExitStatus(value), "debug-exit");
+}
+
+function stopWith(vm: Vm, status: u32, reason: string): u32 {
+  if (vm.stopped) return OUTCOME_STOP;
+  vm.stopped = true;
+  vm.stopStatus = status;
+  vm.stopReason = reason;
+  for (let i: u32 = 0; i < vm.cpus; i++) vmVcpu(vm, i).request(REQUEST_STOP);
+  return OUTCOME_STOP;
+}
