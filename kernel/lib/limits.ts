@@ -8,6 +8,8 @@ export const MAX_VMS: u32 = 8;
 export const MAX_VCPUS_PER_VM: u32 = 16;
 /** Ranges in the loader's memory map. */
 export const MAX_MEMORY_RANGES: u32 = 64;
+/** Pieces of free physical memory that the frame allocator tells apart. */
+export const MAX_FREE_RANGES: u32 = 256;
 /** Modules that the loader may hand over. */
 export const MAX_MODULES: u32 = 64;
 /** Bytes of a command line (the hypervisor's or a guest's), with the final zero. */
