@@ -1,0 +1,199 @@
+import { type ImportedGlobals, StaticData } from "./data.ts";
+import { CompileError } from "./errors.ts";
+import type { FuncIR } from "./ir/ir.ts";
+import { printFunc } from "./ir/print.ts";
+import { FUNCTION_PASSES } from "./passes/index.ts";
+import { buildSsa } from "./passes/ssa.ts";
+import { type Routine, runtimeRoutines } from "./runtime.ts";
+import { SourceMap, type SourcePosition } from "./sourcemap.ts";
+import { callersOf, checkSupported } from "./support.ts";
+import { KERNEL, LINUX, type Target } from "./target.ts";
+import { decode } from "./wasm/decode.ts";
+import type { Func, Module } from "./wasm/module.ts";
+import { validate } from "./wasm/validate.ts";
+import { checkAllocation } from "./x64/checker.ts";
+import { emitFunction, type Site } from "./x64/emit.ts";
+import { layout } from "./x64/layout.ts";
+import type { MFunc } from "./x64/lir.ts";
+import { peephole } from "./x64/peephole.ts";
+import { printMachine } from "./x64/print.ts";
+import { allocateRegisters } from "./x64/regalloc.ts";
+import { functionSymbol, symbolPart } from "./symbols.ts";
+import { select } from "./x64/select.ts";
+
+export interface CompileOptions {
+  target?: "kernel" | "linux";
+  /** Text of the source map. */
+  map?: string;
+  /** Checks register allocation of every function. */
+  verify?: boolean;
+  /** Passes whose result is written to `onDump`. */
+  dump?: string[];
+  onDump?: (pass: string, text: string) => void;
+  /** Names of intrinsics that the module must not use. */
+  forbid?: string[];
+  importedGlobals?: ImportedGlobals;
+  /** Overrides of the target's properties, for tests. */
+  targetOverrides?: Partial<Target>;
+}
+
+/** What the symbol table needs to know of one function; labels are resolved after assembly. */
+export interface FunctionInfo {
+  symbol: string;
+  name: string;
+  frameBytes: number;
+  sites: (Site & { position: SourcePosition | null })[];
+}
+
+export interface CompileResult {
+  /** The module as NASM source for `nasm -f elf64`. */
+  asm: string;
+  functions: FunctionInfo[];
+  /** Names of exported functions and their symbols. */
+  exports: Map<string, string>;
+  module: Module;
+}
+
+/** Compiles a WebAssembly module. Throws a {@link CompileError} when the module is refused. */
+export function compile(bytes: Uint8Array, options: CompileOptions = {}): CompileResult {
+  const target = { ...(options.target === "linux" ? LINUX : KERNEL), ...options.targetOverrides };
+  const map = options.map ? new SourceMap(options.map) : SourceMap.empty;
+  const module = decode(bytes);
+  validate(module);
+  const locate = (offset: number) => positionText(map.find(offset));
+  checkSupported(module, target, locate);
+  checkForbidden(module, options.forbid ?? [], locate);
+  const data = new StaticData(module, target, options.importedGlobals ?? (() => undefined));
+  const out = new Output(module, target, map);
+  for (const func of module.funcs) if (!func.import) out.add(func, compileFunction(module, func, target, options));
+  for (const routine of runtimeRoutines(module, target)) out.addRoutine(routine);
+  return { asm: out.render(data), functions: out.functions, exports: out.exports, module };
+}
+
+function positionText(position: SourcePosition | null): string {
+  return position ? `${position.file}:${position.line}` : "";
+}
+
+function checkForbidden(module: Module, names: string[], locate: (offset: number) => string): void {
+  for (const { import: imported, index } of module.funcs) {
+    if (!imported || !names.includes(imported.name)) continue;
+    const callers = callersOf(module, index, locate);
+    throw new CompileError("unsupported", `forbidden import "${imported.name}" is called from ${callers}`, 0);
+  }
+}
+
+/** One function through every pass. */
+function compileFunction(module: Module, func: Func, target: Target, options: CompileOptions): MFunc {
+  const dump = (pass: string, text: () => string) => {
+    if (options.dump?.includes(pass) || options.dump?.includes("all")) options.onDump?.(pass, text());
+  };
+  const ir: FuncIR = buildSsa(module, func);
+  dump("ssa", () => printFunc(ir));
+  for (const [name, pass] of FUNCTION_PASSES) {
+    pass(ir, module, target);
+    dump(name, () => printFunc(ir));
+  }
+  const machine = select(ir, module, target, func.exports.length > 0);
+  dump("select", () => printMachine(machine));
+  allocateRegisters(machine);
+  if (options.verify) checkAllocation(machine);
+  dump("regalloc", () => printMachine(machine));
+  peephole(machine);
+  layout(machine);
+  dump("layout", () => printMachine(machine));
+  return machine;
+}
+
+/** Collects the parts of the assembly file. */
+class Output {
+  readonly functions: FunctionInfo[] = [];
+  readonly exports = new Map<string, string>();
+  private readonly text: string[] = [];
+  private readonly rodata: string[] = [];
+
+  constructor(
+    private readonly module: Module,
+    private readonly target: Target,
+    private readonly map: SourceMap,
+  ) {}
+
+  add(func: Func, machine: MFunc): void {
+    const find = (loc: number) => this.map.find(loc, func.offset);
+    const aliases = func.exports.map((name) => `tv_${symbolPart(name)}`);
+    func.exports.forEach((name, i) => this.exports.set(name, aliases[i]!));
+    const symbol = functionSymbol(func);
+    const emitted = emitFunction(machine, {
+      symbol,
+      aliases,
+      lineDirective: (loc) => lineDirective(find(loc)),
+      sameLine: (a, b) => samePosition(find(a), find(b)),
+    });
+    this.text.push(...emitted.text);
+    this.rodata.push(...emitted.rodata);
+    const sites = emitted.sites.map((site) => ({ ...site, position: find(site.loc) }));
+    this.functions.push({ symbol, name: func.name, frameBytes: emitted.frameBytes, sites });
+  }
+
+  addRoutine(routine: Routine): void {
+    const lines = routine.text.map((line) => (line.endsWith(":") ? line : `  ${line}`));
+    this.text.push("", `; ${routine.name}`, `${routine.symbol}:`, ...lines, ".end:");
+    const sites = routine.traps.map(({ label, kind }) => ({
+      label: `${routine.symbol}${label}`,
+      loc: 0,
+      trap: kind,
+      position: null,
+    }));
+    this.functions.push({ symbol: routine.symbol, name: routine.name, frameBytes: 0, sites });
+  }
+
+  render(data: StaticData): string {
+    const pages = this.module.memories[0]?.limits.min ?? 0;
+    const globals = [...this.exports.values(), "tv_text_start", "tv_text_end", "tv_linear_init", "tv_linear_init_end"];
+    return [
+      "; generated by tools/aot: do not edit",
+      "bits 64",
+      ...globals.map((symbol) => `global ${symbol}`),
+      "global tv_linear_pages",
+      `tv_linear_pages equ ${pages}`,
+      ...this.externs().map((symbol) => `extern ${symbol}`),
+      "",
+      "section .text align=16",
+      "tv_text_start:",
+      ...this.text,
+      "tv_text_end:",
+      "",
+      "section .rodata align=8",
+      ...this.rodata,
+      ...data.rodata,
+      "",
+      "section .data align=8",
+      ...data.data,
+      "",
+      "section .linear progbits alloc noexec nowrite align=16",
+      "tv_linear_init:",
+      ...data.linear,
+      "tv_linear_init_end:",
+      "",
+    ].join("\n");
+  }
+
+  /** Symbols that other objects define: assembly routines, and what the Linux test runner provides. */
+  private externs(): string[] {
+    const called = new Set<string>();
+    const all = this.text.join("\n");
+    for (const [symbol] of all.matchAll(/\b(tv_asm_\w+|tv_import_(?!global)[\w$]+|tv_boot_layout_pa)\b/g)) called.add(symbol);
+    if (!this.target.fixedMemory) {
+      for (const symbol of ["tv_memory_pages", "tv_memory_base", "tv_rt_memory_grow"]) called.add(symbol);
+    }
+    return [...called].sort();
+  }
+}
+
+function lineDirective(position: SourcePosition | null): string {
+  return position ? `%line ${position.line}+0 ${position.file}` : "";
+}
+
+function samePosition(a: SourcePosition | null, b: SourcePosition | null): boolean {
+  return a?.file === b?.file && a?.line === b?.line;
+}
+

@@ -1,0 +1,172 @@
+import { CompileError } from "./errors.ts";
+import { canonicalType, functionSymbol, tableCodes, tableTypes } from "./symbols.ts";
+import { NULL_PAGE_BYTES, type Target, WASM_PAGE_BYTES } from "./target.ts";
+import type { ConstExpr, Module } from "./wasm/module.ts";
+
+/** Values of imported immutable globals, which constant expressions may name. */
+export type ImportedGlobals = (module: string, name: string) => bigint | undefined;
+
+const BYTES_PER_LINE = 32;
+
+/** Bytes as NASM lines; runs of zeros are written as one directive. */
+export function dataLines(bytes: Uint8Array): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i < bytes.length; ) {
+    let zeros = i;
+    while (zeros < bytes.length && bytes[zeros] === 0) zeros++;
+    if (zeros - i >= BYTES_PER_LINE) {
+      lines.push(`  times ${zeros - i} db 0`);
+      i = zeros;
+      continue;
+    }
+    const end = Math.min(i + BYTES_PER_LINE, bytes.length);
+    lines.push(`  db ${[...bytes.subarray(i, end)].join(",")}`);
+    i = end;
+  }
+  return lines;
+}
+
+/** Everything that is laid out at compile time: globals, tables, segments and the initial memory. */
+export class StaticData {
+  readonly rodata: string[] = [];
+  readonly data: string[] = [];
+  readonly linear: string[] = [];
+
+  constructor(
+    private readonly module: Module,
+    private readonly target: Target,
+    private readonly imported: ImportedGlobals,
+  ) {
+    this.globals();
+    this.tables();
+    this.memory();
+    this.passiveSegments();
+  }
+
+  evaluate(expr: ConstExpr): bigint {
+    if (expr.op === "const") return expr.value;
+    if (expr.op === "global") {
+      const global = this.module.globals[expr.index]!;
+      if (global.init) return this.evaluate(global.init);
+      const value = global.import && this.imported(global.import.module, global.import.name);
+      if (value !== undefined && value !== null) return value;
+    }
+    throw new CompileError("unsupported", "constant expression whose value is not known at compile time", expr.offset);
+  }
+
+  private globals(): void {
+    this.module.globals.forEach((global, i) => {
+      if (global.import) return;
+      const value = BigInt.asUintN(global.type === "i32" ? 32 : 64, this.evaluate(global.init!));
+      this.data.push(...global.exports.map((name) => `tv_g_${name.replace(/[^A-Za-z0-9_]/g, "_")}:`));
+      this.data.push(`tv_global_${i}: dq 0x${value.toString(16)}`);
+    });
+    for (const [i, global] of this.module.globals.entries()) {
+      if (!global.import) continue;
+      const value = this.imported(global.import.module, global.import.name);
+      if (value === undefined) {
+        const name = `${global.import.module}.${global.import.name}`;
+        throw new CompileError("unsupported", `imported global "${name}"; keep state in the module itself`, 0);
+      }
+      this.data.push(`tv_import_global_${i}: dq 0x${BigInt.asUintN(64, value).toString(16)}`);
+    }
+  }
+
+  /** Tables that no instruction changes are read-only. */
+  private tableIsConstant(table: number): boolean {
+    return !this.module.funcs.some((f) =>
+      f.body.some(({ op, index, index2 }) =>
+        (op.name === "table.init" && index2 === table) || (op.name === "table.copy" && index === table)),
+    );
+  }
+
+  private tables(): void {
+    const { module } = this;
+    module.tables.forEach((table, t) => {
+      if (table.import) throw new CompileError("unsupported", "imported table; define it in the module", 0);
+      const size = table.limits.min;
+      const codes = new Array<string>(Math.min(size, MAX_TABLE)).fill("0");
+      const types = new Array<number>(codes.length).fill(0);
+      if (size > MAX_TABLE) throw new CompileError("unsupported", `table of ${size} elements; at most ${MAX_TABLE}`, 0);
+      for (const elem of module.elems) {
+        if (elem.mode.kind !== "active" || elem.mode.index !== t) continue;
+        const at = Number(BigInt.asUintN(32, this.evaluate(elem.mode.at)));
+        if (at + elem.items.length > size) throw instantiation("out of bounds table access", elem.offset);
+        elem.items.forEach((item, i) => {
+          [codes[at + i], types[at + i]] = this.element(item);
+        });
+      }
+      const section = this.tableIsConstant(t) ? this.rodata : this.data;
+      section.push("align 8", `${tableCodes(t)}:`, ...codes.map((c) => `  dq ${c}`));
+      section.push(`${tableTypes(t)}:`, ...types.map((c) => `  dd ${c}`));
+    });
+    this.passiveElements();
+  }
+
+  private element(item: ConstExpr): [string, number] {
+    if (item.op !== "func") return ["0", 0];
+    const func = this.module.funcs[item.index]!;
+    return [functionSymbol(func), canonicalType(this.module.types, func.typeIndex)];
+  }
+
+  private passiveElements(): void {
+    const used = this.usedSegments("table.init", "elem.drop");
+    this.module.elems.forEach((elem, i) => {
+      if (!used.has(i)) return;
+      const items = elem.items.map((item) => this.element(item));
+      const length = elem.mode.kind === "passive" ? items.length : 0;
+      this.rodata.push("align 8", `tv_elem_${i}_code:`, ...items.map(([code]) => `  dq ${code}`));
+      this.rodata.push(`tv_elem_${i}_type:`, ...items.map(([, type]) => `  dd ${type}`));
+      this.data.push(`tv_elem_${i}_length: dq ${length}`);
+    });
+  }
+
+  private usedSegments(...ops: string[]): Set<number> {
+    const used = new Set<number>();
+    for (const f of this.module.funcs) for (const { op, index } of f.body) if (ops.includes(op.name)) used.add(index);
+    return used;
+  }
+
+  /** Initial contents: from the first mapped page to the last byte that is not zero. */
+  private memory(): void {
+    const memory = this.module.memories[0];
+    if (memory?.import) throw new CompileError("unsupported", "imported memory; let the module define and export it", 0);
+    const size = (memory?.limits.min ?? 0) * WASM_PAGE_BYTES;
+    const parts: { at: number; bytes: Uint8Array }[] = [];
+    for (const data of this.module.datas) {
+      if (data.mode.kind !== "active") continue;
+      const at = Number(BigInt.asUintN(32, this.evaluate(data.mode.at)));
+      if (at + data.bytes.length > size) throw instantiation("out of bounds memory access", data.offset);
+      parts.push({ at, bytes: data.bytes });
+    }
+    const end = parts.reduce((most, p) => Math.max(most, p.at + p.bytes.length), 0);
+    const image = new Uint8Array(end);
+    for (const { at, bytes } of parts) image.set(bytes, at);
+    const start = this.target.nullPage ? NULL_PAGE_BYTES : 0;
+    if (image.subarray(0, start).some((byte) => byte !== 0)) {
+      const advice = `build with --memoryBase ${NULL_PAGE_BYTES}`;
+      throw new CompileError("unsupported", `data below address ${NULL_PAGE_BYTES}, which is never mapped: ${advice}`, 0);
+    }
+    let last = image.length;
+    while (last > start && image[last - 1] === 0) last--;
+    this.linear.push(...dataLines(image.subarray(start, Math.max(last, start))));
+  }
+
+  private passiveSegments(): void {
+    const used = this.usedSegments("memory.init", "data.drop");
+    this.module.datas.forEach((data, i) => {
+      if (!used.has(i)) return;
+      const length = data.mode.kind === "passive" ? data.bytes.length : 0;
+      this.rodata.push(`tv_data_${i}:`, ...dataLines(data.bytes));
+      this.data.push(`tv_data_${i}_length: dq ${length}`);
+    });
+  }
+}
+
+/** Largest table, in elements. */
+const MAX_TABLE = 65_536;
+
+/** A segment that does not fit: instantiation would trap. */
+function instantiation(what: string, offset: number): CompileError {
+  return new CompileError("invalid", `instantiation traps: ${what}`, offset);
+}

@@ -1,0 +1,59 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { compile } from "./compile.ts";
+import { CompileError } from "./errors.ts";
+
+const USAGE = `usage: tools/aot/main.ts in.wasm -o out.asm [options]
+  --target kernel|linux   kernel image (default), or a Linux test process
+  --map FILE              source map (default: in.wasm.map, if it exists)
+  --dump PASS,...         print the function after these passes ("all": every pass)
+  --only NAME             dump only the functions whose name contains NAME
+  --verify                check register allocation of every function
+  --forbid NAME,...       refuse modules that call these intrinsics, listing the callers`;
+
+function list(text: string | undefined): string[] {
+  return text ? text.split(",") : [];
+}
+
+function main(): number {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      output: { type: "string", short: "o" },
+      target: { type: "string", default: "kernel" },
+      map: { type: "string" },
+      dump: { type: "string" },
+      only: { type: "string", default: "" },
+      verify: { type: "boolean", default: false },
+      forbid: { type: "string" },
+    },
+  });
+  const [input] = positionals;
+  const { target } = values;
+  if (!input || (target !== "kernel" && target !== "linux")) {
+    console.error(USAGE);
+    return 2;
+  }
+  const mapFile = values.map ?? `${input}.map`;
+  const { asm } = compile(readFileSync(input), {
+    target,
+    verify: values.verify,
+    forbid: list(values.forbid),
+    dump: list(values.dump),
+    onDump: (pass, text) => {
+      if (text.split("\n")[0]!.includes(values.only)) console.log(`--- ${pass}\n${text}`);
+    },
+    ...(existsSync(mapFile) ? { map: readFileSync(mapFile, "utf8") } : {}),
+  });
+  if (values.output) writeFileSync(values.output, asm);
+  else if (!values.dump) process.stdout.write(asm);
+  return 0;
+}
+
+try {
+  process.exitCode = main();
+} catch (error) {
+  if (!(error instanceof CompileError)) throw error;
+  console.error(`aot: ${error.message}`);
+  process.exitCode = 1;
+}

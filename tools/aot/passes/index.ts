@@ -1,0 +1,26 @@
+import { dominators, findLoops, pruneBlocks } from "../ir/graph.ts";
+import type { FuncIR } from "../ir/ir.ts";
+import type { Target } from "../target.ts";
+import type { Module } from "../wasm/module.ts";
+import { mergeBlocks, removeDeadValues, removeTrivialPhis, splitCriticalEdges } from "./cleanup.ts";
+
+export type FunctionPass = (func: FuncIR, module: Module, target: Target) => void;
+
+function cleanUp(func: FuncIR): void {
+  removeTrivialPhis(func);
+  removeDeadValues(func);
+  pruneBlocks(func);
+  mergeBlocks(func);
+}
+
+function prepare(func: FuncIR): void {
+  cleanUp(func);
+  splitCriticalEdges(func);
+  findLoops(func, dominators(func));
+}
+
+/** The passes between SSA construction and instruction selection, in order. Each can be dumped by its name. */
+export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
+  ["clean", cleanUp],
+  ["prepare", prepare],
+];

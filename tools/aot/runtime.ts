@@ -1,0 +1,242 @@
+import { tableCodes, tableTypes } from "./symbols.ts";
+import { type Target, WASM_PAGE_BYTES } from "./target.ts";
+import type { TrapKind } from "./ir/ir.ts";
+import type { Module } from "./wasm/module.ts";
+
+/**
+ * Routines for instructions on regions of memory and tables. They follow the System V ABI like any function:
+ * edi, esi, edx hold the operands in order, with clean upper halves.
+ */
+export interface Routine {
+  symbol: string;
+  /** Shown in stack traces. */
+  name: string;
+  text: string[];
+  traps: { label: string; kind: TrapKind }[];
+}
+
+/** Copies shorter than this are done in a loop: the string instructions take long to start. */
+const STRING_MIN_BYTES = 256;
+
+/** Leaves the size of linear memory in bytes in rax. */
+function memoryBytes(module: Module, target: Target): string[] {
+  const pages = module.memories[0]?.limits.min ?? 0;
+  if (target.fixedMemory) return [`mov rax, ${pages * WASM_PAGE_BYTES}`];
+  return ["mov eax, [rel tv_memory_pages]", "shl rax, 16"];
+}
+
+/** Turns an offset in linear memory into a pointer, where the two differ. */
+function toPointer(target: Target, ...registers: string[]): string[] {
+  return target.segment ? registers.map((r) => `add ${r}, [rel tv_memory_base]`) : [];
+}
+
+function checkRange(start: string, length: string): string[] {
+  return [`lea r8, [${start}+${length}]`, "cmp r8, rax", "ja .trap"];
+}
+
+function memoryCopy(module: Module, target: Target): Routine {
+  return {
+    symbol: "tv_rt_memory_copy",
+    name: "memory.copy",
+    traps: [{ label: ".trap", kind: "out of bounds memory access" }],
+    text: [
+      ...memoryBytes(module, target),
+      ...checkRange("rdi", "rdx"),
+      ...checkRange("rsi", "rdx"),
+      ...toPointer(target, "rdi", "rsi"),
+      "mov rcx, rdx",
+      "mov rax, rdi",
+      "sub rax, rsi",
+      "cmp rax, rcx",
+      "jb .backward",
+      `cmp rcx, ${STRING_MIN_BYTES}`,
+      "jae .string",
+      ...copyLoop("forward"),
+      ".string:",
+      "rep movsb",
+      "ret",
+      ".backward:",
+      ...copyLoop("backward"),
+      ".trap:",
+      "ud2",
+    ],
+  };
+}
+
+/** Eight bytes at a time, then the rest byte by byte; backward when the destination overlaps from above. */
+function copyLoop(direction: "forward" | "backward"): string[] {
+  const l = direction[0]!;
+  const up = direction === "forward";
+  return [
+    "sub rcx, 8",
+    `jb .${l}tail`,
+    `.${l}loop:`,
+    ...(up
+      ? ["mov rax, [rsi]", "mov [rdi], rax", "add rsi, 8", "add rdi, 8"]
+      : ["mov rax, [rsi+rcx]", "mov [rdi+rcx], rax"]),
+    "sub rcx, 8",
+    `jae .${l}loop`,
+    `.${l}tail:`,
+    "add rcx, 8",
+    `jz .${l}done`,
+    `.${l}byte:`,
+    ...(up
+      ? ["mov al, [rsi]", "mov [rdi], al", "inc rsi", "inc rdi", "dec rcx"]
+      : ["mov al, [rsi+rcx-1]", "mov [rdi+rcx-1], al", "dec rcx"]),
+    `jnz .${l}byte`,
+    `.${l}done:`,
+    "ret",
+  ];
+}
+
+function memoryFill(module: Module, target: Target): Routine {
+  return {
+    symbol: "tv_rt_memory_fill",
+    name: "memory.fill",
+    traps: [{ label: ".trap", kind: "out of bounds memory access" }],
+    text: [
+      ...memoryBytes(module, target),
+      ...checkRange("rdi", "rdx"),
+      ...toPointer(target, "rdi"),
+      "movzx eax, sil",
+      "mov rcx, 0x0101010101010101",
+      "imul rax, rcx",
+      "mov rcx, rdx",
+      `cmp rcx, ${STRING_MIN_BYTES}`,
+      "jae .string",
+      "sub rcx, 8",
+      "jb .tail",
+      ".loop:",
+      "mov [rdi], rax",
+      "add rdi, 8",
+      "sub rcx, 8",
+      "jae .loop",
+      ".tail:",
+      "add rcx, 8",
+      "jz .done",
+      ".byte:",
+      "mov [rdi+rcx-1], al",
+      "dec rcx",
+      "jnz .byte",
+      ".done:",
+      "ret",
+      ".string:",
+      "mov [rdi+rcx-8], rax",
+      "shr rcx, 3",
+      "rep stosq",
+      "ret",
+      ".trap:",
+      "ud2",
+    ],
+  };
+}
+
+function memoryInit(module: Module, target: Target, segment: number): Routine {
+  return {
+    symbol: `tv_rt_memory_init_${segment}`,
+    name: "memory.init",
+    traps: [{ label: ".trap", kind: "out of bounds memory access" }],
+    text: [
+      ...memoryBytes(module, target),
+      ...checkRange("rdi", "rdx"),
+      `mov rax, [rel tv_data_${segment}_length]`,
+      ...checkRange("rsi", "rdx"),
+      ...toPointer(target, "rdi"),
+      `lea rax, [rel tv_data_${segment}]`,
+      "add rsi, rax",
+      "mov rcx, rdx",
+      "rep movsb",
+      "ret",
+      ".trap:",
+      "ud2",
+    ],
+  };
+}
+
+function drop(kind: "data" | "elem", segment: number): Routine {
+  const text = [`mov qword [rel tv_${kind}_${segment}_length], 0`, "ret"];
+  return { symbol: `tv_rt_${kind}_drop_${segment}`, name: `${kind}.drop`, traps: [], text };
+}
+
+interface Elements {
+  code: string;
+  type: string;
+  /** Instruction that loads the length into rax. */
+  length: string;
+}
+
+/** Copies code addresses and type numbers; overlapping ranges of one table are handled by direction. */
+function tableMove(symbol: string, name: string, to: Elements, from: Elements): Routine {
+  return {
+    symbol,
+    name,
+    traps: [{ label: ".trap", kind: "out of bounds table access" }],
+    text: [
+      to.length,
+      ...checkRange("rdi", "rdx"),
+      from.length,
+      ...checkRange("rsi", "rdx"),
+      "cmp rdi, rsi",
+      "ja .backward",
+      ".forward:",
+      "sub rdx, 1",
+      "jb .done",
+      ...moveElement(to, from, "rsi", "rdi"),
+      "inc rsi",
+      "inc rdi",
+      "jmp .forward",
+      ".backward:",
+      "sub rdx, 1",
+      "jb .done",
+      "lea r8, [rsi+rdx]",
+      "lea r9, [rdi+rdx]",
+      ...moveElement(to, from, "r8", "r9"),
+      "jmp .backward",
+      ".done:",
+      "ret",
+      ".trap:",
+      "ud2",
+    ],
+  };
+}
+
+function moveElement(to: Elements, from: Elements, source: string, target: string): string[] {
+  return [
+    `mov rax, [${from.code}+${source}*8]`,
+    `mov [${to.code}+${target}*8], rax`,
+    `mov eax, [${from.type}+${source}*4]`,
+    `mov [${to.type}+${target}*4], eax`,
+  ];
+}
+
+function tableElements(module: Module, t: number): Elements {
+  return { code: tableCodes(t), type: tableTypes(t), length: `mov eax, ${module.tables[t]!.limits.min}` };
+}
+
+function segmentElements(i: number): Elements {
+  return { code: `tv_elem_${i}_code`, type: `tv_elem_${i}_type`, length: `mov rax, [rel tv_elem_${i}_length]` };
+}
+
+/** The routines that the module's code calls. */
+export function runtimeRoutines(module: Module, target: Target): Routine[] {
+  const found = new Map<string, Routine>();
+  const add = (routine: Routine) => found.set(routine.symbol, routine);
+  for (const func of module.funcs) {
+    for (const { op, index, index2 } of func.body) {
+      if (op.name === "memory.copy") add(memoryCopy(module, target));
+      if (op.name === "memory.fill") add(memoryFill(module, target));
+      if (op.name === "memory.init") add(memoryInit(module, target, index));
+      if (op.name === "data.drop") add(drop("data", index));
+      if (op.name === "elem.drop") add(drop("elem", index));
+      if (op.name === "table.copy") {
+        const symbol = `tv_rt_table_copy_${index}_${index2}`;
+        add(tableMove(symbol, op.name, tableElements(module, index), tableElements(module, index2)));
+      }
+      if (op.name === "table.init") {
+        const symbol = `tv_rt_table_init_${index}_${index2}`;
+        add(tableMove(symbol, op.name, tableElements(module, index2), segmentElements(index)));
+      }
+    }
+  }
+  return [...found.values()];
+}

@@ -1,0 +1,3 @@
+import type { MFunc } from "./lir.ts";
+
+export function checkAllocation(_func: MFunc): void {}

@@ -1,0 +1,239 @@
+import type { TrapKind } from "../ir/ir.ts";
+import { addressText, type FrameArea, type MBlock, type MFunc, type MInst, type Operand, operandText } from "./lir.ts";
+import { registerName, type Width } from "./registers.ts";
+import { invert } from "./rules/compare.ts";
+
+const GUARD_PAGE_BYTES = 4096;
+
+/** A place in the code that the symbol table speaks about: its label, and what is known of it. */
+export interface Site {
+  label: string;
+  /** Byte offset in the module, which the source map turns into a line. */
+  loc: number;
+  trap: TrapKind | null;
+}
+
+export interface EmittedFunction {
+  text: string[];
+  /** Jump tables, for .rodata. */
+  rodata: string[];
+  sites: Site[];
+  /** Bytes between the stack pointer in the body and the return address. */
+  frameBytes: number;
+}
+
+export interface EmitOptions {
+  symbol: string;
+  /** Further labels of the entry: exports. */
+  aliases: string[];
+  /** Text to put before an instruction from this place in the module, or "". */
+  lineDirective: (loc: number) => string;
+  /** Whether two places are the same source line. */
+  sameLine: (a: number, b: number) => boolean;
+}
+
+export function emitFunction(func: MFunc, options: EmitOptions): EmittedFunction {
+  return new Emitter(func, options).run();
+}
+
+interface Stub {
+  label: string;
+  inst: MInst;
+}
+
+class Emitter {
+  private readonly text: string[] = [];
+  private readonly rodata: string[] = [];
+  private readonly sites: Site[] = [];
+  private readonly stubs: Stub[] = [];
+  private readonly localBytes: number;
+  private readonly frameBytes: number;
+  private labels = 0;
+  private lastLoc = -1;
+  private lastLine = "";
+
+  constructor(
+    private readonly func: MFunc,
+    private readonly options: EmitOptions,
+  ) {
+    this.localBytes = func.outgoingBytes + func.spillBytes;
+    this.frameBytes = this.localBytes + func.saved.length * 8;
+  }
+
+  run(): EmittedFunction {
+    const { func, options } = this;
+    this.text.push("", `; ${func.name}`, ...options.aliases.map((alias) => `${alias}:`), `${options.symbol}:`);
+    this.site(func.blocks[0]!.insts[0]?.loc ?? 0, null);
+    this.prologue();
+    const targeted = this.targetedBlocks();
+    func.blocks.forEach((block, i) => {
+      if (targeted.has(block)) this.text.push(`.b${block.id}:`);
+      for (const inst of block.insts) this.instruction(inst, func.blocks[i + 1] ?? null, block);
+    });
+    for (const stub of this.stubs) this.emitStub(stub);
+    this.text.push(`.end:`);
+    return { text: this.text, rodata: this.rodata, sites: this.sites, frameBytes: this.frameBytes };
+  }
+
+  private targetedBlocks(): Set<MBlock> {
+    const targeted = new Set<MBlock>();
+    this.func.blocks.forEach((block) => {
+      for (const target of block.insts.at(-1)?.targets ?? []) targeted.add(target);
+    });
+    return targeted;
+  }
+
+  private line(text: string): void {
+    this.text.push(`  ${text}`);
+  }
+
+  private prologue(): void {
+    for (const r of this.func.saved) this.line(`push ${registerName(r, 8)}`);
+    // A frame larger than the guard page touches every page on the way, so that overflow cannot jump over it.
+    for (let at = GUARD_PAGE_BYTES; at < this.localBytes; at += GUARD_PAGE_BYTES) this.line(`test byte [rsp-${at}], 0`);
+    if (this.localBytes) this.line(`sub rsp, ${this.localBytes}`);
+  }
+
+  private epilogue(): void {
+    if (this.localBytes) this.line(`add rsp, ${this.localBytes}`);
+    for (const r of [...this.func.saved].reverse()) this.line(`pop ${registerName(r, 8)}`);
+  }
+
+  private frameBase = (area: FrameArea): number => {
+    if (area === "outgoing") return 0;
+    if (area === "spill") return this.func.outgoingBytes;
+    return this.frameBytes + 8;
+  };
+
+  private operand(operand: Operand, width: Width): string {
+    return operandText(operand, width, this.frameBase);
+  }
+
+  private label(prefix: string): string {
+    return `.${prefix}${this.labels++}`;
+  }
+
+  /** Notes a new source line, or a trap, at this point of the code. */
+  private site(loc: number, trap: TrapKind | null): void {
+    const known = this.lastLoc >= 0 && this.options.sameLine(this.lastLoc, loc);
+    if (known && !trap) return;
+    this.lastLoc = loc;
+    const directive = this.options.lineDirective(loc);
+    if (directive && directive !== this.lastLine) this.text.push(directive);
+    this.lastLine = directive;
+    const label = this.label("L");
+    this.text.push(`${label}:`);
+    this.sites.push({ label: `${this.options.symbol}${label}`, loc, trap });
+  }
+
+  private instruction(inst: MInst, next: MBlock | null, block: MBlock): void {
+    if (inst.coalesced) return;
+    if (inst.op === "jmp") return this.jump(inst.targets[0]!, next);
+    this.site(inst.loc, inst.op === "trapIf" ? null : inst.trap);
+    switch (inst.op) {
+      case "jcc":
+        return this.branch(inst, next);
+      case "switch":
+        return this.jumpTable(inst, block);
+      case "ret":
+        this.epilogue();
+        return this.line("ret");
+      case "trapIf":
+        return this.trapIf(inst);
+      case "movi":
+        return this.constant(inst, block);
+      default:
+        this.plain(inst);
+    }
+  }
+
+  private jump(target: MBlock, next: MBlock | null): void {
+    if (target !== next) this.line(`jmp .b${target.id}`);
+  }
+
+  private branch(inst: MInst, next: MBlock | null): void {
+    const [then, otherwise] = inst.targets as [MBlock, MBlock];
+    if (then === otherwise) return this.jump(then, next);
+    if (then === next) {
+      this.line(`j${invert(inst.cc)} .b${otherwise.id}`);
+      return;
+    }
+    this.line(`j${inst.cc} .b${then.id}`);
+    this.jump(otherwise, next);
+  }
+
+  private jumpTable(inst: MInst, block: MBlock): void {
+    const targets = inst.targets.slice(0, -1);
+    const index = inst.operands[0]!;
+    const table = `${this.options.symbol}_switch${block.id}`;
+    this.line(`cmp ${this.operand(index, 4)}, ${targets.length}`);
+    this.line(`jae .b${inst.targets.at(-1)!.id}`);
+    this.line(`jmp [${table}+${this.operand(index, 8)}*8]`);
+    this.rodata.push(`${table}:`, ...targets.map((t) => `  dq ${this.options.symbol}.b${t.id}`));
+  }
+
+  private trapIf(inst: MInst): void {
+    const label = this.label("t");
+    this.line(`j${inst.cc} ${label}`);
+    this.stubs.push({ label, inst });
+  }
+
+  private emitStub({ label, inst }: Stub): void {
+    this.text.push(`${label}:`);
+    const place = inst.operands[0];
+    if (place && inst.trapZero) {
+      const zero = this.label("t");
+      this.line(`cmp ${this.operand(place, 4)}, 0`);
+      this.line(`je ${zero}`);
+      this.site(inst.loc, inst.trap);
+      this.line("ud2");
+      this.text.push(`${zero}:`);
+      this.site(inst.loc, inst.trapZero);
+    } else this.site(inst.loc, inst.trap);
+    this.line("ud2");
+  }
+
+  /** xor is shorter, but writes the flags. */
+  private constant(inst: MInst, block: MBlock): void {
+    const [to, value] = inst.operands as [Operand, Operand & { kind: "imm" }];
+    if (value.value === 0n && !flagsLiveAfter(block, inst)) {
+      const r = this.operand(to, 4);
+      return this.line(`xor ${r}, ${r}`);
+    }
+    const unsigned = BigInt.asUintN(inst.width * 8, value.value);
+    if (unsigned <= 0xffff_ffffn) return this.line(`mov ${this.operand(to, 4)}, ${this.operand({ kind: "imm", value: unsigned }, 8)}`);
+    this.line(`mov ${this.operand(to, 8)}, ${this.operand(value, 8)}`);
+  }
+
+  private plain(inst: MInst): void {
+    const unique = this.labels++;
+    for (const line of inst.spec.text.split("\n")) {
+      const text = line
+        .replace(/%(\d)(?::(\w))?/g, (_, n: string, w?: string) => this.template(inst, Number(n), w))
+        .replace("%c", inst.cc)
+        .replace("%s", inst.symbol)
+        .replace(/%u/g, String(unique));
+      if (/^\.\w+:$/.test(text)) this.text.push(text);
+      else if (text) this.line(text);
+    }
+  }
+
+  private template(inst: MInst, n: number, width: string | undefined): string {
+    const operand = inst.operands[n]!;
+    if (width === "a" && operand.kind === "mem") return addressText(operand, this.frameBase);
+    if (inst.op === "lea" && operand.kind === "mem") return addressText(operand, this.frameBase);
+    return this.operand(operand, width === undefined ? inst.width : (Number(width) as Width));
+  }
+}
+
+/** Whether an instruction after `inst` reads flags that one before it wrote. */
+function flagsLiveAfter(block: MBlock, inst: MInst): boolean {
+  for (let i = block.insts.indexOf(inst) + 1; i < block.insts.length; i++) {
+    const next = block.insts[i]!;
+    if (next.coalesced) continue;
+    const { flags } = next.spec as { flags?: string };
+    if (flags === "read") return true;
+    if (flags === "write") return false;
+  }
+  return false;
+}
