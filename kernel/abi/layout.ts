@@ -8,6 +8,8 @@
 //   0x50    symbol table start (virtual)  0x58 end              0x60  boot stack: lowest usable address  0x68 top
 //   0x70    GDT (virtual)            0x78 TSS (virtual)         0x80  IDT (virtual)    0x88 PML4 (physical)
 //   0x90    multiboot magic          0x98 multiboot information (physical)             0xA0 TSC at hand-over
+//   0xA8    per-CPU block of the boot CPU (physical): its first word is what `cpu_base()` reads
+//   0xB0    report ports (physical): two u16, the log's port and the machine's debug-exit port, for reports without TypeScript
 
 export const LAYOUT_IMAGE_START: u32 = 0x00;
 export const LAYOUT_IMAGE_END: u32 = 0x08;
@@ -30,3 +32,10 @@ export const LAYOUT_PML4: u32 = 0x88;
 export const LAYOUT_MULTIBOOT_MAGIC: u32 = 0x90;
 export const LAYOUT_MULTIBOOT_INFO: u32 = 0x98;
 export const LAYOUT_BOOT_TSC: u32 = 0xa0;
+export const LAYOUT_CPU_BLOCK: u32 = 0xa8;
+export const LAYOUT_REPORT_PORTS: u32 = 0xb0;
+
+/** Selectors of the host's GDT. */
+export const SELECTOR_CODE: u32 = 0x08;
+export const SELECTOR_DATA: u32 = 0x10;
+export const SELECTOR_TSS: u32 = 0x18;

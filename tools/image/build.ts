@@ -1,0 +1,184 @@
+// The hypervisor's image: TypeScript -> WebAssembly -> x86-64 assembly -> objects -> ELF.
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, join, relative } from "node:path";
+import { compile } from "../aot/compile.ts";
+import { CompileError } from "../aot/errors.ts";
+import { generateOffsets } from "../gen/offsets.ts";
+import { findProgram, mustRun } from "../lib/command.ts";
+import { BUILD, ROOT } from "../lib/paths.ts";
+import { formatSize } from "../lib/size.ts";
+import { UserError } from "../lib/user-error.ts";
+import { refuseAllocation } from "./allocation.ts";
+import { compileAssemblyScript } from "./assemblyscript.ts";
+import { type Cache, filesBelow, openCache } from "./cache.ts";
+
+export interface BuildOptions {
+  log?: (line: string) => void;
+  /** Runs every step, even if nothing has changed. */
+  force?: boolean;
+  /** Integer constants for the sources (`--use` of asc). */
+  defines?: Record<string, string>;
+  /** Main file, from the project's root. Another than kernel/main.ts makes an image of its own name. */
+  entry?: string;
+}
+
+export interface Image {
+  /** elf32 multiboot image, stripped: what loaders take. */
+  elf: string;
+  /** The same as elf64, with symbols and line numbers: for debuggers. */
+  elf64: string;
+}
+
+const MAIN = "kernel/main.ts";
+const WASM_PAGE = 65_536;
+
+/** Files of one build. */
+interface Paths extends Image {
+  directory: string;
+  wasm: string;
+  map: string;
+  asm: string;
+  /** What the linker must know beside the objects. */
+  link: string;
+  offsets: string;
+}
+
+/** Builds the image; steps whose inputs have not changed are skipped. */
+export async function buildImage(options: BuildOptions = {}): Promise<Image> {
+  requireTools();
+  const log = options.log ?? (() => {});
+  const paths = pathsOf(options);
+  mkdirSync(paths.directory, { recursive: true });
+  const cache = openCache(join(paths.directory, "stamps.json"), options.force ?? false);
+  const say = (what: string, ran: boolean) => ran && log(`image: ${what}`);
+  say("TypeScript to WebAssembly", await compileKernel(cache, paths, options));
+  say("WebAssembly to x86-64", await generateCode(cache, paths));
+  say("structure offsets for the assembler", await writeOffsets(cache, paths));
+  const objects = await assembleAll(cache, paths);
+  if (await link(cache, paths, objects)) {
+    log(`image: ${relative(ROOT, paths.elf)}, ${formatSize(Math.ceil(statSync(paths.elf).size / 1024) * 1024)}`);
+  }
+  return { elf: paths.elf, elf64: paths.elf64 };
+}
+
+function requireTools(): void {
+  const missing = Object.entries({ nasm: "nasm", ld: "binutils", objcopy: "binutils" }).filter(([name]) => !findProgram(name));
+  if (missing.length === 0) return;
+  const names = missing.map(([name]) => name).join(", ");
+  const packages = [...new Set(missing.map(([, name]) => name))].join(" ");
+  throw new UserError(`Building the image needs ${names}. Install the Debian packages ${packages} (\`make setup\` does).`);
+}
+
+function pathsOf(options: BuildOptions): Paths {
+  const defines = Object.entries(options.defines ?? {}).map(([name, value]) => `-${name}=${value}`);
+  const entry = options.entry ?? MAIN;
+  const plain = entry === MAIN && defines.length === 0;
+  const variant = `${basename(entry, ".ts")}${defines.join("").replace(/[^\w.=-]/g, "_")}`;
+  const name = plain ? "typevisor" : `typevisor-${variant}`;
+  const directory = join(BUILD, "image", name);
+  return {
+    directory,
+    wasm: join(directory, "kernel.wasm"),
+    map: join(directory, "kernel.wasm.map"),
+    asm: join(directory, "kernel.asm"),
+    link: join(directory, "link.json"),
+    offsets: join(directory, "offsets.inc"),
+    elf: join(BUILD, `${name}.elf`),
+    elf64: join(BUILD, `${name}.elf64`),
+  };
+}
+
+/** What asc reads: any kernel source, whether or not it is imported; and the entry, wherever it is. */
+function kernelSources(entry: string): string[] {
+  const all = new Set([...filesBelow(join(ROOT, "kernel"), /\.ts$/), join(ROOT, entry)]);
+  return [...all, join(ROOT, "asconfig.json"), join(ROOT, "package-lock.json")].sort();
+}
+
+function compileKernel(cache: Cache, paths: Paths, options: BuildOptions): Promise<boolean> {
+  const entry = options.entry ?? MAIN;
+  return cache.step({
+    name: "asc",
+    inputs: kernelSources(entry),
+    parameters: [entry, options.defines],
+    outputs: [paths.wasm, paths.map],
+    run: async () => {
+      const entries = [entry, "kernel/lib/panic.ts"];
+      const { wasm, map } = await compileAssemblyScript({ entries, defines: options.defines });
+      writeFileSync(paths.wasm, wasm);
+      writeFileSync(paths.map, map);
+    },
+  });
+}
+
+function generateCode(cache: Cache, paths: Paths): Promise<boolean> {
+  return cache.step({
+    name: "aot",
+    inputs: [paths.wasm, paths.map, ...filesBelow(join(ROOT, "tools/aot"), /\.ts$/)],
+    outputs: [paths.asm, paths.link],
+    run: async () => {
+      const map = readFileSync(paths.map, "utf8");
+      const result = explain(() => compile(readFileSync(paths.wasm), { target: "kernel", map }));
+      refuseAllocation(result.module, map);
+      writeFileSync(paths.asm, result.asm);
+      const pages = result.module.memories[0]?.limits.min ?? 0;
+      writeFileSync(paths.link, JSON.stringify({ linearBytes: pages * WASM_PAGE }));
+    },
+  });
+}
+
+/** The code generator's refusals are about the sources, so they are for people. */
+function explain<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof CompileError) throw new UserError(`The code generator refused the kernel: ${error.message}`);
+    throw error;
+  }
+}
+
+function writeOffsets(cache: Cache, paths: Paths): Promise<boolean> {
+  return cache.step({
+    name: "offsets",
+    inputs: [...filesBelow(join(ROOT, "kernel/vcpu"), /\.ts$/), ...filesBelow(join(ROOT, "tools/gen"), /\.ts$/)],
+    outputs: [paths.offsets],
+    run: async () => writeFileSync(paths.offsets, await generateOffsets()),
+  });
+}
+
+/** Assembles boot/*.asm and the generated code; returns the objects in the order of the link. */
+async function assembleAll(cache: Cache, paths: Paths): Promise<string[]> {
+  const includes = filesBelow(join(ROOT, "boot"), /\.inc$/);
+  const sources = [...filesBelow(join(ROOT, "boot"), /\.asm$/), paths.asm];
+  const objects = sources.map((source) => join(paths.directory, `${basename(source, ".asm")}.o`));
+  await Promise.all(
+    sources.map((source, i) =>
+      cache.step({
+        name: `nasm ${basename(source)}`,
+        inputs: [source, ...(source === paths.asm ? [] : [...includes, paths.offsets])],
+        outputs: [objects[i]!],
+        run: () => assemble(source, objects[i]!, paths.directory),
+      }),
+    ),
+  );
+  return objects;
+}
+
+async function assemble(source: string, object: string, directory: string): Promise<void> {
+  const format = ["-f", "elf64", "-g", "-F", "dwarf"];
+  await mustRun("nasm", [...format, "-I", join(ROOT, "boot/"), "-I", `${directory}/`, "-o", object, source], { cwd: ROOT });
+}
+
+function link(cache: Cache, paths: Paths, objects: string[]): Promise<boolean> {
+  const script = join(ROOT, "boot/image.ld");
+  return cache.step({
+    name: "link",
+    inputs: [...objects, script, paths.link],
+    outputs: [paths.elf, paths.elf64],
+    run: async () => {
+      const { linearBytes } = JSON.parse(readFileSync(paths.link, "utf8"));
+      const options = ["-m", "elf_x86_64", "-static", "-nostdlib", "-z", "max-page-size=4096", "--build-id=none"];
+      await mustRun("ld", [...options, `--defsym=LINEAR_BYTES=${linearBytes}`, "-T", script, "-o", paths.elf64, ...objects]);
+      await mustRun("objcopy", ["--strip-all", "-O", "elf32-i386", paths.elf64, paths.elf]);
+    },
+  });
+}
