@@ -104,6 +104,9 @@ function compileFunction(module: Module, func: Func, target: Target, options: Co
   return machine;
 }
 
+/** Symbol of the start function. */
+export const START_SYMBOL = "tv_start_function";
+
 /** Collects the parts of the assembly file. */
 class Output {
   readonly functions: FunctionInfo[] = [];
@@ -121,6 +124,10 @@ class Output {
     const find = (loc: number) => this.map.find(loc, func.offset);
     const aliases = func.exports.map((name) => `tv_${symbolPart(name)}`);
     func.exports.forEach((name, i) => this.exports.set(name, aliases[i]!));
+    if (func.index === this.module.start) {
+      aliases.push(START_SYMBOL);
+      this.exports.set(START_SYMBOL, START_SYMBOL);
+    }
     const symbol = functionSymbol(func);
     const emitted = emitFunction(machine, {
       symbol,
@@ -155,7 +162,7 @@ class Output {
       ...globals.map((symbol) => `global ${symbol}`),
       "global tv_linear_pages",
       `tv_linear_pages equ ${pages}`,
-      ...this.externs().map((symbol) => `extern ${symbol}`),
+      ...this.externs(data).map((symbol) => `extern ${symbol}`),
       "",
       "section .text align=16",
       "tv_text_start:",
@@ -178,9 +185,9 @@ class Output {
   }
 
   /** Symbols that other objects define: assembly routines, and what the Linux test runner provides. */
-  private externs(): string[] {
+  private externs(data: StaticData): string[] {
     const called = new Set<string>();
-    const all = this.text.join("\n");
+    const all = [...this.text, ...this.rodata, ...data.rodata, ...data.data].join("\n");
     for (const [symbol] of all.matchAll(/\b(tv_asm_\w+|tv_import_(?!global)[\w$]+|tv_boot_layout_pa)\b/g)) called.add(symbol);
     if (!this.target.fixedMemory) {
       for (const symbol of ["tv_memory_pages", "tv_memory_base", "tv_rt_memory_grow"]) called.add(symbol);
