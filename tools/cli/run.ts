@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { ESCAPE_HELP } from "../console/escape.ts";
 import { encodeExec } from "../console/exec.ts";
 import { isInteractive, tellUser, terminalSize } from "../console/terminal.ts";
-import { GUEST_READY_TEXT } from "../guest/guest.ts";
+import { GUEST_PROMPT } from "../guest/guest.ts";
 import { type Log, logNothing, logToStderr } from "../lib/progress.ts";
 import { UserError } from "../lib/user-error.ts";
 import { logFile } from "../machines/log.ts";
@@ -93,8 +93,8 @@ async function run(options: RunOptions): Promise<number> {
   const vms = await describeVms(options, exec?.bootArgs ?? consoleArgs(options), log);
   const hypervisor = choice.machine.backends().length > 0;
   const launch = planLaunch({
-    image: hypervisor ? await buildHypervisor(log) : undefined,
     vms,
+    hypervisor,
     backend: options.backend,
     logLevel: options.logLevel ?? "info",
     emulatorArgs: (options.emulatorArgs ?? []).flatMap((args) =>
@@ -102,15 +102,16 @@ async function run(options: RunOptions): Promise<number> {
     ),
     icount: options.icount,
   });
+  if (hypervisor) launch.image = await buildHypervisor(log);
   announce(choice, options, log);
   const sink = logSink(options);
   try {
-    const readyText = usesBundledInitrd(options) ? GUEST_READY_TEXT : undefined;
+    const prompt = usesBundledInitrd(options) ? GUEST_PROMPT : undefined;
     return await runSession({
       ...choice,
       launch,
       execNonce: exec?.nonce,
-      readyText,
+      prompt,
       timeoutSeconds,
       onLogLine: sink.write,
     });

@@ -5,15 +5,19 @@ import { ESCAPE_HELP, type EscapeCommand, EscapeFilter } from "./escape.ts";
 import { enterRawMode, isInteractive, leaveRawMode, tellUser } from "./terminal.ts";
 
 const CTRL_D = 0x04;
+/** How long the console says nothing at a prompt that waits. */
+const QUIET_MILLISECONDS = 200;
+/** Characters of output that are kept to find a prompt in. */
+const RECENT = 200;
 
 export interface ConsoleOptions {
   /** Called when the user asks to leave. */
   onQuit: () => void;
   /**
-   * What the guest prints once it takes input. Input from a pipe waits for it, since a serial port that nobody serves
-   * yet would swallow it, and the pipe's end then becomes Ctrl-D.
+   * What a prompt looks like at the end of the guest's output. Input from a pipe waits for the first, since a serial port
+   * that nobody serves yet would swallow it; and the pipe's end becomes Ctrl-D at the prompt that comes after it.
    */
-  readyText?: string;
+  prompt?: RegExp;
 }
 
 /**
@@ -24,7 +28,7 @@ export interface ConsoleOptions {
 export function attachInteractive(console: Duplex, options: ConsoleOptions): () => void {
   const detachInput = isInteractive()
     ? attachKeyboard(console, options.onQuit)
-    : attachPipe(console, options.readyText);
+    : attachPipe(console, options.prompt);
   console.on("data", (bytes: Buffer) => writeOrPause(process.stdout, bytes, console));
   return () => {
     detachInput();
@@ -45,34 +49,48 @@ function attachKeyboard(console: Duplex, onQuit: () => void): () => void {
   return () => process.stdin.off("data", onTyped);
 }
 
-function attachPipe(console: Duplex, readyText: string | undefined): () => void {
+function attachPipe(console: Duplex, prompt: RegExp | undefined): () => void {
   const { stdin } = process;
   const onInput = (bytes: Buffer) => writeOrPause(console, bytes, stdin);
-  const onEnd = () => {
-    if (readyText !== undefined && console.writable) console.write(Uint8Array.of(CTRL_D));
-  };
-  const start = () => {
-    stdin.on("data", onInput);
-    stdin.once("end", onEnd);
-  };
-  if (readyText === undefined) start();
-  else whenSeen(console, readyText, start);
+  const start = () => stdin.on("data", onInput);
+  const forget = prompt === undefined ? undefined : watchPrompt(console, prompt, start);
+  if (forget === undefined) start();
   return () => {
+    forget?.();
     stdin.off("data", onInput);
-    stdin.off("end", onEnd);
   };
 }
 
-/** Calls back once, when `text` has gone by in a stream of bytes. */
-function whenSeen(stream: Duplex, text: string, callback: () => void): void {
+/** Starts the input at the first prompt; after the input's end, answers a prompt with Ctrl-D. @returns what ends this. */
+function watchPrompt(console: Duplex, prompt: RegExp, start: () => void): () => void {
   let recent = "";
-  const look = (bytes: Buffer) => {
-    recent = recent.slice(-text.length) + bytes.toString("latin1");
-    if (!recent.includes(text)) return;
-    stream.off("data", look);
-    callback();
+  let started = false;
+  let ended = false;
+  let quiet: NodeJS.Timeout | undefined;
+  const look = () => {
+    if (!prompt.test(recent)) return;
+    if (!started) start();
+    else if (ended && console.writable) console.write(Uint8Array.of(CTRL_D));
+    started = true;
   };
-  stream.on("data", look);
+  // Only a prompt that stays is one: what looks like it may be part of the output.
+  const schedule = () => {
+    clearTimeout(quiet);
+    quiet = setTimeout(look, QUIET_MILLISECONDS);
+  };
+  const onOutput = (bytes: Buffer) => {
+    recent = (recent + bytes.toString("latin1")).slice(-RECENT);
+    schedule();
+  };
+  console.on("data", onOutput);
+  process.stdin.once("end", () => {
+    ended = true;
+    schedule();
+  });
+  return () => {
+    console.off("data", onOutput);
+    clearTimeout(quiet);
+  };
 }
 
 /** Writes; while `target` is full, stops the reading of `source`. */

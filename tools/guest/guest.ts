@@ -8,8 +8,8 @@ export interface Guest {
   initrd: string;
 }
 
-/** What init.sh prints before its shell takes input. */
-export const GUEST_READY_TEXT = "a busybox shell.";
+/** The prompt of the guest's shell, at the end of its output; its line editor may ask for the cursor's position. */
+export const GUEST_PROMPT = /root@guest:[^\r\n]*# (.\[6n)?$/;
 
 /** Obtains kernel and initramfs; downloads and builds what is missing. */
 export async function obtainGuest(log: Log, flavour: KernelFlavour = "cloud"): Promise<Guest> {

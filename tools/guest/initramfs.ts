@@ -1,4 +1,4 @@
-// The guest's initramfs: Debian's static busybox, its applets as links, and our /init. The same inputs give the same
+// The guest's initramfs: Debian's static busybox, its applets as links, and our start-up files. The same inputs give the same
 // bytes: sorted names, owner 0, a fixed time.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -30,16 +30,14 @@ const STAMP = join(GUEST_BUILD, "initramfs.inputs");
 
 /** Our files: place in the initramfs, source, mode. */
 const FILES: [path: string, source: string, mode: number][] = [
-  ["init", join(ROOT, "tools/guest/init.sh"), 0o755],
-  ["etc/profile", join(ROOT, "tools/guest/profile.sh"), 0o644],
+  ["etc/inittab", join(ROOT, "tools/guest/files/inittab"), 0o644],
+  ["etc/profile", join(ROOT, "tools/guest/files/profile"), 0o644],
+  ["etc/rc", join(ROOT, "tools/guest/files/rc"), 0o755],
+  ["etc/session", join(ROOT, "tools/guest/files/session"), 0o755],
 ];
-const TEXTS: [path: string, text: string, mode: number][] = [
-  ["etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644],
-  ["etc/group", "root:x:0:\n", 0o644],
-  // busybox's own would ask process 1, which is a script here.
-  ...["poweroff", "reboot", "halt"].map((verb): [string, string, number] => {
-    return [`sbin/${verb}`, `#!/bin/sh\nsync\nexec busybox ${verb} -f\n`, 0o755];
-  }),
+const TEXTS: [path: string, text: string][] = [
+  ["etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"],
+  ["etc/group", "root:x:0:\n"],
 ];
 const DIRECTORIES = [
   "bin",
@@ -89,9 +87,9 @@ async function layOut(tree: string): Promise<void> {
     copyFileSync(source, join(tree, path));
     chmodSync(join(tree, path), mode);
   }
-  for (const [path, text, mode] of TEXTS) writeFileSync(join(tree, path), text, { mode });
+  for (const [path, text] of TEXTS) writeFileSync(join(tree, path), text, { mode: 0o644 });
   const applets = (await mustRun(BUSYBOX, ["--list-full"])).trim().split("\n");
-  for (const applet of applets) linkApplet(tree, applet);
+  for (const applet of [...applets, "init"]) linkApplet(tree, applet);
 }
 
 function linkApplet(tree: string, applet: string): void {

@@ -12,26 +12,27 @@ import type { Backend, LaunchPlan } from "./machine.ts";
 const HYPERVISOR_MEMORY = 32 * MIB;
 
 export interface PlanOptions {
-  image?: string;
   vms: VmConfig[];
+  /** Whether the hypervisor runs below the VMs. */
+  hypervisor: boolean;
   backend: Backend | "auto";
   logLevel: string;
   emulatorArgs: string[];
   icount: boolean;
 }
 
-/** Puts together what a machine needs. @throws UserError when this computer has too little memory. */
+/** Puts together what a machine needs, but for the image, which takes time to build. @throws UserError when this computer has too little memory. */
 export function planLaunch(options: PlanOptions): Omit<LaunchPlan, "directory"> {
-  const { image, vms, emulatorArgs, icount } = options;
+  const { vms, emulatorArgs, icount } = options;
   const hypervisorArgs = [`loglevel=${options.logLevel}`, `backend=${options.backend}`, ...vmArgs(vms)];
-  const memoryBytes = machineMemory(vms, image !== undefined);
+  const memoryBytes = machineMemory(vms, options.hypervisor);
   if (memoryBytes > totalmem()) {
     throw new UserError(
       `The machine would need ${formatSize(memoryBytes)} of memory, more than this computer has ` +
         `(${formatSize(totalmem())}, ${formatSize(freemem())} free). Lower --memory (or mem_size_mib in the VM file).`,
     );
   }
-  return { image, vms, hypervisorArgs, memoryBytes, emulatorArgs, icount };
+  return { vms, hypervisorArgs, memoryBytes, emulatorArgs, icount };
 }
 
 /** Guest memory, and beside it the modules as loaded and the hypervisor; whole MiB. */

@@ -21,8 +21,8 @@ export interface SessionPlan {
   launch: Omit<LaunchPlan, "directory">;
   /** Run the command framed by this nonce instead of an interactive console. */
   execNonce?: string;
-  /** Text on the console after which a guest takes input; input that is not typed by a person waits for it. */
-  readyText?: string;
+  /** What a prompt of the guest's shell looks like at the end of its output; input from a pipe waits for the first. */
+  prompt?: RegExp;
   /** Seconds; absent: none. */
   timeoutSeconds?: number;
   onLogLine: (line: string) => void;
@@ -85,7 +85,7 @@ async function attend(
   process.stdout.once("error", () => running.kill());
   const detach = frame
     ? attachExec(running, frame)
-    : attachInteractive(running.console, { onQuit, readyText: plan.readyText });
+    : attachInteractive(running.console, { onQuit, prompt: plan.prompt });
   const exit = await running.exited;
   await withinGrace(ended);
   detach();
@@ -93,13 +93,14 @@ async function attend(
 }
 
 function attachExec(running: RunningMachine, frame: ExecFrame): () => void {
+  let limit: NodeJS.Timeout | undefined;
   running.console.on("data", (piece: Buffer) => {
     const output = frame.push(piece);
     if (output.length > 0) writeOrPause(process.stdout, output, running.console);
     // The guest powers off by itself; one that cannot does not hold the result up for long.
-    if (frame.status !== undefined) setTimeout(() => running.kill(), GRACE_MILLISECONDS).unref();
+    if (frame.status !== undefined) limit ??= setTimeout(() => running.kill(), GRACE_MILLISECONDS);
   });
-  return () => {};
+  return () => clearTimeout(limit);
 }
 
 function withinGrace(promise: Promise<void>): Promise<void> {

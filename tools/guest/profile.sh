@@ -1,2 +1,0 @@
-export PS1='\u@\h:\w\$ '
-alias ll='ls -l'
