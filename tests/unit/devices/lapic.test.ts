@@ -1,0 +1,487 @@
+// The local APIC against Intel's manual (volume 3, "Advanced Programmable Interrupt Controller") and the way Linux sets it up.
+import { describe, expect, test } from "vitest";
+import { type Device, fuzz, MILLISECOND, NEVER, openDevice, SECOND } from "./device.js";
+
+const [ID, VERSION, TPR, PPR, EOI, LDR, DFR, SVR, ESR, ICR, ICR2] = [0x20, 0x30, 0x80, 0xa0, 0xb0, 0xd0, 0xe0, 0xf0, 0x280, 0x300, 0x310] as const;
+const [ISR, TMR, IRR] = [0x100, 0x180, 0x200] as const;
+const [LVTT, LVT_THERMAL, LVTPC, LVT0, LVT1, LVTERR, TMICT, TMCCT, TDCR] = [0x320, 0x330, 0x340, 0x350, 0x360, 0x370, 0x380, 0x390, 0x3e0] as const;
+const MASKED = 0x10000;
+const X2APIC_ON = 0xfee00d00n;
+
+const open = (id = 0) => openDevice("lapic", "lapic", id, 1);
+const enable = (apic: Device) => apic.write(SVR, 0x1ff, 4);
+const deliver = (apic: Device, vector: number, level = false) => apic.call("Deliver", vector, level ? 1 : 0);
+const pending = (apic: Device) => apic.call("HighestPending");
+const acknowledge = (apic: Device) => apic.call("Acknowledge");
+const eoi = (apic: Device) => apic.write(EOI, 0, 4);
+const bit = (apic: Device, base: number, vector: number) => (apic.read(base + (vector >> 5) * 16, 4) >>> (vector & 31)) & 1;
+
+const SCRATCH = 0x3f0000; // linear memory that nothing uses: MSR results
+const rdmsr = (apic: Device, msr: number): bigint | "#GP" =>
+  apic.call("MsrRead", msr, SCRATCH, apic.now) === 1 ? apic.kernel.memory.getBigUint64(SCRATCH, true) : "#GP";
+const wrmsr = (apic: Device, msr: number, value: bigint): "ok" | "#GP" => (apic.call("MsrWrite", msr, value, apic.now) === 1 ? "ok" : "#GP");
+const toX2apic = (apic: Device) => expect(apic.call("SetBase", X2APIC_ON)).toBe(1);
+
+describe("registers", () => {
+  test("power-up state", async () => {
+    const apic = await open(3);
+    expect(apic.read(ID, 4)).toBe(3 << 24);
+    expect(apic.read(VERSION, 4) & 0xff).toBe(0x14);
+    expect((apic.read(VERSION, 4) >> 16) & 0xff).toBe(5);
+    expect([SVR, TPR, LDR, DFR].map((r) => apic.read(r, 4))).toEqual([0xff, 0, 0, 0xffffffff]);
+    expect([LVTT, LVT_THERMAL, LVTPC, LVT0, LVT1, LVTERR].map((r) => apic.read(r, 4))).toEqual(Array(6).fill(MASKED));
+    expect(apic.call64("Base")).toBe(0xfee00900n);
+  });
+
+  test("Linux's setup: LVT writes stick once enabled; disabling masks them all", async () => {
+    const apic = await open();
+    apic.write(LVT0, 0x700, 4);
+    expect(apic.read(LVT0, 4)).toBe(MASKED | 0x700); // software-disabled: mask cannot be cleared
+    enable(apic);
+    apic.write(LVT0, 0x700, 4);
+    apic.write(LVT1, 0x400, 4);
+    apic.write(LVTERR, 0xfe, 4);
+    expect([LVT0, LVT1, LVTERR].map((r) => apic.read(r, 4))).toEqual([0x700, 0x400, 0xfe]);
+    apic.write(SVR, 0xff, 4);
+    expect([LVT0, LVT1, LVTERR].map((r) => apic.read(r, 4) & MASKED)).toEqual([MASKED, MASKED, MASKED]);
+  });
+
+  test("the error register latches on write: an unknown register, a bad vector", async () => {
+    const apic = await open();
+    enable(apic);
+    apic.read(0x3f0, 4);
+    expect(apic.read(ESR, 4)).toBe(0);
+    apic.write(ESR, 0, 4);
+    expect(apic.read(ESR, 4)).toBe(0x80);
+    deliver(apic, 15);
+    apic.write(ICR, 0x40000 | 5, 4);
+    apic.write(ESR, 0, 4);
+    expect(apic.read(ESR, 4)).toBe(0x60);
+    apic.write(ESR, 0, 4);
+    expect(apic.read(ESR, 4)).toBe(0);
+    expect(pending(apic)).toBe(-1);
+  });
+
+  test("an error interrupts through its LVT entry", async () => {
+    const apic = await open();
+    enable(apic);
+    apic.write(LVTERR, 0xfe, 4);
+    apic.read(0x000, 4);
+    expect(pending(apic)).toBe(0xfe);
+  });
+
+  test("bytes between registers read as zero, narrow reads shift, narrow or odd writes do nothing", async () => {
+    const apic = await open(0x12);
+    expect(apic.read(ID + 3, 1)).toBe(0x12);
+    expect(apic.read(ID + 2, 2)).toBe(0x1200);
+    expect(apic.read(ID + 4, 4)).toBe(0);
+    apic.write(TPR, 0x30, 1);
+    apic.write(TPR + 4, 0x30, 4);
+    expect(apic.read(TPR, 4)).toBe(0);
+  });
+});
+
+describe("priorities", () => {
+  test("classes nest; a lower or equal class waits", async () => {
+    const apic = await open();
+    enable(apic);
+    deliver(apic, 0x41);
+    deliver(apic, 0x55);
+    expect(acknowledge(apic)).toBe(0x55);
+    expect(apic.read(PPR, 4)).toBe(0x50);
+    expect([bit(apic, IRR, 0x41), bit(apic, ISR, 0x55), bit(apic, IRR, 0x55)]).toEqual([1, 1, 0]);
+    deliver(apic, 0x5f);
+    expect(pending(apic)).toBe(-1);
+    deliver(apic, 0x60);
+    expect(acknowledge(apic)).toBe(0x60);
+    eoi(apic);
+    expect(pending(apic)).toBe(-1); // 0x5f waits for 0x55
+    eoi(apic);
+    expect([acknowledge(apic), (eoi(apic), acknowledge(apic)), (eoi(apic), pending(apic))]).toEqual([0x5f, 0x41, -1]);
+  });
+
+  test("the task priority holds back its class and below; CR8 is its upper nibble", async () => {
+    const apic = await open();
+    enable(apic);
+    deliver(apic, 0x51);
+    apic.write(TPR, 0x5f, 4);
+    expect(pending(apic)).toBe(-1);
+    expect(apic.call("TprClass")).toBe(5);
+    apic.call("SetTprClass", 4);
+    expect(apic.read(TPR, 4)).toBe(0x40);
+    expect(pending(apic)).toBe(0x51);
+    expect(apic.read(PPR, 4)).toBe(0x40);
+  });
+
+  test("every vector from 16 to 255 is delivered once, highest first", async () => {
+    const apic = await open();
+    enable(apic);
+    for (let v = 16; v < 256; v++) deliver(apic, v);
+    for (let v = 255; v >= 16; v--) {
+      expect(acknowledge(apic)).toBe(v);
+      eoi(apic);
+    }
+    expect(pending(apic)).toBe(-1);
+  });
+
+  test("an acknowledge that finds nothing gives the spurious vector and changes no state", async () => {
+    const apic = await open();
+    apic.write(SVR, 0x1ef, 4);
+    deliver(apic, 0x31);
+    apic.write(TPR, 0xf0, 4);
+    expect(acknowledge(apic)).toBe(0xef);
+    expect([0, 1, 2, 3, 4, 5, 6, 7].map((i) => apic.read(ISR + 16 * i, 4))).toEqual(Array(8).fill(0));
+    apic.write(TPR, 0, 4);
+    expect(acknowledge(apic)).toBe(0x31);
+  });
+
+  test("a disabled APIC accepts nothing; what it accepted before is still there", async () => {
+    const apic = await open();
+    deliver(apic, 0x40);
+    expect(pending(apic)).toBe(-1);
+    enable(apic);
+    deliver(apic, 0x40);
+    apic.write(SVR, 0xff, 4);
+    deliver(apic, 0x80);
+    expect(pending(apic)).toBe(0x40);
+  });
+
+  test("the EOI of a level-triggered interrupt, and only that, is broadcast", async () => {
+    const apic = await open();
+    enable(apic);
+    deliver(apic, 0x40, true);
+    expect(bit(apic, TMR, 0x40)).toBe(1);
+    acknowledge(apic);
+    eoi(apic);
+    expect([apic.call("TakeEoi"), apic.call("TakeEoi")]).toEqual([0x40, -1]);
+    deliver(apic, 0x40, false);
+    acknowledge(apic);
+    eoi(apic);
+    expect(apic.call("TakeEoi")).toBe(-1);
+    apic.write(SVR, 0x11ff, 4); // suppress EOI broadcast
+    deliver(apic, 0x40, true);
+    acknowledge(apic);
+    eoi(apic);
+    expect(apic.call("TakeEoi")).toBe(-1);
+  });
+
+  test("an EOI with nothing in service does nothing", async () => {
+    const apic = await open();
+    enable(apic);
+    eoi(apic);
+    expect(apic.call("TakeEoi")).toBe(-1);
+  });
+});
+
+describe("timer", () => {
+  test("Linux's calibration: 10^9 counts per second with divisor 1, a sixteenth with divisor 16", async () => {
+    for (const [code, divisor] of [[0x0b, 1n], [0, 2n], [1, 4n], [2, 8n], [3, 16n], [8, 32n], [9, 64n], [0x0a, 128n]] as const) {
+      const apic = await open();
+      enable(apic);
+      apic.write(LVTT, MASKED | 0x20000 | 0xec, 4);
+      apic.write(TDCR, code, 4);
+      apic.write(TMICT, 0xffffffff, 4);
+      apic.pass(100n * MILLISECOND);
+      expect(0xffffffff - apic.read(TMCCT, 4)).toBe(Number((100n * MILLISECOND) / divisor));
+    }
+  });
+
+  test("one-shot fires once, exactly at zero", async () => {
+    const apic = await open();
+    enable(apic);
+    apic.write(LVTT, 0xec, 4);
+    apic.write(TDCR, 3, 4);
+    apic.write(TMICT, 1000, 4);
+    expect(apic.deadline).toBe(16000n);
+    apic.pass(15999n);
+    expect(pending(apic)).toBe(-1);
+    expect(apic.read(TMCCT, 4)).toBe(1);
+    apic.pass(1n);
+    expect(acknowledge(apic)).toBe(0xec);
+    eoi(apic);
+    expect([apic.read(TMCCT, 4), apic.deadline]).toEqual([0, NEVER]);
+    apic.pass(SECOND);
+    expect(pending(apic)).toBe(-1);
+  });
+
+  test("periodic goes on without drift; missed periods merge", async () => {
+    const apic = await open();
+    enable(apic);
+    apic.write(TDCR, 0x0b, 4);
+    apic.write(LVTT, 0x20000 | 0xec, 4);
+    apic.write(TMICT, 1_000_000, 4);
+    for (let i = 1n; i <= 5n; i++) {
+      expect(apic.deadline).toBe(i * MILLISECOND);
+      apic.pass(apic.deadline - apic.now);
+      expect(acknowledge(apic)).toBe(0xec);
+      eoi(apic);
+    }
+    apic.now += 10n * MILLISECOND + 500n;
+    apic.call("Advance", apic.now);
+    expect(apic.deadline).toBe(16n * MILLISECOND);
+    expect(acknowledge(apic)).toBe(0xec);
+    eoi(apic);
+    expect(pending(apic)).toBe(-1);
+    apic.write(TMICT, 0, 4);
+    expect(apic.deadline).toBe(NEVER);
+  });
+
+  test("a hostile period is stretched, so that the guest gets to run", async () => {
+    const apic = await open();
+    enable(apic);
+    apic.write(TDCR, 0x0b, 4);
+    apic.write(LVTT, 0x20000 | 0xec, 4);
+    apic.write(TMICT, 1, 4);
+    apic.now += 1n;
+    apic.call("Advance", apic.now);
+    expect(apic.deadline - apic.now).toBeGreaterThanOrEqual(50_000n);
+  });
+
+  test("masked, it counts but neither interrupts nor asks for attention", async () => {
+    const apic = await open();
+    enable(apic);
+    apic.write(TDCR, 0x0b, 4);
+    apic.write(LVTT, MASKED | 0x20000 | 0xec, 4);
+    apic.write(TMICT, 1000, 4);
+    expect(apic.deadline).toBe(NEVER);
+    apic.pass(1500n);
+    expect(pending(apic)).toBe(-1);
+  });
+
+  test("TSC-deadline: fires when the TSC gets there, reads back until then, zero disarms", async () => {
+    const apic = await open();
+    const hz = 2_500_000_000n;
+    enable(apic);
+    const arm = (value: bigint, tsc: bigint) => apic.call("SetTscDeadline", value, tsc, hz, apic.now);
+    arm(1000n, 0n);
+    expect(apic.call64("TscDeadline", apic.now)).toBe(0n); // not in that mode
+    apic.write(LVTT, 0x40000 | 0xec, 4);
+    arm(5_000_000_000n, 2_500_000_000n); // one second ahead
+    expect(apic.deadline - SECOND).toBeLessThanOrEqual(1n);
+    expect(apic.deadline).toBeGreaterThanOrEqual(SECOND);
+    expect(apic.call64("TscDeadline", apic.now)).toBe(5_000_000_000n);
+    apic.write(TMICT, 100, 4); // ignored in this mode
+    expect(apic.read(TMCCT, 4)).toBe(0);
+    apic.pass(2n * SECOND);
+    expect(acknowledge(apic)).toBe(0xec);
+    eoi(apic);
+    expect(apic.call64("TscDeadline", apic.now)).toBe(0n);
+    arm(7_500_000_000n, 5_000_000_000n);
+    arm(0n, 5_000_000_000n);
+    expect(apic.deadline).toBe(NEVER);
+    arm(1n, 5_000_000_000n); // in the past: at once
+    expect(acknowledge(apic)).toBe(0xec);
+    eoi(apic);
+    arm(2n ** 64n - 1n, 5_000_000_000n); // "never" of some guests
+    expect(apic.deadline).toBeGreaterThan(10n ** 17n);
+    apic.write(LVTT, 0xec, 4); // leaving the mode disarms
+    expect(apic.deadline).toBe(NEVER);
+  });
+
+  test("changing the divisor rescales what is left", async () => {
+    const apic = await open();
+    enable(apic);
+    apic.write(LVTT, 0xec, 4);
+    apic.write(TDCR, 0x0b, 4);
+    apic.write(TMICT, 1000, 4);
+    apic.pass(400n);
+    apic.write(TDCR, 0, 4);
+    expect(apic.read(TMCCT, 4)).toBe(600);
+    expect(apic.deadline).toBe(400n + 1200n);
+  });
+});
+
+describe("x2APIC", () => {
+  test("mode transitions: only those the manual draws", async () => {
+    const apic = await open();
+    const base = (value: bigint) => apic.call("SetBase", value);
+    expect(base(0xfee00500n)).toBe(0); // EXTD without EN
+    expect(base(0xfee00901n)).toBe(0); // reserved
+    expect(rdmsr(apic, 0x802)).toBe("#GP");
+    expect(base(0xfee00d00n)).toBe(1);
+    expect(base(0xfee00900n)).toBe(0); // back to xAPIC without disabling
+    expect(base(0xfee00100n)).toBe(1);
+    expect(base(0xfee00d00n)).toBe(0); // from disabled straight to x2APIC
+    expect(base(0xfee00900n)).toBe(1);
+    expect(apic.read(SVR, 4)).toBe(0xff); // state was lost
+  });
+
+  test("32-bit ID, derived logical ID, 64-bit ICR; no MMIO any more", async () => {
+    const apic = await open(0x25);
+    toX2apic(apic);
+    expect(rdmsr(apic, 0x802)).toBe(0x25n);
+    expect(rdmsr(apic, 0x80d)).toBe(0x20020n);
+    expect(wrmsr(apic, 0x830, 0x0000000700000000n | 0xfdn)).toBe("ok");
+    expect(rdmsr(apic, 0x830)).toBe(0x7000000fdn);
+    expect(apic.read(ID, 4)).toBe(0xffffffff);
+  });
+
+  test("read-only, write-only, absent registers and reserved bits fault", async () => {
+    const apic = await open();
+    toX2apic(apic);
+    for (const msr of [0x802, 0x803, 0x80a, 0x80d, 0x80e, 0x810, 0x820, 0x831, 0x839, 0x800, 0x8ff]) expect([msr, wrmsr(apic, msr, 0n)]).toEqual([msr, "#GP"]);
+    for (const msr of [0x80b, 0x80e, 0x831, 0x83f, 0x809, 0x80c, 0x800, 0x8ff, 0x7ff]) expect([msr, rdmsr(apic, msr)]).toEqual([msr, "#GP"]);
+    expect([wrmsr(apic, 0x80b, 1n), wrmsr(apic, 0x828, 1n), wrmsr(apic, 0x808, 0x100n), wrmsr(apic, 0x80f, 0x800n), wrmsr(apic, 0x838, 1n << 32n)]).toEqual(Array(5).fill("#GP"));
+    expect([wrmsr(apic, 0x80b, 0n), wrmsr(apic, 0x828, 0n), wrmsr(apic, 0x808, 0xffn), wrmsr(apic, 0x80f, 0x1ffn), wrmsr(apic, 0x838, 0xffffffffn)]).toEqual(Array(5).fill("ok"));
+  });
+
+  test("self IPI", async () => {
+    const apic = await open();
+    toX2apic(apic);
+    wrmsr(apic, 0x80f, 0x1ffn);
+    expect(wrmsr(apic, 0x83f, 0x77n)).toBe("ok");
+    expect(pending(apic)).toBe(0x77);
+    expect(apic.call64("TakeIpi")).toBe(NEVER);
+  });
+});
+
+describe("interprocessor interrupts", () => {
+  /** A second APIC in the same module. */
+  async function pair(firstId = 0, secondId = 1): Promise<[Device, Device]> {
+    const a = await open(firstId);
+    const b = Object.assign(Object.create(Object.getPrototypeOf(a)) as Device, a, { pointer: a.kernel.exports.lapicNew?.() as number });
+    b.call("Reset", secondId, 0);
+    enable(a);
+    enable(b);
+    return [a, b];
+  }
+  const send = (from: Device, to: Device, low: number, destination: number): boolean => {
+    from.write(ICR2, destination << 24, 4);
+    from.write(ICR, low, 4);
+    const icr = from.call64("TakeIpi");
+    if (icr === NEVER || from.kernel.exports.lapicIpiMatches?.(icr, from.pointer, to.pointer) !== 1) return false;
+    to.call("Ipi", icr);
+    return true;
+  };
+
+  test("physical destination, broadcast, and the shorthands", async () => {
+    const [a, b] = await pair();
+    expect(send(a, b, 0x40, 1)).toBe(true);
+    expect([pending(a), pending(b)]).toEqual([-1, 0x40]);
+    expect(send(a, b, 0x41, 2)).toBe(false);
+    expect(send(a, b, 0x42, 0)).toBe(false); // itself
+    expect(pending(a)).toBe(0x42);
+    expect(send(a, b, 0x50, 0xff)).toBe(true);
+    expect([pending(a), pending(b)]).toEqual([0x50, 0x50]);
+    expect(send(a, b, 0x40000 | 0x60, 1)).toBe(false); // self
+    expect([pending(a), pending(b)]).toEqual([0x60, 0x50]);
+    expect(send(a, b, 0x80000 | 0x70, 9)).toBe(true); // all including self
+    expect([pending(a), pending(b)]).toEqual([0x70, 0x70]);
+    expect(send(a, b, 0xc0000 | 0x80, 9)).toBe(true); // all excluding self
+    expect([pending(a), pending(b)]).toEqual([0x70, 0x80]);
+  });
+
+  test("logical destination, flat and cluster", async () => {
+    const [a, b] = await pair();
+    a.write(LDR, 0x01000000, 4);
+    b.write(LDR, 0x02000000, 4);
+    expect(send(a, b, 0x800 | 0x40, 0x02)).toBe(true);
+    expect(send(a, b, 0x800 | 0x41, 0x01)).toBe(false);
+    expect(pending(a)).toBe(0x41);
+    b.write(DFR, 0, 4);
+    b.write(LDR, 0x32000000, 4); // cluster 3, second CPU
+    expect(send(a, b, 0x800 | 0x40, 0x32)).toBe(true);
+    expect(send(a, b, 0x800 | 0x40, 0x22)).toBe(false);
+    expect(send(a, b, 0x800 | 0x40, 0x31)).toBe(false);
+    expect(send(a, b, 0x800 | 0x40, 0xf2)).toBe(true);
+  });
+
+  test("x2APIC logical destinations are cluster and bit of the APIC ID", async () => {
+    const [a, b] = await pair(0, 0x13);
+    toX2apic(a);
+    toX2apic(b);
+    const matches = (icr: bigint) => a.kernel.exports.lapicIpiMatches?.(icr, a.pointer, b.pointer);
+    expect(matches((0x00010008n << 32n) | 0x840n)).toBe(1);
+    expect(matches((0x00010004n << 32n) | 0x840n)).toBe(0);
+    expect(matches((0x00000008n << 32n) | 0x840n)).toBe(0);
+    expect(matches((0x13n << 32n) | 0x40n)).toBe(1);
+    expect(matches((0xffffffffn << 32n) | 0x40n)).toBe(1);
+    expect(matches((0xffn << 32n) | 0x40n)).toBe(0);
+    expect(b.call("Matches", 0xff, 0)).toBe(1); // an IOAPIC's broadcast
+  });
+
+  test("the start-up sequence: INIT, then its de-assert which means nothing, then SIPI", async () => {
+    const glue = `import { Lapic } from "./kernel/devices/lapic";
+      export function initPending(l: Lapic): bool { return l.initPending; }
+      export function sipiVector(l: Lapic): i32 { return l.sipiPending ? l.sipiVector : -1; }
+      export function nmiPending(l: Lapic): bool { return l.nmiPending; }`;
+    const { loadKernel } = await import("../harness.js");
+    const { Device: DeviceClass } = await import("./device.js");
+    const kernel = await loadKernel(["kernel/devices/lapic.ts"], glue);
+    const [a, b] = [0, 1].map((id) => {
+      const d = new DeviceClass(kernel, "lapic", kernel.exports.lapicNew?.() as number);
+      d.call("Reset", id, id === 0 ? 1 : 0);
+      return d;
+    }) as [Device, Device];
+    enable(a);
+    expect(send(a, b, 0x4500, 1)).toBe(true);
+    expect(kernel.exports.initPending?.(b.pointer)).toBe(1);
+    expect(send(a, b, 0x8500, 1)).toBe(false);
+    expect(send(a, b, 0x4600 | 0x9a, 1)).toBe(true); // accepted though software-disabled
+    expect(kernel.exports.sipiVector?.(b.pointer)).toBe(0x9a);
+    expect(send(a, b, 0x4400, 1)).toBe(true);
+    expect(kernel.exports.nmiPending?.(b.pointer)).toBe(1);
+    b.call("SetBase", 0xfee00000n); // disabled in its base register: deaf
+    expect(send(a, b, 0x40, 1)).toBe(false);
+  });
+});
+
+describe("pins", () => {
+  test("LINT0 as ExtINT passes the PIC through, unless masked; always with the APIC off", async () => {
+    const apic = await open();
+    const extInt = () => apic.call("ExtIntPending");
+    apic.call("SetLint", 0, 1);
+    expect(extInt()).toBe(0);
+    apic.call("SetVirtualWire");
+    expect(extInt()).toBe(1);
+    apic.write(LVT0, MASKED | 0x700, 4);
+    expect(extInt()).toBe(0);
+    apic.call("SetBase", 0xfee00100n);
+    expect(extInt()).toBe(1);
+    apic.call("SetLint", 0, 0);
+    expect(extInt()).toBe(0);
+  });
+
+  test("LINT0 fixed and edge-triggered, as Linux's timer check tries it", async () => {
+    const apic = await open();
+    enable(apic);
+    apic.write(LVT0, 0x31, 4);
+    apic.call("SetLint", 0, 1);
+    expect(acknowledge(apic)).toBe(0x31);
+    eoi(apic);
+    apic.call("SetLint", 0, 1);
+    expect(pending(apic)).toBe(-1);
+    apic.call("SetLint", 0, 0);
+    apic.call("SetLint", 0, 1);
+    expect(pending(apic)).toBe(0x31);
+  });
+
+  test("LINT1 fixed and level-triggered repeats after each EOI while it is high", async () => {
+    const apic = await open();
+    enable(apic);
+    apic.write(LVT1, 0x8000 | 0x52, 4);
+    apic.call("SetLint", 1, 1);
+    expect(apic.read(LVT1, 4)).toBe(0x8000 | 0x4000 | 0x52);
+    expect(acknowledge(apic)).toBe(0x52);
+    expect(pending(apic)).toBe(-1);
+    eoi(apic);
+    expect(acknowledge(apic)).toBe(0x52);
+    apic.call("SetLint", 1, 0);
+    eoi(apic);
+    expect(pending(apic)).toBe(-1);
+    expect(apic.read(LVT1, 4)).toBe(0x8000 | 0x52);
+  });
+});
+
+test("random accesses", async () => {
+  const apic = await open();
+  const offsets = Array.from({ length: 0x40 }, (_, i) => i * 16);
+  fuzz(apic, [...offsets, SVR, SVR, LVTT, TMICT, 0x3f4, 0xffc], 20000, (random) => {
+    if (random(3) === 0) deliver(apic, random(256), random(2) === 1);
+    if (random(4) === 0) apic.call("SetLint", random(2), random(2));
+    if (random(4) === 0) apic.write(SVR, 0x1ff, 4);
+    if (random(3) === 0) expect(acknowledge(apic)).toBeLessThan(256);
+    if (random(5) === 0) apic.call("SetTscDeadline", BigInt(random(2 ** 31)), apic.now, SECOND, apic.now);
+    apic.call64("TakeIpi");
+  });
+});
