@@ -1,0 +1,347 @@
+// The instruction decoder: bytes in, `Instruction` out (SDM, "Instruction Format"). It is total: any bytes end in one of
+// four results, after at most fifteen of them.
+import { MAX_INSTRUCTION_BYTES } from "../../lib/limits";
+import { RBP, RSP, SEG_CS, SEG_DS, SEG_ES, SEG_FS, SEG_GS, SEG_SS } from "../../vcpu/registers";
+import {
+  ATTRIBUTE_FORM,
+  ATTRIBUTE_IMMEDIATE,
+  ATTRIBUTE_OPERATION,
+  BASE_RIP,
+  BYTE,
+  CODE_16,
+  CODE_32,
+  CODE_64,
+  DEFAULT64,
+  GROUP,
+  IMM16,
+  IMM16_8,
+  IMM8,
+  IMM_FAR,
+  IMM_MOFFS,
+  IMM_NONE,
+  IMM_REL,
+  IMMV,
+  IMMZ,
+  Instruction,
+  LOCKABLE,
+  MEMORY_ONLY,
+  MODRM,
+  NO64,
+  NO_REGISTER,
+  OP_CALL,
+  OP_JMP,
+  OP_MOV,
+  OP_MOV_FROM_CR,
+  OP_MOV_FROM_DR,
+  OP_MOV_TO_DR,
+  OP_MOVBE,
+  OP_OTHER,
+  OP_POPCNT,
+  OP_UNDEFINED,
+  PREFIX_ADDRESS,
+  PREFIX_LOCK,
+  PREFIX_OPERAND,
+  PREFIX_REP,
+  PREFIX_REPNE,
+  PREFIX_SEGMENT,
+  REGISTERS_ONLY,
+  REX_B,
+  REX_PRESENT,
+  REX_R,
+  REX_W,
+  REX_X,
+} from "./instruction";
+import { GROUP7, groupAttributes, immediateOpcode, oneByteOpcode, threeByteOpcode, twoByteOpcode } from "./opcodes";
+
+const OPCODE_MOVNTI: u32 = 0x1c3;
+/** One bit for each control register that there is. */
+const CONTROL_REGISTERS: u32 = 0b1_0001_1101;
+
+export const DECODE_OK: u32 = 0;
+/** The bytes end before the instruction does: with 15 bytes there, it is too long and raises #GP. */
+export const DECODE_TRUNCATED: u32 = 1;
+/** No instruction: #UD. */
+export const DECODE_UNDEFINED: u32 = 2;
+/** A real instruction of an encoding that is not covered: VEX, EVEX, XOP, 3DNow!. */
+export const DECODE_UNSUPPORTED: u32 = 3;
+
+/**
+ * Decodes the bytes at the head of `i` (`available` of them) for code size `i.mode`, and returns DECODE_*. All fields of
+ * `i` but the bytes are results; `length` is valid only with DECODE_OK.
+ */
+export function decode(i: Instruction): u32 {
+  i.length = 0;
+  i.prefixes = 0;
+  i.rex = 0;
+  i.segment = NO_REGISTER;
+  i.memory = false;
+  i.base = NO_REGISTER;
+  i.index = NO_REGISTER;
+  i.scale = 0;
+  i.displacement = 0;
+  i.immediate = 0;
+  i.attributes = 0;
+  decodePrefixes(i);
+  const found = decodeOpcode(i);
+  if (found != DECODE_OK) return found;
+  if ((i.attributes & MODRM) != 0) {
+    decodeModrm(i);
+    if ((i.attributes & GROUP) != 0) selectFromGroup(i);
+  }
+  decodeSizes(i);
+  if (i.memory) decodeAddress(i);
+  decodeImmediate(i);
+  if (i.length > i.available) return DECODE_TRUNCATED;
+  i.operation = i.attributes & ATTRIBUTE_OPERATION;
+  i.form = i.attributes & ATTRIBUTE_FORM;
+  if (i.segment == NO_REGISTER) i.segment = defaultSegment(i);
+  return isUndefined(i) ? DECODE_UNDEFINED : DECODE_OK;
+}
+
+// Reading past `available` yields zeros and a length that exceeds it: checked once, at the end.
+
+/** The next `bytes` bytes (1, 2, 4 or 8), zero-extended. */
+function take(i: Instruction, bytes: u32): u64 {
+  let value: u64 = 0;
+  if (i.length + bytes <= MAX_INSTRUCTION_BYTES) {
+    const at = changetype<usize>(i) + i.length;
+    if (bytes == 1) value = load<u8>(at);
+    else if (bytes == 2) value = load<u16>(at);
+    else if (bytes == 4) value = load<u32>(at);
+    else value = load<u64>(at);
+  }
+  i.length += bytes;
+  return value;
+}
+
+function takeSigned(i: Instruction, bytes: u32): u64 {
+  const value = take(i, bytes);
+  if (bytes == 1) return <u64>(<i64>(<i8>value));
+  if (bytes == 2) return <u64>(<i64>(<i16>value));
+  if (bytes == 4) return <u64>(<i64>(<i32>value));
+  return value;
+}
+
+/** Legacy prefixes in any order and number, then REX; a REX that anything but the opcode follows has no effect. */
+function decodePrefixes(i: Instruction): void {
+  while (i.length < MAX_INSTRUCTION_BYTES) {
+    const byte = i.byteAt(i.length);
+    if (i.mode == CODE_64 && (byte & 0xf0) == REX_PRESENT) {
+      i.rex = byte;
+    } else if (legacyPrefix(i, byte)) {
+      i.rex = 0;
+    } else {
+      return;
+    }
+    i.length++;
+  }
+}
+
+function legacyPrefix(i: Instruction, byte: u32): bool {
+  switch (byte) {
+    case 0x26: return segmentPrefix(i, SEG_ES);
+    case 0x2e: return segmentPrefix(i, SEG_CS);
+    case 0x36: return segmentPrefix(i, SEG_SS);
+    case 0x3e: return segmentPrefix(i, SEG_DS);
+    case 0x64: return segmentPrefix(i, SEG_FS);
+    case 0x65: return segmentPrefix(i, SEG_GS);
+    case 0x66: i.prefixes |= PREFIX_OPERAND; return true;
+    case 0x67: i.prefixes |= PREFIX_ADDRESS; return true;
+    case 0xf0: i.prefixes |= PREFIX_LOCK; return true;
+    case 0xf2: i.prefixes = (i.prefixes & ~PREFIX_REP) | PREFIX_REPNE; return true;
+    case 0xf3: i.prefixes = (i.prefixes & ~PREFIX_REPNE) | PREFIX_REP; return true;
+    default: return false;
+  }
+}
+
+/** In 64-bit mode the prefixes of ES, CS, SS and DS do nothing. */
+function segmentPrefix(i: Instruction, segment: u32): bool {
+  if (i.mode != CODE_64 || segment == SEG_FS || segment == SEG_GS) {
+    i.segment = segment;
+    i.prefixes |= PREFIX_SEGMENT;
+  }
+  return true;
+}
+
+function decodeOpcode(i: Instruction): u32 {
+  let byte = <u32>take(i, 1);
+  if (isVectorEscape(i, byte)) return DECODE_UNSUPPORTED;
+  if (byte != 0x0f) {
+    i.opcode = byte;
+    i.attributes = oneByteOpcode(byte);
+    if (byte == 0x63 && i.mode != CODE_64) i.attributes = OP_OTHER | MODRM;
+    return DECODE_OK;
+  }
+  byte = <u32>take(i, 1);
+  if (byte == 0x0f) return DECODE_UNSUPPORTED;
+  if (byte == 0x38) {
+    byte = <u32>take(i, 1);
+    i.opcode = 0x200 | byte;
+    i.attributes = threeByteOpcode(byte, (i.prefixes & PREFIX_REPNE) != 0);
+  } else if (byte == 0x3a) {
+    byte = <u32>take(i, 1);
+    i.opcode = 0x300 | byte;
+    i.attributes = immediateOpcode();
+  } else {
+    i.opcode = 0x100 | byte;
+    i.attributes = twoByteOpcode(byte);
+    // With 66 or F2, the opcode of VMREAD is AMD's EXTRQ and INSERTQ.
+    if (byte == 0x78 && (i.prefixes & (PREFIX_OPERAND | PREFIX_REPNE)) != 0) return DECODE_UNSUPPORTED;
+  }
+  if (!hasRightPrefix(i)) i.attributes = OP_UNDEFINED | MODRM;
+  return DECODE_OK;
+}
+
+/** Opcodes that are an emulated instruction only with, or only without, a prefix from 66, F2, F3. */
+function hasRightPrefix(i: Instruction): bool {
+  const repeat = i.prefixes & (PREFIX_REP | PREFIX_REPNE);
+  switch (i.attributes & ATTRIBUTE_OPERATION) {
+    case OP_POPCNT: return repeat == PREFIX_REP;
+    case OP_MOVBE: return repeat == 0;
+    case OP_MOV: return i.opcode != OPCODE_MOVNTI || (repeat == 0 && (i.prefixes & PREFIX_OPERAND) == 0);
+    default: return true;
+  }
+}
+
+/** VEX (C4, C5) and EVEX (62) share their first byte with LES, LDS and BOUND: outside 64-bit mode ModRM decides. XOP: 8F. */
+function isVectorEscape(i: Instruction, byte: u32): bool {
+  const modrm = i.byteAt(i.length);
+  if (byte == 0xc4 || byte == 0xc5 || byte == 0x62) return i.mode == CODE_64 || modrm >= 0xc0;
+  return byte == 0x8f && (modrm & 0x38) != 0;
+}
+
+function decodeModrm(i: Instruction): void {
+  const modrm = <u32>take(i, 1);
+  i.modrm = modrm;
+  i.register = ((modrm >> 3) & 7) | ((i.rex & REX_R) != 0 ? 8 : 0);
+  i.rm = (modrm & 7) | ((i.rex & REX_B) != 0 ? 8 : 0);
+  i.memory = modrm < 0xc0 && (i.attributes & REGISTERS_ONLY) == 0;
+}
+
+function selectFromGroup(i: Instruction): void {
+  const group = i.attributes & ATTRIBUTE_OPERATION;
+  const reg = (i.modrm >> 3) & 7;
+  i.attributes = (i.attributes & ~(ATTRIBUTE_OPERATION | GROUP)) | groupAttributes(group, reg);
+  // TEST is the one operation of F6 and F7 that has an immediate.
+  const opcode = i.opcode;
+  if ((opcode == 0xf6 || opcode == 0xf7) && reg <= 1) i.attributes |= opcode == 0xf6 ? IMM8 : IMMZ;
+  // With register operands, 0F 01 encodes instructions without operands, but for SMSW and LMSW.
+  if (group == GROUP7 && !i.memory && reg != 4 && reg != 6) i.attributes = OP_OTHER | MODRM;
+  if (opcode == 0x1ae && !i.memory) i.attributes = OP_OTHER | MODRM;
+}
+
+function decodeSizes(i: Instruction): void {
+  const narrow = (i.prefixes & PREFIX_OPERAND) != 0;
+  const attributes = i.attributes;
+  if (i.mode == CODE_64) {
+    i.addressSize = (i.prefixes & PREFIX_ADDRESS) != 0 ? 4 : 8;
+    const wide = (i.rex & REX_W) != 0 || (!narrow && (attributes & DEFAULT64) != 0);
+    i.operandSize = wide || alwaysWide(attributes) ? 8 : narrow ? 2 : 4;
+  } else {
+    const toggled: u32 = i.mode == CODE_16 ? CODE_32 : CODE_16;
+    i.addressSize = (i.prefixes & PREFIX_ADDRESS) != 0 ? toggled : i.mode;
+    i.operandSize = narrow ? toggled : i.mode;
+    if (isSystemMove(attributes)) i.operandSize = 4;
+  }
+  if ((attributes & BYTE) != 0) i.operandSize = 1;
+}
+
+/** Near branches and moves of control and debug registers ignore the operand-size prefix in 64-bit mode. */
+function alwaysWide(attributes: u32): bool {
+  const operation = attributes & ATTRIBUTE_OPERATION;
+  return operation == OP_CALL || operation == OP_JMP || isSystemMove(attributes);
+}
+
+function isSystemMove(attributes: u32): bool {
+  const operation = attributes & ATTRIBUTE_OPERATION;
+  return operation >= OP_MOV_FROM_CR && operation <= OP_MOV_TO_DR;
+}
+
+function decodeAddress(i: Instruction): void {
+  if (i.addressSize == 2) decodeAddress16(i);
+  else decodeAddress32(i);
+}
+
+/** The eight address forms of 16-bit code: BX+SI, BX+DI, BP+SI, BP+DI, SI, DI, BP or disp16, BX. */
+function decodeAddress16(i: Instruction): void {
+  const mod = i.modrm >> 6;
+  const rm = i.modrm & 7;
+  const bx: u32 = 3;
+  const si: u32 = 6;
+  const di: u32 = 7;
+  if (rm < 4) {
+    i.base = rm < 2 ? bx : RBP;
+    i.index = (rm & 1) != 0 ? di : si;
+  } else if (rm < 6) {
+    i.base = rm == 4 ? si : di;
+  } else if (rm == 7) {
+    i.base = bx;
+  } else if (mod != 0) {
+    i.base = RBP;
+  }
+  if (mod == 1) i.displacement = takeSigned(i, 1);
+  else if (mod == 2 || (mod == 0 && rm == 6)) i.displacement = takeSigned(i, 2);
+}
+
+function decodeAddress32(i: Instruction): void {
+  const mod = i.modrm >> 6;
+  i.base = i.rm;
+  if ((i.modrm & 7) == RSP) decodeSib(i);
+  if (mod == 0 && (i.base & 7) == RBP && i.base != NO_REGISTER) {
+    // No base. Without SIB, 64-bit mode counts from the next instruction.
+    i.base = i.mode == CODE_64 && (i.modrm & 7) == RBP ? BASE_RIP : NO_REGISTER;
+    i.displacement = takeSigned(i, 4);
+  } else if (mod == 1) {
+    i.displacement = takeSigned(i, 1);
+  } else if (mod == 2) {
+    i.displacement = takeSigned(i, 4);
+  }
+}
+
+function decodeSib(i: Instruction): void {
+  const sib = <u32>take(i, 1);
+  i.scale = sib >> 6;
+  i.index = ((sib >> 3) & 7) | ((i.rex & REX_X) != 0 ? 8 : 0);
+  if (i.index == RSP) i.index = NO_REGISTER;
+  i.base = (sib & 7) | ((i.rex & REX_B) != 0 ? 8 : 0);
+}
+
+function decodeImmediate(i: Instruction): void {
+  switch (i.attributes & ATTRIBUTE_IMMEDIATE) {
+    case IMM_NONE: break;
+    case IMM8: i.immediate = takeSigned(i, 1); break;
+    case IMMZ: i.immediate = takeSigned(i, i.operandSize == 2 ? 2 : 4); break;
+    case IMMV: i.immediate = takeSigned(i, i.operandSize); break;
+    case IMM16: i.immediate = take(i, 2); break;
+    case IMM16_8: i.immediate = take(i, 2); take(i, 1); break;
+    case IMM_MOFFS: i.displacement = take(i, i.addressSize); i.memory = true; break;
+    case IMM_FAR: take(i, i.operandSize == 2 ? 2 : 4); take(i, 2); break;
+    case IMM_REL: i.immediate = takeSigned(i, i.mode != CODE_64 && i.operandSize == 2 ? 2 : 4); break;
+    default: break;
+  }
+}
+
+/** Stack addresses default to SS, all others to DS. */
+function defaultSegment(i: Instruction): u32 {
+  return i.base == RSP || i.base == RBP ? SEG_SS : SEG_DS;
+}
+
+function isUndefined(i: Instruction): bool {
+  const attributes = i.attributes;
+  if (i.operation == OP_UNDEFINED) return true;
+  if ((attributes & NO64) != 0 && i.mode == CODE_64) return true;
+  if ((attributes & MEMORY_ONLY) != 0 && !i.memory) return true;
+  if (isSystemMove(attributes) && !isSystemRegister(i)) return true;
+  return (i.prefixes & PREFIX_LOCK) != 0 && ((attributes & LOCKABLE) == 0 || !i.memory) && !isLockedCr8(i);
+}
+
+/** There are CR0, CR2, CR3, CR4 and CR8, and DR0 to DR7. */
+function isSystemRegister(i: Instruction): bool {
+  if (i.operation == OP_MOV_FROM_DR || i.operation == OP_MOV_TO_DR) return i.register < 8;
+  return i.register < 9 && ((1 << i.register) & CONTROL_REGISTERS) != 0;
+}
+
+/** AMD-V CPUs reach CR8 from 32-bit code as LOCK MOV CR0 (APM, "MOV CRn"). */
+function isLockedCr8(i: Instruction): bool {
+  return (i.operation & ~1) == OP_MOV_FROM_CR && i.register == 0;
+}

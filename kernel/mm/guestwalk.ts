@@ -1,0 +1,204 @@
+// The guest's own page tables walked in software, as the processor walks them (SDM, "Paging"; APM, "Page Translation and
+// Protection"): no paging, 32-bit with 4 MiB pages, PAE, 4-level and 5-level. Emulated instructions reach memory this way.
+//
+// An entry, common bits (8-byte form; the 4-byte form ends at bit 31):
+//
+//   63  62..52   51..12            11..9    8  7   6  5  4   3   2  1   0
+//   NX  ignored  address or frame  ignored  G  PS  D  A  CD  WT  U  RW  P
+//
+// Protection keys are not honoured: an emulated access is then allowed where the guest's own PKRU would forbid it.
+import { phys_cmpxchg32, phys_cmpxchg64, phys_load32, phys_load64 } from "../arch/intrinsics";
+import { CR0_PG, CR0_WP, CR4_LA57, CR4_PAE, CR4_PSE, CR4_SMAP, CR4_SMEP } from "../arch/cr";
+import { EFER_LMA, EFER_NXE } from "../arch/msr";
+import { NO_HPA } from "./frames";
+import { GuestMemory, guestTranslate } from "./guestmem";
+
+// --- kind of access, bits of `GuestWalk.access` -----------------------------------------------------------------------
+export const WALK_READ: u32 = 0;
+export const WALK_WRITE: u32 = 1 << 0;
+export const WALK_FETCH: u32 = 1 << 1;
+/** At CPL 3, and not an implicit supervisor access (to a descriptor table or TSS). */
+export const WALK_USER: u32 = 1 << 2;
+/** Explicit supervisor access with RFLAGS.AC set: SMAP lets it through. */
+export const WALK_SMAP_OPEN: u32 = 1 << 3;
+
+// --- result of a walk --------------------------------------------------------------------------------------------------
+/** `gpa` and `pageBytes` hold the translation. */
+export const WALK_OK: u32 = 0;
+/** #PF with `errorCode`. */
+export const WALK_FAULT: u32 = 1;
+/** A paging structure lies outside the guest's RAM. */
+export const WALK_OUTSIDE_RAM: u32 = 2;
+/** Another CPU keeps changing an entry: run the guest's instruction again. */
+export const WALK_RETRY: u32 = 3;
+
+// --- #PF error code (SDM, "Page-Fault Exceptions") ---------------------------------------------------------------------
+export const PF_PRESENT: u32 = 1 << 0;
+export const PF_WRITE: u32 = 1 << 1;
+export const PF_USER: u32 = 1 << 2;
+export const PF_RESERVED: u32 = 1 << 3;
+export const PF_FETCH: u32 = 1 << 4;
+
+const ENTRY_PRESENT: u64 = 1 << 0;
+const ENTRY_WRITABLE: u64 = 1 << 1;
+const ENTRY_USER: u64 = 1 << 2;
+const ENTRY_ACCESSED: u64 = 1 << 5;
+const ENTRY_DIRTY: u64 = 1 << 6;
+const ENTRY_LARGE: u64 = 1 << 7;
+const ENTRY_NX: u64 = 1 << 63;
+const ENTRY_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+/** Bit 12 of a large page's entry is PAT, not address. */
+const LARGE_PAT: u64 = 1 << 12;
+/** A PAE page-directory-pointer entry: bits 2..1 and 8..5 are reserved, and there are no rights in it. */
+const PAE_PDPTE_RESERVED: u64 = 0x1e6;
+/** Above bit 51 nothing but NX may be set in PAE paging; in 4- and 5-level paging these bits are ignored. */
+const PAE_HIGH_RESERVED: u64 = 0x7ff0_0000_0000_0000;
+/** Reads of one entry before the walk gives up on a guest that changes it all the time. */
+const MAX_ENTRY_RETRIES: u32 = 4;
+
+@unmanaged
+export class GuestWalk {
+  // -- set by the caller --
+  memory: GuestMemory;
+  cr0: u64;
+  cr3: u64;
+  cr4: u64;
+  efer: u64;
+  /** WALK_*. */
+  access: u32;
+  /** Width of the guest's physical addresses in bits: address bits from here up to 51 are reserved in entries. */
+  physicalBits: u32;
+  // -- results --
+  gpa: u64;
+  /** Bytes of the page that holds the address. */
+  pageBytes: u64;
+  errorCode: u32;
+  // -- the walk's own --
+  levels: u32;
+  entry: u64;
+  entryHpa: u64;
+}
+
+/** Levels of page tables in the mode that CR0, CR4 and EFER select; 0 without paging. */
+export function pagingLevels(cr0: u64, cr4: u64, efer: u64): u32 {
+  if ((cr0 & CR0_PG) == 0) return 0;
+  if ((efer & EFER_LMA) != 0) return (cr4 & CR4_LA57) != 0 ? 5 : 4;
+  return (cr4 & CR4_PAE) != 0 ? 3 : 2;
+}
+
+/**
+ * Translates the guest-linear address `gva` for `walk.access`, sets accessed and dirty flags as the processor does, and
+ * returns WALK_*. The caller has checked canonical form and segment limits.
+ */
+export function walkGuest(walk: GuestWalk, gva: u64): u32 {
+  walk.levels = pagingLevels(walk.cr0, walk.cr4, walk.efer);
+  if (walk.levels == 0) {
+    walk.gpa = gva;
+    walk.pageBytes = 4096;
+    return WALK_OK;
+  }
+  const indexBits: u32 = walk.levels == 2 ? 10 : 9;
+  let table: u64 = walk.cr3 & (walk.levels == 3 ? 0xffff_ffe0 : ENTRY_ADDRESS);
+  let rights: u64 = ENTRY_WRITABLE | ENTRY_USER;
+  let forbidden: u64 = 0;
+  let level = walk.levels;
+  while (true) {
+    const shift: u32 = 12 + indexBits * (level - 1);
+    const index = (gva >> shift) & ((1 << indexBits) - 1);
+    const status = useEntry(walk, table, index, level, rights, forbidden);
+    if (status != WALK_OK) return status;
+    const entry = walk.entry;
+    if (!isPointerTable(walk, level)) rights &= entry;
+    if (isLeaf(walk, level, entry)) return finish(walk, gva, level, shift);
+    forbidden |= entry & ENTRY_NX;
+    table = entry & ENTRY_ADDRESS;
+    level--;
+  }
+}
+
+/** The four page-directory-pointer entries of PAE paging have neither rights nor an accessed flag. */
+function isPointerTable(walk: GuestWalk, level: u32): bool {
+  return walk.levels == 3 && level == 3;
+}
+
+function isLeaf(walk: GuestWalk, level: u32, entry: u64): bool {
+  if (level == 1) return true;
+  if ((entry & ENTRY_LARGE) == 0) return false;
+  return level == 2 ? walk.levels != 2 || (walk.cr4 & CR4_PSE) != 0 : level == 3 && walk.levels > 3;
+}
+
+/** Reads and checks one entry into `walk.entry`, and sets its accessed flag, for a leaf also the dirty flag. */
+function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u64, forbidden: u64): u32 {
+  const entryBytes: u32 = walk.levels == 2 ? 4 : 8;
+  const hpa = guestTranslate(walk.memory, table + index * entryBytes, entryBytes);
+  if (hpa == NO_HPA) return WALK_OUTSIDE_RAM;
+  for (let tries: u32 = 0; tries < MAX_ENTRY_RETRIES; tries++) {
+    const entry = entryBytes == 4 ? <u64>phys_load32(hpa) : phys_load64(hpa);
+    walk.entry = entry;
+    if ((entry & ENTRY_PRESENT) == 0) return fault(walk, 0);
+    if ((entry & reservedBits(walk, level, entry)) != 0) return fault(walk, PF_PRESENT | PF_RESERVED);
+    if (isPointerTable(walk, level)) return WALK_OK;
+    let wanted = entry | ENTRY_ACCESSED;
+    if (isLeaf(walk, level, entry)) {
+      if (!permits(walk, rights & entry, forbidden | (entry & ENTRY_NX))) return fault(walk, PF_PRESENT);
+      if ((walk.access & WALK_WRITE) != 0) wanted |= ENTRY_DIRTY;
+    }
+    if (wanted == entry || replaceEntry(hpa, entryBytes, entry, wanted)) return WALK_OK;
+  }
+  return WALK_RETRY;
+}
+
+function replaceEntry(hpa: u64, entryBytes: u32, held: u64, wanted: u64): bool {
+  if (entryBytes == 4) return phys_cmpxchg32(hpa, <u32>held, <u32>wanted) == <u32>held;
+  return phys_cmpxchg64(hpa, held, wanted) == held;
+}
+
+/** Bits that must be zero in this entry. */
+function reservedBits(walk: GuestWalk, level: u32, entry: u64): u64 {
+  const aboveAddress = ENTRY_ADDRESS & ~((<u64>1 << walk.physicalBits) - 1);
+  const leaf = isLeaf(walk, level, entry);
+  if (walk.levels == 2) {
+    if (level == 1 || !leaf) return 0;
+    // 4 MiB page: bits 20..13 hold physical address bits 39..32, as far as the processor has them; bit 21 is reserved.
+    return (1 << 21) | ((aboveAddress >> 32) << 13 & 0x1f_e000);
+  }
+  let reserved = aboveAddress;
+  if ((walk.efer & EFER_NXE) == 0 || isPointerTable(walk, level)) reserved |= ENTRY_NX;
+  if (walk.levels == 3) reserved |= PAE_HIGH_RESERVED;
+  if (isPointerTable(walk, level)) return reserved | PAE_PDPTE_RESERVED;
+  if (level >= 4) return reserved | ENTRY_LARGE;
+  if (level > 1 && leaf) reserved |= ((<u64>1 << (12 + 9 * (level - 1))) - 1) & ENTRY_ADDRESS & ~LARGE_PAT;
+  return reserved;
+}
+
+/** SDM, "Determination of Access Rights". `rights`: U and RW of all entries together; `forbidden`: NX of any. */
+function permits(walk: GuestWalk, rights: u64, forbidden: u64): bool {
+  const userPage = (rights & ENTRY_USER) != 0;
+  const write = (walk.access & WALK_WRITE) != 0;
+  if ((walk.access & WALK_FETCH) != 0 && forbidden != 0) return false;
+  if ((walk.access & WALK_USER) != 0) return userPage && (!write || (rights & ENTRY_WRITABLE) != 0);
+  if (userPage && (walk.access & WALK_FETCH) != 0) return (walk.cr4 & CR4_SMEP) == 0;
+  if (userPage && (walk.cr4 & CR4_SMAP) != 0 && (walk.access & WALK_SMAP_OPEN) == 0) return false;
+  return !write || (rights & ENTRY_WRITABLE) != 0 || (walk.cr0 & CR0_WP) == 0;
+}
+
+function fault(walk: GuestWalk, cause: u32): u32 {
+  let code = cause;
+  if ((walk.access & WALK_WRITE) != 0) code |= PF_WRITE;
+  if ((walk.access & WALK_USER) != 0) code |= PF_USER;
+  const fetchReported = (walk.cr4 & CR4_SMEP) != 0 || ((walk.efer & EFER_NXE) != 0 && walk.levels > 2);
+  if ((walk.access & WALK_FETCH) != 0 && fetchReported) code |= PF_FETCH;
+  walk.errorCode = code;
+  return WALK_FAULT;
+}
+
+function finish(walk: GuestWalk, gva: u64, level: u32, shift: u32): u32 {
+  const pageBytes = <u64>1 << shift;
+  let frame = walk.entry & ENTRY_ADDRESS & ~(pageBytes - 1);
+  if (walk.levels == 2 && level == 2) {
+    frame = (walk.entry & 0xffc0_0000) | ((walk.entry >> 13 & 0xff) << 32);
+  }
+  walk.gpa = frame | (gva & (pageBytes - 1));
+  walk.pageBytes = pageBytes;
+  return WALK_OK;
+}
