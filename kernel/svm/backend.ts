@@ -1,0 +1,221 @@
+// AMD-V behind the backend interface (kernel/vcpu/backend.ts).
+import { rdmsr, svm_enter, vmsave, wrmsr } from "../arch/intrinsics";
+import { phys_fill, phys_store32, phys_store64 } from "../arch/intrinsics";
+import { AMD_VM_HSAVE_PA, EFER_SVME, IA32_EFER } from "../arch/msr";
+import { thisCpu } from "../arch/percpu";
+import { arenaAlloc } from "../lib/arena";
+import { frameAlloc, frameAllocZeroed, NO_HPA } from "../mm/frames";
+import { nestedSetLargestLeaf } from "../mm/nested";
+import { Backend, backend } from "../vcpu/backend";
+import { GROUP_RIP } from "../vcpu/registers";
+import { powerUp } from "../vcpu/reset";
+import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
+import { asidAssign, asidPrepare } from "./asid";
+import { hasHugePages, SVM_CLEAN_BITS, SVM_FLUSH_BY_ASID, svmFeatures, svmMissing } from "./capabilities";
+import { writeIntercepts } from "./controls";
+import { decode, decodePrepare } from "./decode";
+import { dumpVmcb } from "./dump";
+import { explainInvalid } from "./entrychecks";
+import { injectEvent, updateWindows } from "./inject";
+import { IO_MAP_FRAMES, ioMapCloseAll } from "./iomap";
+import { MSR_MAP_FRAMES, msrMapInitialize, msrMapSet } from "./msrmap";
+import { exitName } from "./names";
+import { nextRipPrepare } from "./nextrip";
+import { loadState, storeState } from "./state";
+import { DIRTY_ONE_SHOT, NMI_OPEN, SVM_VCPU_BYTES, SvmVcpu, svmOf } from "./svm";
+import {
+  CLEAN_ALL,
+  CLEAN_INTERCEPTS,
+  CLEAN_PERMISSION_MAPS,
+  NESTED_PAGING_ENABLE,
+  TLB_FLUSH_ALL,
+  TLB_FLUSH_GUEST,
+  TLB_KEEP,
+  V_INTR_MASKING,
+  VMCB_ASID,
+  VMCB_CLEAN,
+  VMCB_DR6,
+  VMCB_EVENTINJ,
+  VMCB_IOPM_BASE,
+  VMCB_MSRPM_BASE,
+  VMCB_N_CR3,
+  VMCB_NESTED_CONTROL,
+  VMCB_RIP,
+  VMCB_TLB_CONTROL,
+  VMCB_TSC_OFFSET,
+  VMCB_VINTR,
+} from "./vmcb";
+
+const FRAME: u64 = 4096;
+const NO_CPU: u32 = 0xffffffff;
+/** What all vCPUs share: no port of the machine is open to any guest. */
+let ioMap: u64 = NO_HPA;
+/** CLEAN_* that may be set after an exit: all, or none on processors without clean bits. */
+let cleanAfterExit: u32 = 0;
+let flushGuest: u32 = TLB_FLUSH_ALL;
+
+/** Installs AMD-V as the machine's backend. */
+export function svmInstall(): void {
+  const table: Backend = backend();
+  table.name = "AMD-V";
+  table.enableCpu = enableCpu;
+  table.createVcpu = createVcpu;
+  table.resetVcpu = resetVcpu;
+  table.loadVcpu = loadVcpu;
+  table.enter = enter;
+  table.loadState = loadGroups;
+  table.updateWindows = windows;
+  table.hasDeadlineTimer = 0;
+  table.setDeadline = setDeadline;
+  table.updateTscOffset = updateTscOffset;
+  table.flush = flush;
+  table.interceptMsr = interceptMsr;
+  table.reasonName = exitName;
+  table.dump = dump;
+  table.explainEntryFailure = explain;
+}
+
+/** Whether this machine can use it: null, or what is missing. */
+export function svmUsable(): string | null {
+  return svmMissing();
+}
+
+function enableCpu(): string | null {
+  const missing = svmMissing();
+  if (missing != null) return missing;
+  const cpu = thisCpu();
+  if (cpu.backendArea == 0) {
+    cpu.backendArea = needFrames(1);
+    cpu.hostVmcb = needFrames(1);
+  }
+  wrmsr(IA32_EFER, rdmsr(IA32_EFER) | EFER_SVME);
+  wrmsr(AMD_VM_HSAVE_PA, cpu.backendArea);
+  // What VMLOAD brings back after each exit: this CPU's FS, GS, TR, LDTR and system-call MSRs, which never change.
+  vmsave(cpu.hostVmcb);
+  asidPrepare(cpu.index);
+  prepareOnce();
+  return null;
+}
+
+function prepareOnce(): void {
+  if (ioMap != NO_HPA) return;
+  ioMap = needFrames(IO_MAP_FRAMES);
+  ioMapCloseAll(ioMap);
+  nestedSetLargestLeaf(hasHugePages() ? 3 : 2);
+  decodePrepare();
+  nextRipPrepare();
+  cleanAfterExit = (svmFeatures() & SVM_CLEAN_BITS) != 0 ? CLEAN_ALL : 0;
+  flushGuest = (svmFeatures() & SVM_FLUSH_BY_ASID) != 0 ? TLB_FLUSH_GUEST : TLB_FLUSH_ALL;
+}
+
+function needFrames(count: u64): u64 {
+  const frames = frameAllocZeroed(count, FRAME);
+  assert(frames != NO_HPA, "svm: no memory left for a control structure");
+  return frames;
+}
+
+function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
+  const svm = changetype<SvmVcpu>(arenaAlloc(SVM_VCPU_BYTES, 16));
+  vcpu.backend = changetype<usize>(svm);
+  svm.vmcb = needFrames(1);
+  svm.msrMap = needFrames(MSR_MAP_FRAMES);
+  svm.nestedRoot = nestedRoot;
+  svm.cpu = NO_CPU;
+  resetVcpu(vcpu);
+}
+
+function resetVcpu(vcpu: Vcpu): void {
+  const svm = svmOf(vcpu);
+  const vmcb = svm.vmcb;
+  phys_fill(vmcb, 0, FRAME);
+  msrMapInitialize(svm.msrMap);
+  writeIntercepts(vmcb);
+  phys_store64(vmcb + VMCB_IOPM_BASE, ioMap);
+  phys_store64(vmcb + VMCB_MSRPM_BASE, svm.msrMap);
+  phys_store64(vmcb + VMCB_TSC_OFFSET, vcpu.tscOffset);
+  phys_store64(vmcb + VMCB_NESTED_CONTROL, NESTED_PAGING_ENABLE);
+  phys_store64(vmcb + VMCB_N_CR3, svm.nestedRoot);
+  phys_store32(vmcb + VMCB_VINTR, V_INTR_MASKING);
+  phys_store32(vmcb + VMCB_ASID, svm.asid);
+  svm.clean = 0;
+  svm.nmi = NMI_OPEN;
+  svm.softInjected = 0;
+  powerUp(vcpu);
+  phys_store64(vmcb + VMCB_DR6, vcpu.dr6);
+  flush(vcpu);
+}
+
+function loadVcpu(vcpu: Vcpu): void {
+  const svm = svmOf(vcpu);
+  const cpu = thisCpu();
+  if (svm.cpu != cpu.index) svm.clean = 0;
+  asidAssign(svm, cpu.index);
+  svm.hostVmcb = cpu.hostVmcb;
+  vcpu.dirty |= DIRTY_ONE_SHOT;
+  cpu.currentVcpu = changetype<usize>(vcpu);
+}
+
+function enter(vcpu: Vcpu): void {
+  const svm = svmOf(vcpu);
+  const vmcb = svm.vmcb;
+  const dirty = vcpu.dirty;
+  const prepared = ((dirty & ~GROUP_RIP) | (vcpu.event & EVENT_VALID)) != 0;
+  if (prepared) prepareEntry(vcpu, svm, dirty);
+  else if (dirty != 0) phys_store64(vmcb + VMCB_RIP, vcpu.rip);
+  phys_store32(vmcb + VMCB_CLEAN, svm.clean);
+  svm_enter(changetype<usize>(vcpu), vmcb, svm.hostVmcb);
+  svm.clean = cleanAfterExit;
+  vcpu.dirty = 0;
+  if (prepared) clearOneShots(svm);
+  decode(vcpu, svm);
+}
+
+/** The entries that need more than the registers: changed state, an event, a flush. */
+function prepareEntry(vcpu: Vcpu, svm: SvmVcpu, dirty: u32): void {
+  storeState(vcpu, svm, dirty);
+  if ((vcpu.event & EVENT_VALID) != 0) injectEvent(vcpu, svm);
+  phys_store32(svm.vmcb + VMCB_TLB_CONTROL, svm.tlbControl);
+}
+
+/** What was meant for one entry only. */
+function clearOneShots(svm: SvmVcpu): void {
+  phys_store64(svm.vmcb + VMCB_EVENTINJ, 0);
+  svm.tlbControl = TLB_KEEP;
+  phys_store32(svm.vmcb + VMCB_TLB_CONTROL, TLB_KEEP);
+}
+
+function loadGroups(vcpu: Vcpu, groups: u32): void {
+  loadState(vcpu, svmOf(vcpu), groups);
+}
+
+function windows(vcpu: Vcpu): void {
+  updateWindows(vcpu, svmOf(vcpu));
+}
+
+/** The run loop arms the CPU's timer, whose interrupt exits. */
+function setDeadline(_vcpu: Vcpu, _tsc: u64): void {}
+
+function updateTscOffset(vcpu: Vcpu): void {
+  const svm = svmOf(vcpu);
+  phys_store64(svm.vmcb + VMCB_TSC_OFFSET, vcpu.tscOffset);
+  svm.clean &= ~CLEAN_INTERCEPTS;
+}
+
+function flush(vcpu: Vcpu): void {
+  svmOf(vcpu).tlbControl = flushGuest;
+  vcpu.dirty |= DIRTY_ONE_SHOT;
+}
+
+function interceptMsr(vcpu: Vcpu, msr: u32, read: bool, write: bool): void {
+  const svm = svmOf(vcpu);
+  msrMapSet(svm.msrMap, msr, read, write);
+  svm.clean &= ~CLEAN_PERMISSION_MAPS;
+}
+
+function dump(vcpu: Vcpu): void {
+  dumpVmcb(svmOf(vcpu).vmcb);
+}
+
+function explain(vcpu: Vcpu): void {
+  explainInvalid(svmOf(vcpu).vmcb);
+}

@@ -1,0 +1,206 @@
+// From the VMCB's exit fields to the neutral exit record (APM volume 2, "#VMEXIT", "Decode Assists", and the appendix "SVM
+// Intercept Exit Codes").
+import { phys_load32, phys_load64, phys_load8 } from "../arch/intrinsics";
+import {
+  ACCESS_FETCH,
+  ACCESS_GVA_VALID,
+  ACCESS_PAGE_WALK,
+  ACCESS_PRESENT,
+  ACCESS_READ,
+  ACCESS_WRITE,
+  CR_READ,
+  CR_UNDECODED,
+  CR_WRITE,
+  EXIT_CR,
+  EXIT_DR,
+  EXIT_EXCEPTION,
+  EXIT_EXTERNAL_INTERRUPT,
+  EXIT_INVLPG,
+  EXIT_IO,
+  EXIT_NESTED_FAULT,
+  EXIT_NESTED_MISCONFIG,
+  EXIT_NMI_WINDOW,
+  EXIT_RDMSR,
+  ExitRecord,
+  IO_DECODED,
+  IO_IN,
+  IO_REP,
+  IO_STRING,
+  NO_VECTOR,
+} from "../vcpu/exit";
+import { VECTOR_DB, VECTOR_PF } from "../vcpu/raise";
+import { GROUP_INTERRUPTIBILITY } from "../vcpu/registers";
+import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
+import { SVM_DECODE_ASSISTS, SVM_NRIP_SAVE, svmFeatures } from "./capabilities";
+import {
+  EXITCODE_CR0_SEL_WRITE,
+  EXITCODE_CR_WRITE,
+  EXITCODE_DR_WRITE,
+  EXITCODE_EXCEPTION,
+  exitKind,
+} from "./exitcodes";
+import { interruptedEvent, nmiFinishStep, nmiReachedIret, nmiSuspendStep } from "./inject";
+import { fixedNextRip } from "./nextrip";
+import { interruptibility } from "./state";
+import { NMI_STEPPING, SvmVcpu } from "./svm";
+import {
+  VMCB_EXITCODE,
+  VMCB_EXITINFO1,
+  VMCB_EXITINFO2,
+  VMCB_EXITINTINFO,
+  VMCB_FETCHED_BYTES,
+  VMCB_FETCHED_COUNT,
+  VMCB_NRIP,
+  VMCB_RIP,
+} from "./vmcb";
+
+// EXITINFO1 of an I/O exit:
+//
+//   31..16  12..10   9    8    7    6     5     4    3    2    0
+//   port    segment  A64  A32  A16  SZ32  SZ16  SZ8  REP  STR  IN
+const IOIO_IN: u32 = 1 << 0;
+const IOIO_STRING: u32 = 1 << 2;
+const IOIO_REP: u32 = 1 << 3;
+
+// EXITINFO1 of a nested page fault: the page-fault error code, and what was being translated.
+const NPF_PRESENT: u64 = 1 << 0;
+const NPF_WRITE: u64 = 1 << 1;
+const NPF_RESERVED: u64 = 1 << 3;
+const NPF_FETCH: u64 = 1 << 4;
+const NPF_PAGE_WALK: u64 = 1 << 33;
+
+/** EXITINFO1 of a control-register exit, with decode assists: it was a MOV, its register in bits 3..0. */
+const MOV_CR: u64 = 1 << 63;
+
+let nripSave: bool = false;
+let decodeAssists: bool = false;
+
+/** Before the first guest runs: notes what this processor reports with an exit. */
+export function decodePrepare(): void {
+  nripSave = (svmFeatures() & SVM_NRIP_SAVE) != 0;
+  decodeAssists = (svmFeatures() & SVM_DECODE_ASSISTS) != 0;
+}
+
+/** Fills `vcpu.exit` and `vcpu.rip` from the VMCB; of the groups of guest state only interruptibility is then valid. */
+export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
+  const vmcb = svm.vmcb;
+  const exit = vcpu.exit;
+  const rip = phys_load64(vmcb + VMCB_RIP);
+  const code = phys_load32(vmcb + VMCB_EXITCODE);
+  const kind = exitKind(code);
+  vcpu.rip = rip;
+  exit.rip = rip;
+  exit.kind = kind;
+  exit.reason = code;
+  exit.qualification = phys_load64(vmcb + VMCB_EXITINFO1);
+  exit.info = phys_load64(vmcb + VMCB_EXITINFO2);
+  exit.byteCount = 0;
+  exit.interruptedEvent = 0;
+  if ((phys_load32(vmcb + VMCB_EXITINTINFO) & EVENT_VALID) != 0) decodeInterruptedEvent(svm, exit);
+  vcpu.interruptibility = interruptibility(svm, rip);
+  vcpu.valid = GROUP_INTERRUPTIBILITY;
+  exit.nextRip = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(vcpu, svm, kind, rip);
+  decodeDetails(vcpu, svm, exit, code);
+  if (svm.nmi == NMI_STEPPING && exit.kind != EXIT_NMI_WINDOW) nmiSuspendStep(svm, rip);
+}
+
+/** The parts of the record that only some kinds of exit have. */
+function decodeDetails(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {
+  switch (exit.kind) {
+    case EXIT_RDMSR:
+      exit.msr = <u32>vcpu.rcx;
+      // EXITINFO1 is 1 for WRMSR, whose class follows that of RDMSR.
+      exit.kind = EXIT_RDMSR + (<u32>exit.qualification & 1);
+      if (!nripSave) exit.nextRip = fixedNextRip(vcpu, svm, exit.kind, exit.rip);
+      break;
+    case EXIT_IO:
+      decodeIo(exit);
+      break;
+    case EXIT_NESTED_FAULT:
+      decodeNestedFault(exit, svm.vmcb);
+      break;
+    case EXIT_CR:
+      decodeControlRegister(exit, code);
+      break;
+    case EXIT_DR:
+      exit.crNumber = code & 15;
+      exit.gpr = <u32>exit.qualification & 15;
+      exit.crAccess = !decodeAssists ? CR_UNDECODED : code >= EXITCODE_DR_WRITE ? CR_WRITE : CR_READ;
+      break;
+    case EXIT_EXCEPTION:
+      decodeException(exit, svm, code - EXITCODE_EXCEPTION);
+      break;
+    case EXIT_EXTERNAL_INTERRUPT:
+      exit.vector = NO_VECTOR;
+      break;
+    case EXIT_INVLPG:
+      exit.flags = decodeAssists ? ACCESS_GVA_VALID : 0;
+      exit.gva = exit.qualification;
+      break;
+    case EXIT_NMI_WINDOW:
+      nmiReachedIret(svm, exit.rip);
+      break;
+  }
+}
+
+function decodeInterruptedEvent(svm: SvmVcpu, exit: ExitRecord): void {
+  const info = phys_load64(svm.vmcb + VMCB_EXITINTINFO);
+  exit.interruptedEvent = interruptedEvent(svm, <u32>info);
+  exit.interruptedError = <u32>(info >> 32);
+  // What is delivered again has its return address in RIP already.
+  exit.interruptedLength = 0;
+}
+
+function decodeIo(exit: ExitRecord): void {
+  const info = <u32>exit.qualification;
+  let flags: u32 = 0;
+  if ((info & IOIO_IN) != 0) flags |= IO_IN;
+  if ((info & IOIO_STRING) != 0) {
+    flags |= IO_STRING;
+    exit.segment = (info >> 10) & 7;
+    // A16, A32, A64 are one bit each, as are the sizes below: the field is half the address size in bytes.
+    exit.addressSize = ((info >> 7) & 7) << 1;
+    if (decodeAssists && exit.addressSize != 0) flags |= IO_DECODED;
+  }
+  if ((info & IOIO_REP) != 0) flags |= IO_REP;
+  exit.flags = flags;
+  exit.size = (info >> 4) & 7;
+  exit.port = info >> 16;
+  exit.nextRip = exit.info;
+}
+
+function decodeNestedFault(exit: ExitRecord, vmcb: u64): void {
+  const error = exit.qualification;
+  exit.gpa = exit.info;
+  let flags: u32 = 0;
+  if ((error & NPF_FETCH) != 0) flags = ACCESS_FETCH;
+  else flags = (error & NPF_WRITE) != 0 ? ACCESS_WRITE : ACCESS_READ;
+  if ((error & NPF_PRESENT) != 0) flags |= ACCESS_PRESENT;
+  if ((error & NPF_PAGE_WALK) != 0) flags |= ACCESS_PAGE_WALK;
+  exit.flags = flags;
+  // QEMU reports reserved bits with P = 0: the RSVD bit alone decides.
+  if ((error & NPF_RESERVED) != 0) exit.kind = EXIT_NESTED_MISCONFIG;
+  if (!decodeAssists) return;
+  exit.byteCount = phys_load8(vmcb + VMCB_FETCHED_COUNT) & 15;
+  exit.bytes0 = phys_load64(vmcb + VMCB_FETCHED_BYTES);
+  exit.bytes1 = phys_load64(vmcb + VMCB_FETCHED_BYTES + 7) >> 8;
+}
+
+function decodeControlRegister(exit: ExitRecord, code: u32): void {
+  const number: u32 = code == EXITCODE_CR0_SEL_WRITE ? 0 : code & 15;
+  exit.crNumber = number;
+  exit.gpr = <u32>exit.qualification & 15;
+  if (!decodeAssists || (exit.qualification & MOV_CR) == 0) exit.crAccess = CR_UNDECODED;
+  else exit.crAccess = code >= EXITCODE_CR_WRITE ? CR_WRITE : CR_READ;
+}
+
+function decodeException(exit: ExitRecord, svm: SvmVcpu, vector: u32): void {
+  exit.vector = vector;
+  exit.errorCode = <u32>exit.qualification;
+  exit.flags = 0;
+  if (vector == VECTOR_PF) {
+    exit.gva = exit.info;
+    exit.flags = ACCESS_GVA_VALID;
+  }
+  if (vector == VECTOR_DB && nmiFinishStep(svm)) exit.kind = EXIT_NMI_WINDOW;
+}

@@ -1,0 +1,56 @@
+// The backend's own part of a vCPU, behind `Vcpu.backend`.
+import { Vcpu } from "../vcpu/vcpu";
+
+/** NMIs are open. */
+export const NMI_OPEN: u32 = 0;
+/** One was delivered; the guest's IRET is intercepted. */
+export const NMI_BLOCKED: u32 = 1;
+/** The guest is at that IRET (`iretRip`): NMIs open once it has been executed. */
+export const NMI_AT_IRET: u32 = 2;
+/** The same, and the guest is stepped over it because an NMI is waiting. */
+export const NMI_STEPPING: u32 = 3;
+
+/** Ends in the cache of nextrip.ts. */
+@unmanaged
+export class SvmVcpu {
+  /** Physical addresses: this vCPU's VMCB and MSR map, and the VMCB with the state of the CPU it runs on. */
+  vmcb: u64;
+  msrMap: u64;
+  hostVmcb: u64;
+  nestedRoot: u64;
+  /** CLEAN_* for the next entry. */
+  clean: u32;
+  /** TLB_CONTROL for the next entry. */
+  tlbControl: u32;
+  /** CPU that ran it last (index), and that CPU's generation of ASIDs in which it got its own. */
+  cpu: u32;
+  asid: u32;
+  generation: u64;
+  /** NMI_*. */
+  nmi: u32;
+  /** 1: a software interrupt or exception was put into EVENTINJ by this hypervisor and RIP is already past it. */
+  softInjected: u32;
+  iretRip: u64;
+  /** DR6 before stepping over IRET. */
+  steppedDr6: u64;
+}
+
+/** Entries of the instruction cache (a power of two) and bytes of each. */
+export const CACHED_PAGES: u64 = 8;
+export const CACHED_PAGE_BYTES: usize = 24;
+
+/** Bytes of one, with its cache. */
+export const SVM_VCPU_BYTES: usize = offsetof<SvmVcpu>() + <usize>CACHED_PAGES * CACHED_PAGE_BYTES;
+
+/** Part of `Vcpu.dirty` that no neutral group covers: TLB_CONTROL is to be written. */
+export const DIRTY_ONE_SHOT: u32 = 1 << 31;
+
+/** A vCPU's private part. */
+export function svmOf(vcpu: Vcpu): SvmVcpu {
+  return changetype<SvmVcpu>(vcpu.backend);
+}
+
+/** Address of its instruction cache. */
+export function instructionCache(svm: SvmVcpu): usize {
+  return changetype<usize>(svm) + offsetof<SvmVcpu>();
+}
