@@ -29,7 +29,7 @@ test: $(NPM_STAMP)
 	@$(TYPEVISOR) setup test
 	@rm -f $(REPORT)
 	@$(MAKE) --no-print-directory check
-	npx vitest run $(ARGS)
+	npx vitest run --reporter=default --reporter=json --outputFile.json=$(REPORT) $(ARGS)
 
 bench: $(NPM_STAMP)
 	@$(TYPEVISOR) setup run
