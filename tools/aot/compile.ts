@@ -33,6 +33,8 @@ export interface CompileOptions {
   /** Names of intrinsics that the module must not use. */
   forbid?: string[];
   importedGlobals?: ImportedGlobals;
+  /** Modules whose functions the Linux test process provides. */
+  importedFunctions?: string[];
   /** Overrides of the target's properties, for tests. */
   targetOverrides?: Partial<Target>;
 }
@@ -61,7 +63,7 @@ export function compile(bytes: Uint8Array, options: CompileOptions = {}): Compil
   const module = decode(bytes);
   validate(module);
   const locate = (offset: number) => positionText(map.find(offset));
-  checkSupported(module, target, locate);
+  checkSupported(module, options.importedFunctions ?? [], locate);
   checkForbidden(module, options.forbid ?? [], locate);
   const data = new StaticData(module, target, options.importedGlobals ?? (() => undefined));
   const out = new Output(module, target, map);

@@ -1,6 +1,5 @@
 import { CompileError } from "./errors.ts";
 import { INTRINSICS, INTRINSICS_MODULE } from "./intrinsics.ts";
-import type { Target } from "./target.ts";
 import type { Func, Instr, Module } from "./wasm/module.ts";
 import type { ValueType } from "./wasm/opcodes.ts";
 
@@ -28,9 +27,9 @@ const REFUSED: Record<string, string> = {
 };
 
 /** Refuses valid modules that use what this compiler does not translate: before any code is made. */
-export function checkSupported(module: Module, target: Target, locate: Locate): void {
+export function checkSupported(module: Module, importable: string[], locate: Locate): void {
   for (const func of module.funcs) {
-    if (func.import) checkImport(module, func, target, locate);
+    if (func.import) checkImport(module, func, importable, locate);
     else checkFunc(func, locate);
   }
   for (const [i, global] of module.globals.entries()) {
@@ -65,7 +64,7 @@ function blockTypes(instr: Instr): ValueType[] {
   return instr.block ? [...instr.block.params, ...instr.block.results] : instr.types;
 }
 
-function checkImport(module: Module, func: Func, target: Target, locate: Locate): void {
+function checkImport(module: Module, func: Func, importable: string[], locate: Locate): void {
   const { module: from, name } = func.import!;
   const callers = () => callersOf(module, func.index, locate);
   if (from === INTRINSICS_MODULE) {
@@ -80,7 +79,7 @@ function checkImport(module: Module, func: Func, target: Target, locate: Locate)
     }
     return;
   }
-  if (target.name === "kernel") {
+  if (!importable.includes(from)) {
     const message = `import "${from}.${name}": only module "${INTRINSICS_MODULE}" exists; called from ${callers()}`;
     throw new CompileError("unsupported", message, 0);
   }

@@ -127,7 +127,7 @@ function addImport(r: Reader, module: Module, entry: Import): void {
       break;
     case "table":
       entry.index = module.tables.length;
-      module.tables.push({ type: readRefType(r), limits: readLimits(r), import: entry });
+      module.tables.push({ type: readRefType(r), limits: readTableLimits(r), import: entry });
       break;
     case "memory":
       entry.index = module.memories.length;
@@ -171,8 +171,15 @@ function readLimits(r: Reader): Limits {
   return { min, max, shared: (flags & 2) !== 0 };
 }
 
+function readTableLimits(r: Reader): Limits {
+  const offset = r.pos;
+  const limits = readLimits(r);
+  if (limits.shared) throw malformed("malformed limits flags: tables are not shared", offset);
+  return limits;
+}
+
 function tableSection(r: Reader, { module }: DecodeState): void {
-  r.vector(() => module.tables.push({ type: readRefType(r), limits: readLimits(r), import: null }));
+  r.vector(() => module.tables.push({ type: readRefType(r), limits: readTableLimits(r), import: null }));
 }
 
 function memorySection(r: Reader, { module }: DecodeState): void {

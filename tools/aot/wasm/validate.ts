@@ -162,14 +162,14 @@ class BodyValidator {
   private pop(expect: StackType = null): StackType {
     const top = this.controls.at(-1)!;
     if (this.stack.length === top.height) {
-      if (top.unreachable) return expect;
+      if (top.unreachable) return null;
       this.fail(`type mismatch: expected ${expect ?? "a value"}, but the stack is empty`);
     }
     const actual = this.stack.pop()!;
     if (actual !== null && expect !== null && actual !== expect) {
       this.fail(`type mismatch: expected ${expect}, found ${actual}`);
     }
-    return actual ?? expect;
+    return actual;
   }
 
   private popAll(types: readonly ValueType[]): void {

@@ -62,7 +62,7 @@ class Emitter {
 
   run(): EmittedFunction {
     const { func, options } = this;
-    this.text.push("", `; ${func.name}`, ...options.aliases.map((alias) => `${alias}:`), `${options.symbol}:`);
+    this.text.push("", `; ${oneLine(func.name)}`, ...options.aliases.map((alias) => `${alias}:`), `${options.symbol}:`);
     this.site(func.blocks[0]!.insts[0]?.loc ?? 0, null);
     this.prologue();
     const targeted = this.targetedBlocks();
@@ -236,4 +236,9 @@ function flagsLiveAfter(block: MBlock, inst: MInst): boolean {
     if (flags === "write") return false;
   }
   return false;
+}
+
+/** Names come from the module and may hold anything: a comment must end where it should. */
+function oneLine(name: string): string {
+  return name.replace(/[^\x20-\x5b\x5d-\x7e]/g, "?");
 }
