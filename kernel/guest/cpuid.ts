@@ -1,0 +1,278 @@
+// CPUID for guests: the policy applied to the host's CPU once, when a VM is created, into a dense table that a lookup
+// indexes; leaves that depend on the guest's own state are finished at lookup.
+import { CR4_OSXSAVE, CR4_PKE } from "../arch/cr";
+import { EAX, EBX, ECX, EDX, cpuidHasLeaf, cpuidRegister } from "../arch/cpuid";
+import { tscHz } from "../arch/clock";
+import { cpuid } from "../arch/intrinsics";
+import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { need } from "../vcpu/backend";
+import { ExitRecord } from "../vcpu/exit";
+import { GROUP_CONTROL } from "../vcpu/registers";
+import { Vcpu } from "../vcpu/vcpu";
+import { countersLeaf, COUNTERS_FIRST_LEAF } from "./counters";
+import { CPUID_POLICY, CPUID_POLICY_COLUMNS, HIGHEST_BASIC, HIGHEST_EXTENDED, HIGHEST_HYPERVISOR } from "./cpuid-policy";
+import { guestXcr0Mask, SUBLEAVES_XSAVE, xsaveLeaf } from "./cpuid-xsave";
+import { Vm, vmOf } from "./vm";
+
+/** One leaf or subleaf, ready to be given to the guest. */
+@unmanaged
+export class CpuidSlot {
+  eax: u32;
+  ebx: u32;
+  ecx: u32;
+  edx: u32;
+  /** LEAF_*. */
+  kind: u32;
+  /** Of LEAF_SUBLEAVES: slot of subleaf 0, and number of subleaves. */
+  first: u32;
+  count: u32;
+  reserved: u32;
+}
+
+// How a slot is used.
+const LEAF_PLAIN: u32 = 0;
+const LEAF_SUBLEAVES: u32 = 1;
+/** Leaf 1: APIC ID and OSXSAVE. */
+const LEAF_FEATURES: u32 = 2;
+/** Leaf 7: OSPKE; subleaves past 0 are empty. */
+const LEAF_STRUCTURED: u32 = 3;
+/** Leaf 0Bh: x2APIC ID. */
+const LEAF_TOPOLOGY: u32 = 4;
+/** Leaf 0Dh: sizes depend on XCR0. */
+const LEAF_XSAVE: u32 = 5;
+
+const OSXSAVE: u32 = 1 << 27;
+const OSPKE: u32 = 1 << 4;
+const HTT: u32 = 1 << 28;
+const CMP_LEGACY: u32 = 1 << 1;
+const APIC_ID_SHIFT: u32 = 24;
+const LOGICAL_CPUS_SHIFT: u32 = 16;
+
+const BASIC_SLOTS: u32 = HIGHEST_BASIC + 1;
+const HYPERVISOR_SLOTS: u32 = (HIGHEST_HYPERVISOR & 0xffff) + 1;
+const EXTENDED_SLOTS: u32 = (HIGHEST_EXTENDED & 0xffff) + 1;
+/** Cache descriptors of leaf 4. */
+const CACHE_SLOTS: u32 = 8;
+const HYPERVISOR_FIRST: u32 = BASIC_SLOTS;
+const EXTENDED_FIRST: u32 = HYPERVISOR_FIRST + HYPERVISOR_SLOTS;
+const CACHE_FIRST: u32 = EXTENDED_FIRST + EXTENDED_SLOTS;
+const XSAVE_FIRST: u32 = CACHE_FIRST + CACHE_SLOTS;
+const SLOTS: u32 = XSAVE_FIRST + SUBLEAVES_XSAVE;
+
+/**
+ * Ends in the slots. Leaf numbers are ranges of 2^30: basic, hypervisor, extended, and one that is empty. For each: how
+ * many leaves, and the place of the first one's slot.
+ */
+@unmanaged
+export class CpuidTable {
+  basicCount: u32;
+  basicFirst: u32;
+  hypervisorCount: u32;
+  hypervisorFirst: u32;
+  extendedCount: u32;
+  extendedFirst: u32;
+  emptyCount: u32;
+  emptyFirst: u32;
+}
+
+function slotAt(table: CpuidTable, index: u32): CpuidSlot {
+  return changetype<CpuidSlot>(tailOf(table) + <usize>index * offsetof<CpuidSlot>());
+}
+
+/** Builds the table of a VM; boot time only. */
+export function cpuidCreate(vm: Vm): void {
+  const table = arenaNewWithTail<CpuidTable>(<usize>SLOTS * offsetof<CpuidSlot>());
+  table.basicCount = BASIC_SLOTS;
+  table.hypervisorCount = HYPERVISOR_SLOTS;
+  table.hypervisorFirst = HYPERVISOR_FIRST;
+  table.extendedCount = EXTENDED_SLOTS;
+  table.extendedFirst = EXTENDED_FIRST;
+  vm.cpuid = changetype<usize>(table);
+  applyPolicy(table);
+  describeFeatures(table, vm.cpus);
+  describeCaches(table);
+  slotAt(table, 0x0b).kind = LEAF_TOPOLOGY;
+  slotAt(table, 0x0b).count = vm.cpus;
+  describeXsave(table);
+  slotAt(table, HYPERVISOR_FIRST + 0x10).eax = <u32>(tscHz() / 1000);
+}
+
+/** Slot of a leaf of the table, or null. */
+function findSlot(table: CpuidTable, leaf: u32): CpuidSlot | null {
+  const range = changetype<usize>(table) + <usize>(leaf >> 30) * 8;
+  const index = leaf & 0x3fffffff;
+  if (index >= load<u32>(range)) return null;
+  return slotAt(table, load<u32>(range, 4) + index);
+}
+
+function applyPolicy(table: CpuidTable): void {
+  for (let row = 0; row < CPUID_POLICY.length; row += CPUID_POLICY_COLUMNS) {
+    const leaf = CPUID_POLICY[row];
+    const register = CPUID_POLICY[row + 2];
+    const mask = CPUID_POLICY[row + 3];
+    const slot = findSlot(table, leaf);
+    assert(slot !== null, "cpuid: policy for a leaf without a slot");
+    const host = mask != 0 && cpuidHasLeaf(leaf) ? cpuidRegister(leaf, CPUID_POLICY[row + 1], register) : 0;
+    store<u32>(changetype<usize>(slot) + <usize>register * 4, (host & mask) | CPUID_POLICY[row + 4]);
+  }
+}
+
+/** Leaves 1, 7, 80000001h and 80000008h: number of CPUs; what is completed at lookup. */
+function describeFeatures(table: CpuidTable, cpus: u32): void {
+  const features = slotAt(table, 1);
+  features.kind = LEAF_FEATURES;
+  features.ebx |= cpus << LOGICAL_CPUS_SHIFT;
+  if (cpus > 1) features.edx |= HTT;
+  slotAt(table, 7).kind = LEAF_STRUCTURED;
+  if (cpus > 1 && isAmd(table)) slotAt(table, EXTENDED_FIRST + 1).ecx |= CMP_LEGACY;
+  slotAt(table, EXTENDED_FIRST + 8).ecx = cpus - 1;
+}
+
+/** Vendor AMD or Hygon: they share MSRs and leaves that Intel has not. */
+function isAmd(table: CpuidTable): bool {
+  const edx = slotAt(table, 0).edx;
+  return edx == 0x69746e65 || edx == 0x6e65476e; // "enti" of AuthenticAMD, "nGen" of HygonGenuine
+}
+
+/** Whether the guest's CPU is of AMD's kind. */
+export function guestIsAmd(vm: Vm): bool {
+  return isAmd(changetype<CpuidTable>(vm.cpuid));
+}
+
+/** One register of a leaf as the guest sees it, dynamic bits left out; 0 for unknown leaves. Subleaf 0. */
+export function guestCpuid(vm: Vm, leaf: u32, register: u32): u32 {
+  const slot = findSlot(changetype<CpuidTable>(vm.cpuid), leaf);
+  return slot === null ? 0 : load<u32>(changetype<usize>(slot) + <usize>register * 4);
+}
+
+/** EAX bits 4..0: type, 0 for none; 31..14: CPUs that share the cache and cores of the package, less one. */
+const CACHE_TYPE: u32 = 0x1f;
+const CACHE_SHARING: u32 = 0xffffc000;
+
+/** Leaf 4, Intel's: the host's caches, private to each virtual CPU. */
+function describeCaches(table: CpuidTable): void {
+  const leaf = slotAt(table, 4);
+  leaf.kind = LEAF_SUBLEAVES;
+  leaf.first = CACHE_FIRST;
+  if (!cpuidHasLeaf(4)) return;
+  while (leaf.count < CACHE_SLOTS) {
+    const eax = cpuidRegister(4, leaf.count, EAX);
+    if ((eax & CACHE_TYPE) == 0) return;
+    const slot = slotAt(table, CACHE_FIRST + leaf.count);
+    slot.eax = eax & ~CACHE_SHARING;
+    slot.ebx = cpuidRegister(4, leaf.count, EBX);
+    slot.ecx = cpuidRegister(4, leaf.count, ECX);
+    slot.edx = cpuidRegister(4, leaf.count, EDX);
+    leaf.count += 1;
+  }
+}
+
+function describeXsave(table: CpuidTable): void {
+  const leaf = slotAt(table, 0x0d);
+  const mask = guestXcr0Mask();
+  if (mask == 0) return;
+  leaf.kind = LEAF_XSAVE;
+  leaf.first = XSAVE_FIRST;
+  for (let subleaf: u32 = 0; subleaf < SUBLEAVES_XSAVE; subleaf++) {
+    xsaveLeaf(subleaf, mask, changetype<usize>(slotAt(table, XSAVE_FIRST + subleaf)));
+  }
+}
+
+// --- lookup --------------------------------------------------------------------------------------------------------------
+
+/** CPUID as the guest sees it: writes EAX, EBX, ECX, EDX of the vCPU, upper halves zero. */
+export function cpuidLookup(vcpu: Vcpu, leaf: u32, subleaf: u32): void {
+  const slot = findSlot(changetype<CpuidTable>(vmOf(vcpu).cpuid), leaf);
+  if (slot === null) {
+    unknownLeaf(vcpu, leaf, subleaf);
+    return;
+  }
+  give(vcpu, slot);
+  if (slot.kind != LEAF_PLAIN) complete(vcpu, slot, subleaf);
+}
+
+function give(vcpu: Vcpu, slot: CpuidSlot): void {
+  vcpu.rax = slot.eax;
+  vcpu.rbx = slot.ebx;
+  vcpu.rcx = slot.ecx;
+  vcpu.rdx = slot.edx;
+}
+
+function giveNothing(vcpu: Vcpu): void {
+  vcpu.rax = 0;
+  vcpu.rbx = 0;
+  vcpu.rcx = 0;
+  vcpu.rdx = 0;
+}
+
+function unknownLeaf(vcpu: Vcpu, leaf: u32, subleaf: u32): void {
+  giveNothing(vcpu);
+  if (leaf >= COUNTERS_FIRST_LEAF && leaf - COUNTERS_FIRST_LEAF < 4) countersLeaf(vcpu, leaf, subleaf);
+}
+
+function complete(vcpu: Vcpu, slot: CpuidSlot, subleaf: u32): void {
+  switch (slot.kind) {
+    case LEAF_SUBLEAVES:
+      giveSubleaf(vcpu, slot, subleaf);
+      break;
+    case LEAF_FEATURES:
+      need(vcpu, GROUP_CONTROL);
+      vcpu.rbx |= <u64>(vcpu.index << APIC_ID_SHIFT);
+      if ((vcpu.cr4 & CR4_OSXSAVE) != 0) vcpu.rcx |= OSXSAVE;
+      break;
+    case LEAF_STRUCTURED:
+      need(vcpu, GROUP_CONTROL);
+      if (subleaf != 0) giveNothing(vcpu);
+      else if ((vcpu.cr4 & CR4_PKE) != 0) vcpu.rcx |= OSPKE;
+      break;
+    case LEAF_TOPOLOGY:
+      giveTopology(vcpu, slot.count, subleaf);
+      break;
+    case LEAF_XSAVE:
+      giveXsave(vcpu, slot, subleaf);
+      break;
+    default:
+      break;
+  }
+}
+
+function giveSubleaf(vcpu: Vcpu, slot: CpuidSlot, subleaf: u32): void {
+  if (subleaf >= slot.count) giveNothing(vcpu);
+  else give(vcpu, slotAt(changetype<CpuidTable>(vmOf(vcpu).cpuid), slot.first + subleaf));
+}
+
+/** ECX bits 15..8: level type. */
+const LEVEL_SMT: u32 = 1 << 8;
+const LEVEL_CORE: u32 = 2 << 8;
+
+/** One thread in a core, all cores in one package. EAX: bits of the x2APIC ID below the next level. */
+function giveTopology(vcpu: Vcpu, cpus: u32, subleaf: u32): void {
+  giveNothing(vcpu);
+  vcpu.rcx = subleaf & 0xff;
+  vcpu.rdx = vcpu.index;
+  if (subleaf == 0) {
+    vcpu.rbx = 1;
+    vcpu.rcx |= LEVEL_SMT;
+  } else if (subleaf == 1) {
+    vcpu.rax = 32 - clz<u32>(cpus - 1);
+    vcpu.rbx = cpus;
+    vcpu.rcx |= LEVEL_CORE;
+  }
+}
+
+/**
+ * EBX of subleaves 0 and 1 is the size of what XCR0 has enabled. The guest's XCR0 is in the processor while its vCPU
+ * runs, whether or not XSETBV is intercepted, so the processor itself knows. Its answer goes by way of the exit record's
+ * room for instruction bytes, which belongs to this vCPU and which CPUID leaves empty.
+ */
+function giveXsave(vcpu: Vcpu, slot: CpuidSlot, subleaf: u32): void {
+  if (subleaf >= SUBLEAVES_XSAVE) {
+    giveNothing(vcpu);
+    return;
+  }
+  give(vcpu, slotAt(changetype<CpuidTable>(vmOf(vcpu).cpuid), slot.first + subleaf));
+  if (subleaf > 1 || (subleaf == 1 && vcpu.rbx == 0)) return;
+  const live = changetype<usize>(vcpu.exit) + offsetof<ExitRecord>("bytes0");
+  cpuid(0x0d, subleaf, live);
+  vcpu.rbx = load<u32>(live, 4);
+}

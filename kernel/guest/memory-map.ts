@@ -1,0 +1,112 @@
+// Where things are in a guest's physical address space, and the memory map that boot protocols hand over.
+//
+//   0                 interrupt vectors, BIOS data area
+//   BOOT_*            what a boot protocol needs until the kernel has taken it over
+//   9FC00             extended BIOS data area (reserved)
+//   A0000 - BFFFF     VGA window on a PC; RAM here, in no memory map
+//   E0000 - FFFFF     BIOS area (reserved): ACPI tables, SMBIOS
+//   100000            RAM, up to 3 GiB
+//   C0000000          PCI memory window
+//   E0000000          PCI configuration space of bus 0 (ECAM), reserved
+//   FEC00000          I/O APIC
+//   FEE00000          local APIC
+//   100000000         the rest of RAM
+import { guestAddRegion } from "../mm/guestmem";
+import { Vm } from "./vm";
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/** BIOS data area: word with the segment of the extended BIOS data area, and word with KiB of conventional memory. */
+export const BDA_EBDA_SEGMENT: u64 = 0x40e;
+export const BDA_BASE_MEMORY_KIB: u64 = 0x413;
+
+/** One page: GDT for the entry into the kernel. */
+export const BOOT_GDT: u64 = 0x1000;
+/** Six pages: identity map of the first 4 GiB. */
+export const BOOT_PAGE_TABLES: u64 = 0x2000;
+/** Four pages: zero page, PVH start information or multiboot information, each with its tables. */
+export const BOOT_INFORMATION: u64 = 0x8000;
+/** Below it a small stack for kernels that are entered without one of their own. */
+export const BOOT_STACK_TOP: u64 = 0x10000;
+/** Command lines. */
+export const BOOT_COMMAND_LINES: u64 = 0x20000;
+export const BOOT_COMMAND_LINES_END: u64 = 0x30000;
+
+export const EBDA: u64 = 0x9fc00;
+export const VGA_WINDOW: u64 = 0xa0000;
+export const BIOS_AREA: u64 = 0xe0000;
+export const ACPI_TABLES: u64 = 0xe0000;
+export const ACPI_TABLES_BYTES: u32 = 0x4000;
+export const SMBIOS: u64 = 0xf0000;
+export const HIGH_MEMORY: u64 = MIB;
+
+/** End of RAM below 4 GiB at most, and start of the PCI memory window. */
+export const PCI_HOLE: u64 = 3 * GIB;
+export const PCI_HOLE_END: u64 = 0xe0000000;
+export const ECAM: u64 = 0xe0000000;
+/** One bus. */
+export const ECAM_BYTES: u64 = MIB;
+export const IOAPIC_BASE: u64 = 0xfec00000;
+export const LAPIC_BASE: u64 = 0xfee00000;
+export const APIC_BYTES: u64 = 0x1000;
+export const ABOVE_4G: u64 = 4 * GIB;
+
+/** Types of memory-map entries (ACPI specification, "System Address Map Interfaces"). */
+export const E820_RAM: u32 = 1;
+export const E820_RESERVED: u32 = 2;
+
+/** One entry of the memory map; E820_ENTRY_BYTES in memory, without padding. */
+@unmanaged
+export class E820Entry {
+  start: u64;
+  bytes: u64;
+  type: u32;
+}
+
+export const E820_ENTRY_BYTES: u32 = 20;
+export const E820_MAX_ENTRIES: u32 = 8;
+const entries = memory.data(E820_MAX_ENTRIES * 20, 16);
+
+/** Bytes of a VM's RAM below, and from, 4 GiB. */
+export function ramBelow4G(vm: Vm): u64 {
+  return min(vm.memoryBytes, PCI_HOLE);
+}
+export function ramAbove4G(vm: Vm): u64 {
+  return vm.memoryBytes - ramBelow4G(vm);
+}
+
+/** Records that the VM's RAM is at these host-physical addresses; `above` is unused without RAM above 4 GiB. */
+export function addRam(vm: Vm, below: u64, above: u64): void {
+  assert(guestAddRegion(vm.memory, 0, ramBelow4G(vm), below), "memory map: RAM below 4 GiB");
+  const high = ramAbove4G(vm);
+  if (high != 0) assert(guestAddRegion(vm.memory, ABOVE_4G, high, above), "memory map: RAM above 4 GiB");
+}
+
+/** Builds the memory map of a VM; returns its entries' number. They stay until the next call. */
+export function buildMemoryMap(vm: Vm): u32 {
+  let count: u32 = 0;
+  count = append(count, 0, EBDA, E820_RAM);
+  count = append(count, EBDA, VGA_WINDOW, E820_RESERVED);
+  count = append(count, BIOS_AREA, HIGH_MEMORY, E820_RESERVED);
+  const below = ramBelow4G(vm);
+  if (below > HIGH_MEMORY) count = append(count, HIGH_MEMORY, below, E820_RAM);
+  count = append(count, ECAM, ECAM + ECAM_BYTES, E820_RESERVED);
+  const above = ramAbove4G(vm);
+  if (above != 0) count = append(count, ABOVE_4G, ABOVE_4G + above, E820_RAM);
+  return count;
+}
+
+function append(index: u32, start: u64, end: u64, type: u32): u32 {
+  assert(index < E820_MAX_ENTRIES, "memory map: full");
+  const entry = memoryMapEntry(index);
+  entry.start = start;
+  entry.bytes = end - start;
+  entry.type = type;
+  return index + 1;
+}
+
+/** Entry `index` of the map built last; the entries lie one behind the other, E820_ENTRY_BYTES each. */
+export function memoryMapEntry(index: u32): E820Entry {
+  return changetype<E820Entry>(entries + index * E820_ENTRY_BYTES);
+}

@@ -1,0 +1,427 @@
+// MSRs as a guest sees them. What is not named here does not exist: #GP. Registers that only hold guest state are opened
+// to direct access where the processor switches them or where one vCPU owns them (see `openMsrs`).
+// Sources: SDM volume 4, "Model-Specific Registers (MSRs)"; APM volume 2, "MSR Cross-Reference".
+import { tscHz } from "../arch/clock";
+import { EBX, EDX, ECX } from "../arch/cpuid";
+import { CR0_PG } from "../arch/cr";
+import { rdmsr_safe, rdtsc, wrmsr_safe } from "../arch/intrinsics";
+import {
+  EFER_FFXSR,
+  EFER_LMA,
+  EFER_LME,
+  EFER_NXE,
+  EFER_SCE,
+  IA32_APIC_BASE,
+  IA32_ARCH_CAPABILITIES,
+  IA32_BIOS_SIGN_ID,
+  IA32_CSTAR,
+  IA32_DEBUGCTL,
+  IA32_EFER,
+  IA32_FEATURE_CONTROL,
+  IA32_FMASK,
+  IA32_FS_BASE,
+  IA32_GS_BASE,
+  IA32_KERNEL_GS_BASE,
+  IA32_LSTAR,
+  IA32_MCG_CAP,
+  IA32_MCG_STATUS,
+  IA32_MISC_ENABLE,
+  IA32_MTRRCAP,
+  IA32_PAT,
+  IA32_STAR,
+  IA32_SYSENTER_CS,
+  IA32_SYSENTER_EIP,
+  IA32_SYSENTER_ESP,
+  IA32_TSC,
+  IA32_TSC_ADJUST,
+  IA32_TSC_AUX,
+  IA32_TSC_DEADLINE,
+} from "../arch/msr";
+import {
+  MSR_KVM_SYSTEM_TIME,
+  MSR_KVM_SYSTEM_TIME_NEW,
+  MSR_KVM_WALL_CLOCK,
+  MSR_KVM_WALL_CLOCK_NEW,
+} from "../devices/kvmclock";
+import {
+  lapicBase,
+  lapicMsrRead,
+  lapicMsrWrite,
+  lapicSetBase,
+  lapicSetTscDeadline,
+  lapicTscDeadline,
+} from "../devices/lapic";
+import { arenaAlloc } from "../lib/arena";
+import { backend, change, need } from "../vcpu/backend";
+import { GROUP_CONTROL, GROUP_SEGMENTS, GROUP_SYSTEM, SEG_FS, SEG_GS } from "../vcpu/registers";
+import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
+import { amdMsrRead, amdMsrWrite } from "./msr-amd";
+import { AMD_IBPB, AMD_IBRS, AMD_SSBD, AMD_STIBP, ARCH_CAPABILITIES, IBRS_IBPB, L1D_FLUSH, RDTSCP, SSBD, STIBP } from "./cpuid-policy";
+import { guestCpuid, guestIsAmd } from "./cpuid";
+import { startSystemTime, systemTimeMsr, writeWallClock } from "./kvm-time";
+import { MTRRCAP, Mtrr, mtrrRead, mtrrReset, mtrrWrite } from "./mtrr";
+import { lapicOf } from "./platform";
+import { Vm, vmNow, vmOf } from "./vm";
+
+const IA32_PLATFORM_ID: u32 = 0x17;
+const EBL_CR_POWERON: u32 = 0x2a;
+const SPEC_CTRL: u32 = 0x48;
+const PRED_CMD: u32 = 0x49;
+const BIOS_UPDT_TRIG: u32 = 0x79;
+const PLATFORM_INFO: u32 = 0xce;
+const FLUSH_CMD: u32 = 0x10b;
+const X2APIC_FIRST: u32 = 0x800;
+const X2APIC_COUNT: u32 = 0x100;
+/** First of the registers that only AMD's processors have. */
+const AMD_FIRST: u32 = 0xc0010000;
+
+/** FEATURE_CONTROL: locked, VMX off. */
+const LOCKED: u64 = 1;
+/** MISC_ENABLE: fast strings; no branch trace store, no precise event sampling. */
+const MISC_FAST_STRINGS: u64 = 1 << 0;
+const MISC_BTS_UNAVAILABLE: u64 = 1 << 11;
+const MISC_PEBS_UNAVAILABLE: u64 = 1 << 12;
+const MISC_FIXED: u64 = MISC_BTS_UNAVAILABLE | MISC_PEBS_UNAVAILABLE;
+/** What of IA32_ARCH_CAPABILITIES holds for a guest too: the "not affected" bits, IBRS_ALL, RSBA, FB_CLEAR. */
+const ARCH_CAPABILITIES_OFFERED: u64 = 0x0d12e17f;
+/** EFER bits that every guest may set; FFXSR only where CPUID offers it. */
+const EFER_OFFERED: u64 = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+const FXSR_OPTIMIZATIONS: u32 = 1 << 25;
+/** DEBUGCTL: last-branch records and single-step on branches; no trace messages, no freezing. */
+const DEBUGCTL_OFFERED: u64 = 3;
+
+/** The MSRs of one vCPU that nothing else holds. */
+@unmanaged
+export class MsrState {
+  tscAdjust: u64;
+  mcgStatus: u64;
+  biosSignId: u64;
+  archCapabilities: u64;
+  /** CPUID offers SPEC_CTRL, PRED_CMD, FLUSH_CMD. */
+  speculationControl: bool;
+  predictorBarrier: bool;
+  flushCommand: bool;
+  amd: bool;
+  eferMask: u64;
+}
+
+const STATE_STRIDE: usize = offsetof<MsrState>() + offsetof<Mtrr>();
+
+function stateOf(vcpu: Vcpu): MsrState {
+  return changetype<MsrState>(vmOf(vcpu).msrs + <usize>vcpu.index * STATE_STRIDE);
+}
+
+function mtrrOf(vcpu: Vcpu): Mtrr {
+  return changetype<Mtrr>(changetype<usize>(stateOf(vcpu)) + offsetof<MsrState>());
+}
+
+/** Storage for all vCPUs of a VM; boot time only. */
+export function msrCreate(vm: Vm): void {
+  vm.msrs = arenaAlloc(<usize>vm.cpus * STATE_STRIDE, 16);
+}
+
+/** Power-up values of one vCPU, as firmware leaves them. CPUID must have been built. */
+export function msrReset(vcpu: Vcpu): void {
+  const vm = vmOf(vcpu);
+  const state = stateOf(vcpu);
+  memory.fill(changetype<usize>(state), 0, offsetof<MsrState>());
+  mtrrReset(mtrrOf(vcpu));
+  const structured = guestCpuid(vm, 7, EDX);
+  const addresses = guestCpuid(vm, 0x80000008, EBX);
+  state.speculationControl =
+    (structured & (IBRS_IBPB | STIBP | SSBD)) != 0 || (addresses & (AMD_IBRS | AMD_STIBP | AMD_SSBD)) != 0;
+  state.predictorBarrier = (structured & IBRS_IBPB) != 0 || (addresses & AMD_IBPB) != 0;
+  state.flushCommand = (structured & L1D_FLUSH) != 0;
+  state.amd = guestIsAmd(vm);
+  state.eferMask = EFER_OFFERED;
+  if ((guestCpuid(vm, 0x80000001, EDX) & FXSR_OPTIMIZATIONS) != 0 && state.amd) state.eferMask |= EFER_FFXSR;
+  if ((structured & ARCH_CAPABILITIES) != 0) {
+    rdmsr_safe(IA32_ARCH_CAPABILITIES, changetype<usize>(state) + offsetof<MsrState>("archCapabilities"));
+    state.archCapabilities &= ARCH_CAPABILITIES_OFFERED;
+  }
+  rdmsr_safe(IA32_BIOS_SIGN_ID, changetype<usize>(state) + offsetof<MsrState>("biosSignId"));
+  vcpu.miscEnable = MISC_FAST_STRINGS | MISC_FIXED;
+  vcpu.tscAux = 0;
+}
+
+/** Opens the MSRs that the guest may use without an exit. */
+export function openMsrs(vcpu: Vcpu): void {
+  open(vcpu, IA32_FS_BASE);
+  open(vcpu, IA32_GS_BASE);
+  open(vcpu, IA32_KERNEL_GS_BASE);
+  open(vcpu, IA32_STAR);
+  open(vcpu, IA32_LSTAR);
+  open(vcpu, IA32_CSTAR);
+  open(vcpu, IA32_FMASK);
+  open(vcpu, IA32_SYSENTER_CS);
+  open(vcpu, IA32_SYSENTER_ESP);
+  open(vcpu, IA32_SYSENTER_EIP);
+  const state = stateOf(vcpu);
+  if (state.speculationControl) open(vcpu, SPEC_CTRL);
+  if (state.predictorBarrier) backend().interceptMsr(vcpu, PRED_CMD, true, false);
+  if (state.flushCommand) backend().interceptMsr(vcpu, FLUSH_CMD, true, false);
+  if ((guestCpuid(vmOf(vcpu), 0x80000001, EDX) & RDTSCP) != 0) open(vcpu, IA32_TSC_AUX);
+  backend().interceptMsr(vcpu, IA32_TSC, false, true);
+}
+
+function open(vcpu: Vcpu, msr: u32): void {
+  backend().interceptMsr(vcpu, msr, false, false);
+}
+
+// --- reading ---------------------------------------------------------------------------------------------------------------
+
+/** RDMSR by a guest: stores the value at `result`. False: #GP(0). */
+export function msrRead(vcpu: Vcpu, msr: u32, result: usize): bool {
+  if (msr - X2APIC_FIRST < X2APIC_COUNT) return lapicMsrRead(lapicOf(vcpu), msr, result, vmNow(vmOf(vcpu)));
+  switch (msr) {
+    case IA32_TSC:
+      return give(result, rdtsc() + vcpu.tscOffset);
+    case IA32_APIC_BASE:
+      return give(result, lapicBase(lapicOf(vcpu)));
+    case IA32_TSC_ADJUST:
+      return give(result, stateOf(vcpu).tscAdjust);
+    case IA32_TSC_DEADLINE:
+      return give(result, lapicTscDeadline(lapicOf(vcpu), vmNow(vmOf(vcpu))));
+    case IA32_BIOS_SIGN_ID:
+      return give(result, stateOf(vcpu).biosSignId);
+    case IA32_MTRRCAP:
+      return give(result, MTRRCAP);
+    case IA32_MCG_STATUS:
+      return give(result, stateOf(vcpu).mcgStatus);
+    case IA32_EFER:
+      need(vcpu, GROUP_CONTROL);
+      return give(result, vcpu.efer & stateOf(vcpu).eferMask);
+    case MSR_KVM_SYSTEM_TIME:
+    case MSR_KVM_SYSTEM_TIME_NEW:
+      return give(result, systemTimeMsr(vcpu));
+    // Machine-check capability: no banks. The wall clock's address is not kept.
+    case IA32_MCG_CAP:
+    case MSR_KVM_WALL_CLOCK:
+    case MSR_KVM_WALL_CLOCK_NEW:
+      return give(result, 0);
+    default:
+      return readGuestState(vcpu, msr, result) || readVendor(vcpu, msr, result);
+  }
+}
+
+function give(result: usize, value: u64): bool {
+  store<u64>(result, value);
+  return true;
+}
+
+/** Registers that the processor holds for the guest: they exit only on hosts where they could not be opened. */
+function readGuestState(vcpu: Vcpu, msr: u32, result: usize): bool {
+  switch (msr) {
+    case IA32_FS_BASE:
+      need(vcpu, GROUP_SEGMENTS);
+      return give(result, vcpu.segment(SEG_FS).base);
+    case IA32_GS_BASE:
+      need(vcpu, GROUP_SEGMENTS);
+      return give(result, vcpu.segment(SEG_GS).base);
+    case IA32_TSC_AUX:
+      return give(result, vcpu.tscAux);
+    default:
+      break;
+  }
+  const at = systemRegister(vcpu, msr);
+  if (at == 0) return mtrrRead(mtrrOf(vcpu), msr, result);
+  need(vcpu, GROUP_SYSTEM);
+  return give(result, load<u64>(at));
+}
+
+/** Linear address of a register of GROUP_SYSTEM in the vCPU; 0: not one of them. */
+function systemRegister(vcpu: Vcpu, msr: u32): usize {
+  const base = changetype<usize>(vcpu);
+  switch (msr) {
+    case IA32_PAT:
+      return base + offsetof<Vcpu>("pat");
+    case IA32_SYSENTER_CS:
+      return base + offsetof<Vcpu>("sysenterCs");
+    case IA32_SYSENTER_ESP:
+      return base + offsetof<Vcpu>("sysenterEsp");
+    case IA32_SYSENTER_EIP:
+      return base + offsetof<Vcpu>("sysenterEip");
+    case IA32_STAR:
+      return base + offsetof<Vcpu>("star");
+    case IA32_LSTAR:
+      return base + offsetof<Vcpu>("lstar");
+    case IA32_CSTAR:
+      return base + offsetof<Vcpu>("cstar");
+    case IA32_FMASK:
+      return base + offsetof<Vcpu>("fmask");
+    case IA32_KERNEL_GS_BASE:
+      return base + offsetof<Vcpu>("kernelGsBase");
+    case IA32_DEBUGCTL:
+      return base + offsetof<Vcpu>("debugctl");
+    default:
+      return 0;
+  }
+}
+
+/** What only one vendor's processors have, and speculation controls, which both have by CPUID. */
+function readVendor(vcpu: Vcpu, msr: u32, result: usize): bool {
+  const state = stateOf(vcpu);
+  if (msr == SPEC_CTRL) return state.speculationControl && rdmsr_safe(msr, result) != 0;
+  if (state.amd) return msr >= AMD_FIRST && amdMsrRead(msr, result);
+  switch (msr) {
+    case IA32_FEATURE_CONTROL:
+      return give(result, LOCKED);
+    case IA32_MISC_ENABLE:
+      return give(result, vcpu.miscEnable);
+    case IA32_ARCH_CAPABILITIES:
+      store<u64>(result, state.archCapabilities);
+      return (guestCpuid(vmOf(vcpu), 7, EDX) & ARCH_CAPABILITIES) != 0;
+    case IA32_PLATFORM_ID:
+    case EBL_CR_POWERON:
+    case PLATFORM_INFO:
+      return give(result, 0);
+    default:
+      return false;
+  }
+}
+
+// --- writing ---------------------------------------------------------------------------------------------------------------
+
+/** WRMSR by a guest. False: #GP(0). */
+export function msrWrite(vcpu: Vcpu, msr: u32, value: u64): bool {
+  if (msr - X2APIC_FIRST < X2APIC_COUNT) {
+    vcpu.request(REQUEST_SAMPLE);
+    return lapicMsrWrite(lapicOf(vcpu), msr, value, vmNow(vmOf(vcpu)));
+  }
+  switch (msr) {
+    case IA32_TSC_DEADLINE:
+      return writeDeadline(vcpu, value);
+    case IA32_TSC:
+      return shiftTsc(vcpu, value - (rdtsc() + vcpu.tscOffset));
+    case IA32_TSC_ADJUST:
+      return shiftTsc(vcpu, value - stateOf(vcpu).tscAdjust);
+    case IA32_APIC_BASE:
+      vcpu.request(REQUEST_SAMPLE);
+      return lapicSetBase(lapicOf(vcpu), value);
+    case IA32_EFER:
+      return writeEfer(vcpu, value);
+    case IA32_MCG_STATUS:
+      if (value != 0) return false;
+      stateOf(vcpu).mcgStatus = 0;
+      return true;
+    case MSR_KVM_SYSTEM_TIME:
+    case MSR_KVM_SYSTEM_TIME_NEW:
+      return startSystemTime(vcpu, value);
+    case MSR_KVM_WALL_CLOCK:
+    case MSR_KVM_WALL_CLOCK_NEW:
+      return writeWallClock(vcpu, value);
+    // Microcode is not the guest's to load: it is told, by the revision, that nothing happened.
+    case IA32_BIOS_SIGN_ID:
+    case BIOS_UPDT_TRIG:
+      return true;
+    default:
+      return writeGuestState(vcpu, msr, value) || writeVendor(vcpu, msr, value);
+  }
+}
+
+function writeDeadline(vcpu: Vcpu, value: u64): bool {
+  const now = rdtsc();
+  const vm = vmOf(vcpu);
+  lapicSetTscDeadline(lapicOf(vcpu), value, now + vcpu.tscOffset, tscHz(), vmNow(vm));
+  vcpu.request(REQUEST_SAMPLE);
+  return true;
+}
+
+/** Moves the guest's TSC by `delta` ticks; a deadline stays the same TSC value, which is another time now. */
+function shiftTsc(vcpu: Vcpu, delta: u64): bool {
+  const deadline = lapicTscDeadline(lapicOf(vcpu), vmNow(vmOf(vcpu)));
+  stateOf(vcpu).tscAdjust += delta;
+  vcpu.tscOffset += delta;
+  backend().updateTscOffset(vcpu);
+  return deadline == 0 || writeDeadline(vcpu, deadline);
+}
+
+/** Reserved bits, and a change of LME while paging is on, are refused; LMA is the processor's own. */
+function writeEfer(vcpu: Vcpu, value: u64): bool {
+  if ((value & ~stateOf(vcpu).eferMask) != 0) return false;
+  need(vcpu, GROUP_CONTROL);
+  const paging = (vcpu.cr0 & CR0_PG) != 0;
+  if (paging && ((value ^ vcpu.efer) & EFER_LME) != 0) return false;
+  change(vcpu, GROUP_CONTROL);
+  vcpu.efer = (value & ~EFER_LMA) | (vcpu.efer & ~stateOf(vcpu).eferMask);
+  if (paging && (value & EFER_LME) != 0) vcpu.efer |= EFER_LMA;
+  return true;
+}
+
+function writeGuestState(vcpu: Vcpu, msr: u32, value: u64): bool {
+  switch (msr) {
+    case IA32_FS_BASE:
+    case IA32_GS_BASE:
+      if (!isCanonical(value)) return false;
+      change(vcpu, GROUP_SEGMENTS);
+      vcpu.segment(msr == IA32_FS_BASE ? SEG_FS : SEG_GS).base = value;
+      return true;
+    case IA32_TSC_AUX:
+      if (value >> 32 != 0 || (guestCpuid(vmOf(vcpu), 0x80000001, EDX) & RDTSCP) == 0) return false;
+      vcpu.tscAux = value;
+      return wrmsr_safe(IA32_TSC_AUX, value) != 0;
+    default:
+      break;
+  }
+  const at = systemRegister(vcpu, msr);
+  if (at == 0) return mtrrWrite(mtrrOf(vcpu), msr, value);
+  if (!isSystemValue(msr, value)) return false;
+  need(vcpu, GROUP_SYSTEM);
+  if (load<u64>(at) == value) return true;
+  change(vcpu, GROUP_SYSTEM);
+  store<u64>(at, value);
+  return true;
+}
+
+/** The checks that the processor makes on a register of GROUP_SYSTEM. */
+function isSystemValue(msr: u32, value: u64): bool {
+  switch (msr) {
+    case IA32_PAT:
+      return isPat(value);
+    case IA32_DEBUGCTL:
+      return (value & ~DEBUGCTL_OFFERED) == 0;
+    case IA32_LSTAR:
+    case IA32_CSTAR:
+    case IA32_KERNEL_GS_BASE:
+    case IA32_SYSENTER_ESP:
+    case IA32_SYSENTER_EIP:
+      return isCanonical(value);
+    case IA32_FMASK:
+    case IA32_SYSENTER_CS:
+      return value >> 32 == 0;
+    default:
+      return true;
+  }
+}
+
+/** Bits 63..47 alike. */
+function isCanonical(address: u64): bool {
+  return <u64>((<i64>address << 16) >> 16) == address;
+}
+
+/** Every byte UC, WC, WT, WP, WB or UC-. */
+function isPat(value: u64): bool {
+  for (let shift: u64 = 0; shift < 64; shift += 8) {
+    const type = (value >> shift) & 0xff;
+    if (type > 7 || type == 2 || type == 3) return false;
+  }
+  return true;
+}
+
+function writeVendor(vcpu: Vcpu, msr: u32, value: u64): bool {
+  const state = stateOf(vcpu);
+  switch (msr) {
+    case SPEC_CTRL:
+      return state.speculationControl && wrmsr_safe(msr, value) != 0;
+    case PRED_CMD:
+      return state.predictorBarrier && wrmsr_safe(msr, value) != 0;
+    case FLUSH_CMD:
+      return state.flushCommand && wrmsr_safe(msr, value) != 0;
+    default:
+      break;
+  }
+  if (state.amd) return msr >= AMD_FIRST && amdMsrWrite(msr, value);
+  if (msr != IA32_MISC_ENABLE) return false;
+  vcpu.miscEnable = value | MISC_FIXED;
+  return true;
+}
