@@ -1,10 +1,129 @@
-// The boot sequence.
-import { halt_forever, out8 } from "./arch/intrinsics";
-import { abort } from "./lib/panic";
+// The boot sequence, from top to bottom. boot/start.asm calls `kmain` on the final stack, with linear memory in place,
+// interrupts off, and a first set of page tables that maps 4 GiB.
+import { LAYOUT_CPU_BLOCK, LAYOUT_MULTIBOOT_INFO, LAYOUT_MULTIBOOT_MAGIC } from "./abi/layout";
+import { STATUS_UNSUPPORTED } from "./abi/status";
+import { VERSION } from "./abi/version";
+import { clockSet, tscHz } from "./arch/clock";
+import { cpuEnableFeatures } from "./arch/features";
+import { phys_store64 } from "./arch/intrinsics";
+import { bootLayout } from "./arch/layout";
+import { PerCpu, thisCpu } from "./arch/percpu";
+import { acpiStart } from "./drivers/acpi";
+import { apicId, apicIsX2, apicStart } from "./drivers/apic";
+import { calibrate, calibratedApicTimerHz, calibratedTscHz, calibrationReference } from "./drivers/calibrate";
+import { consoleStart } from "./drivers/console";
+import { fadtRead } from "./drivers/fadt";
+import { hostInterrupt, interruptsRouteConsole, interruptsStart } from "./drivers/interrupts";
+import { logPortStart } from "./drivers/logport";
+import { madtCpusFound, madtRead } from "./drivers/madt";
+import { MULTIBOOT_LOADER_MAGIC, multibootRead } from "./drivers/multiboot";
+import { machineStop, powerStart } from "./drivers/power";
+import { hostTimerStart, hostTimerStartCounting, hostTimerUsesDeadline } from "./drivers/timer";
+import { arenaNew } from "./lib/arena";
+import { bootInfo } from "./lib/bootinfo";
+import { LOG_ERROR, LOG_INFO, LOG_WARN, logDecimal, logEnd, logLine, logStart, logText } from "./lib/log";
+import { framesTotal } from "./mm/frames";
+import { pagingStart } from "./mm/paging";
+import { ramStart } from "./mm/ram";
 
+/** The hypervisor. Does not return. */
 export function kmain(): void {
-  out8(0x3f8, 0x41);
-  halt_forever();
+  readLoader();
+  startLog();
+  cpuEnableFeatures();
+  startMemory();
+  startCpu();
+  startInterrupts();
+  startClock();
+  greet();
+  checkModules();
+  machineStop(0);
 }
-export function exception(vector: u32, frame: u64): void {}
-export function interrupt(vector: u32): void {}
+
+function readLoader(): void {
+  if (bootLayout(LAYOUT_MULTIBOOT_MAGIC) == MULTIBOOT_LOADER_MAGIC) multibootRead(bootLayout(LAYOUT_MULTIBOOT_INFO));
+}
+
+function startLog(): void {
+  const known = logPortStart();
+  const exit = powerStart();
+  if (bootLayout(LAYOUT_MULTIBOOT_MAGIC) != MULTIBOOT_LOADER_MAGIC) {
+    refuse("the loader does not follow the Multiboot specification, version 1. Use GRUB's `multiboot` or QEMU's `-kernel`.");
+  }
+  if (!known) logLine(LOG_WARN, "options: log is com1 or com2; loglevel is error, warn, info or debug");
+  if (!exit) logLine(LOG_WARN, "options: exit is isa:PORT, bochs, acpi or none");
+  const info = bootInfo();
+  if (info.truncated != 0) logLine(LOG_WARN, "a command line is longer than 2047 bytes and was cut");
+  if (info.modulesDropped != 0) logLine(LOG_WARN, "more than 64 modules: the last ones are ignored");
+  if (info.rangesDropped != 0) logLine(LOG_WARN, "more than 64 ranges in the memory map: the last ones are ignored");
+}
+
+function startMemory(): void {
+  ramStart();
+  pagingStart();
+}
+
+function startCpu(): void {
+  const cpu = arenaNew<PerCpu>();
+  phys_store64(bootLayout(LAYOUT_CPU_BLOCK), changetype<usize>(cpu));
+}
+
+function startInterrupts(): void {
+  if (!acpiStart()) logLine(LOG_WARN, "the firmware has no ACPI tables: one CPU, and the 8259 interrupt controller");
+  madtRead();
+  fadtRead();
+  apicStart();
+  thisCpu().apicId = apicId();
+  interruptsStart();
+}
+
+function startClock(): void {
+  hostTimerStartCounting();
+  if (!calibrate()) {
+    refuse("neither the ACPI timer nor the 8254 timer counts, so the processor's clock rate cannot be measured.");
+  }
+  clockSet(calibratedTscHz());
+  hostTimerStart(calibratedApicTimerHz());
+  interruptsRouteConsole();
+  consoleStart();
+}
+
+/** The banner: version, processor, memory, clock. */
+function greet(): void {
+  logStart(LOG_INFO);
+  logText("Typevisor ");
+  logText(VERSION);
+  logText(", ");
+  logDecimal(max<u32>(madtCpusFound(), 1));
+  logText(madtCpusFound() > 1 ? " CPUs, " : " CPU, ");
+  logDecimal(framesTotal() >> 20);
+  logText(" MiB RAM, TSC ");
+  logDecimal(tscHz() / 1000);
+  logText(" kHz (");
+  logText(calibrationReference());
+  logText(apicIsX2() ? "), x2APIC" : "), xAPIC");
+  logText(hostTimerUsesDeadline() ? ", TSC deadline" : "");
+  logEnd();
+}
+
+function checkModules(): void {
+  if (bootInfo().moduleCount != 0) return;
+  refuse("no guest to run. Give the loader the guest's kernel as first module (its string: file name, then the kernel's "
+    + "command line) and its initial RAM disk as second.");
+}
+
+/** The machine lacks what the hypervisor needs. Does not return. */
+function refuse(text: string): void {
+  logLine(LOG_ERROR, text);
+  machineStop(STATUS_UNSUPPORTED);
+}
+
+/** Called by the exception stubs of boot/vectors.asm with the frame of boot/frame.inc. */
+export function exception(_vector: u32, _frame: u64): void {
+  machineStop(18);
+}
+
+/** Called by the interrupt stubs of boot/vectors.asm. */
+export function interrupt(vector: u32): void {
+  hostInterrupt(vector);
+}
