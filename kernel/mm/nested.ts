@@ -1,0 +1,278 @@
+// Nested page tables: guest-physical to host-physical. One walker over four levels of 512 entries; the two encodings of an
+// entry are in ept.ts and npt.ts. Every walk is bounded by the four levels, every range operation by the pages of its range.
+//
+//   47..39    38..30    29..21    20..12    11..0
+//   level 4   level 3   level 2   level 1   offset      leaves: level 1 = 4 KiB, level 2 = 2 MiB, level 3 = 1 GiB
+//
+// After narrowing rights or unmapping, the caller flushes the guest's translations (Backend.flush) before the next entry.
+import { phys_load64, phys_store64 } from "../arch/intrinsics";
+import {
+  eptAddress,
+  eptIsLeaf,
+  eptLeaf,
+  eptMemoryType,
+  eptPresent,
+  eptRights,
+  eptTable,
+  eptWithRights,
+} from "./ept";
+import { frameAllocZeroed, frameFree, NO_HPA } from "./frames";
+import { NESTED_READ } from "./rights";
+import {
+  nptAddress,
+  nptIsLeaf,
+  nptLeaf,
+  nptMemoryType,
+  nptPresent,
+  nptRights,
+  nptTable,
+  nptWithRights,
+} from "./npt";
+
+/** Kinds of entry encoding. */
+export const NESTED_EPT: u32 = 0;
+export const NESTED_NPT: u32 = 1;
+
+/** Bits of guest-physical address that four levels translate. */
+const ADDRESS_BITS: u64 = 48;
+const ROOT_LEVEL: u32 = 4;
+const TABLE_ENTRIES: u32 = 512;
+const PAGE_BYTES: u64 = 4096;
+
+let largestLeaf: u32 = 2;
+
+/** What `nestedWalk` found. */
+@unmanaged
+export class NestedTranslation {
+  /** The last entry read and its level: the leaf, or the entry that is not present. */
+  entry: u64;
+  /** Host-physical address of the byte asked for; 0 when not mapped. */
+  hpa: u64;
+  level: u32;
+  /** NESTED_READ | … of the leaf; 0 when not mapped. */
+  rights: u32;
+  /** MEMORY_*. */
+  memoryType: u32;
+}
+
+/** Largest leaf that the CPU takes: 1 (4 KiB), 2 (2 MiB, the default) or 3 (1 GiB). Set once, by the backend. */
+export function nestedSetLargestLeaf(level: u32): void {
+  assert(level >= 1 && level <= 3, "nested: leaf level");
+  largestLeaf = level;
+}
+
+/** Bytes that a leaf at `level` maps. */
+export function nestedLeafBytes(level: u32): u64 {
+  return PAGE_BYTES << (9 * <u64>(level - 1));
+}
+
+// --- the two encodings ---------------------------------------------------------------------------------------------------
+
+function tableEntry(kind: u32, table: u64): u64 {
+  return kind == NESTED_EPT ? eptTable(table) : nptTable(table);
+}
+
+function leafEntry(kind: u32, hpa: u64, level: u32, rights: u32, memoryType: u32): u64 {
+  return kind == NESTED_EPT
+    ? eptLeaf(hpa, level, rights, memoryType)
+    : nptLeaf(hpa, level, rights, memoryType);
+}
+
+function isPresent(kind: u32, entry: u64): bool {
+  return kind == NESTED_EPT ? eptPresent(entry) : nptPresent(entry);
+}
+
+function isLeaf(kind: u32, entry: u64, level: u32): bool {
+  return kind == NESTED_EPT ? eptIsLeaf(entry, level) : nptIsLeaf(entry, level);
+}
+
+/** Address field of an entry. The low bits of a large leaf's field are zero: `leafEntry` wrote it from an aligned address. */
+function addressOf(kind: u32, entry: u64): u64 {
+  return kind == NESTED_EPT ? eptAddress(entry) : nptAddress(entry);
+}
+
+function rightsOf(kind: u32, entry: u64): u32 {
+  return kind == NESTED_EPT ? eptRights(entry) : nptRights(entry);
+}
+
+function withRights(kind: u32, entry: u64, rights: u32): u64 {
+  return kind == NESTED_EPT ? eptWithRights(entry, rights) : nptWithRights(entry, rights);
+}
+
+function memoryTypeOf(kind: u32, entry: u64): u32 {
+  return kind == NESTED_EPT ? eptMemoryType(entry) : nptMemoryType(entry);
+}
+
+// --- descending ------------------------------------------------------------------------------------------------------------
+
+function entryAddress(table: u64, gpa: u64, level: u32): u64 {
+  const index = (gpa >> (12 + 9 * <u64>(level - 1))) & (TABLE_ENTRIES - 1);
+  return table + index * 8;
+}
+
+/** Replaces the leaf `entry` (at `slot`, `level` > 1) by a table of 512 leaves of the next level that mean the same. */
+function split(kind: u32, slot: u64, entry: u64, level: u32): u64 {
+  const table = frameAllocZeroed(1, PAGE_BYTES);
+  if (table == NO_HPA) return NO_HPA;
+  const bytes = nestedLeafBytes(level - 1);
+  const first = addressOf(kind, entry);
+  const rights = rightsOf(kind, entry);
+  const memoryType = memoryTypeOf(kind, entry);
+  for (let i: u32 = 0; i < TABLE_ENTRIES; i++) {
+    phys_store64(table + <u64>i * 8, leafEntry(kind, first + <u64>i * bytes, level - 1, rights, memoryType));
+  }
+  phys_store64(slot, tableEntry(kind, table));
+  return table;
+}
+
+/**
+ * Host-physical address of the entry for `gpa` at `target` level. Missing tables are made when `create`, larger leaves in
+ * the way are split. NO_HPA: no frame left, or nothing there and not `create`.
+ */
+function descend(root: u64, kind: u32, gpa: u64, target: u32, create: bool): u64 {
+  let table = root;
+  for (let level = ROOT_LEVEL; level > target; level--) {
+    const slot = entryAddress(table, gpa, level);
+    const entry = phys_load64(slot);
+    if (!isPresent(kind, entry)) {
+      if (!create) return NO_HPA;
+      table = frameAllocZeroed(1, PAGE_BYTES);
+      if (table == NO_HPA) return NO_HPA;
+      phys_store64(slot, tableEntry(kind, table));
+    } else if (isLeaf(kind, entry, level)) {
+      table = split(kind, slot, entry, level);
+      if (table == NO_HPA) return NO_HPA;
+    } else {
+      table = addressOf(kind, entry);
+    }
+  }
+  return entryAddress(table, gpa, target);
+}
+
+/** Gives back the tables below a table entry of `level`. The recursion is as deep as the levels. */
+function freeBelow(kind: u32, entry: u64, level: u32): void {
+  if (!isPresent(kind, entry) || isLeaf(kind, entry, level)) return;
+  const table = addressOf(kind, entry);
+  if (level > 2) {
+    for (let i: u32 = 0; i < TABLE_ENTRIES; i++) freeBelow(kind, phys_load64(table + <u64>i * 8), level - 1);
+  }
+  frameFree(table, 1);
+}
+
+/** The largest level at which a leaf for this piece of a range is allowed. */
+function leafLevel(gpa: u64, hpa: u64, bytes: u64): u32 {
+  for (let level = largestLeaf; level > 1; level--) {
+    const size = nestedLeafBytes(level);
+    if (((gpa | hpa) & (size - 1)) == 0 && bytes >= size) return level;
+  }
+  return 1;
+}
+
+function checkRange(gpa: u64, bytes: u64): void {
+  assert(((gpa | bytes) & (PAGE_BYTES - 1)) == 0, "nested: range is not made of whole pages");
+  const end: u64 = 1 << ADDRESS_BITS;
+  assert(bytes <= end && gpa <= end - bytes, "nested: range past the 48-bit guest-physical address space");
+}
+
+// --- operations ------------------------------------------------------------------------------------------------------------
+
+/** An empty root table. NO_HPA when no frame is left. */
+export function nestedCreate(_kind: u32): u64 {
+  return frameAllocZeroed(1, PAGE_BYTES);
+}
+
+/** Gives back the root and every table below it. The pages that it mapped stay their owners'. */
+export function nestedDestroy(root: u64, kind: u32): void {
+  for (let i: u32 = 0; i < TABLE_ENTRIES; i++) freeBelow(kind, phys_load64(root + <u64>i * 8), ROOT_LEVEL);
+  frameFree(root, 1);
+}
+
+/**
+ * Maps `bytes` at guest-physical `gpa` to host-physical `hpa` (all multiples of 4 KiB), in the largest pages that fit.
+ * What was mapped there is replaced. `rights`: NESTED_*; `memoryType`: MEMORY_*. False when no frame is left for a table.
+ */
+export function nestedMap(
+  root: u64,
+  kind: u32,
+  gpa: u64,
+  hpa: u64,
+  bytes: u64,
+  rights: u32,
+  memoryType: u32,
+): bool {
+  checkRange(gpa, bytes);
+  assert((hpa & (PAGE_BYTES - 1)) == 0, "nested: host address is not a page");
+  assert((rights & NESTED_READ) != 0, "nested: a mapping without read access");
+  let done: u64 = 0;
+  while (done < bytes) {
+    const level = leafLevel(gpa + done, hpa + done, bytes - done);
+    const slot = descend(root, kind, gpa + done, level, true);
+    if (slot == NO_HPA) return false;
+    const old = phys_load64(slot);
+    phys_store64(slot, leafEntry(kind, hpa + done, level, rights, memoryType));
+    freeBelow(kind, old, level);
+    done += nestedLeafBytes(level);
+  }
+  return true;
+}
+
+/** Level at which `gpa` is decided: of its leaf, or of the entry that is not present. */
+function levelOf(root: u64, kind: u32, gpa: u64): u32 {
+  let table = root;
+  for (let level = ROOT_LEVEL; level > 1; level--) {
+    const entry = phys_load64(entryAddress(table, gpa, level));
+    if (!isPresent(kind, entry) || isLeaf(kind, entry, level)) return level;
+    table = addressOf(kind, entry);
+  }
+  return 1;
+}
+
+/** Gives every mapped page of the range other rights; none (0) unmaps. Large leaves that straddle its ends are split. */
+function update(root: u64, kind: u32, gpa: u64, bytes: u64, rights: u32): bool {
+  checkRange(gpa, bytes);
+  const end = gpa + bytes;
+  let at = gpa;
+  while (at < end) {
+    let level = levelOf(root, kind, at);
+    const mapped = isPresent(kind, phys_load64(descend(root, kind, at, level, false)));
+    while (
+      mapped &&
+      level > 1 &&
+      ((at & (nestedLeafBytes(level) - 1)) != 0 || end - at < nestedLeafBytes(level))
+    )
+      level--;
+    if (mapped) {
+      const slot = descend(root, kind, at, level, false);
+      if (slot == NO_HPA) return false;
+      phys_store64(slot, rights == 0 ? 0 : withRights(kind, phys_load64(slot), rights));
+    }
+    const size = nestedLeafBytes(level);
+    at = (at & ~(size - 1)) + size;
+  }
+  return true;
+}
+
+/** Removes the mappings of a range (multiples of 4 KiB). False when no frame is left to split a large page. */
+export function nestedUnmap(root: u64, kind: u32, gpa: u64, bytes: u64): bool {
+  return update(root, kind, gpa, bytes, 0);
+}
+
+/** Changes the rights of what is mapped in a range. False when no frame is left to split a large page. */
+export function nestedProtect(root: u64, kind: u32, gpa: u64, bytes: u64, rights: u32): bool {
+  assert((rights & NESTED_READ) != 0, "nested: a mapping without read access");
+  return update(root, kind, gpa, bytes, rights);
+}
+
+/** Translates one address as the processor would, into `out`. True when mapped. */
+export function nestedWalk(root: u64, kind: u32, gpa: u64, out: NestedTranslation): bool {
+  checkRange(gpa & ~(PAGE_BYTES - 1), PAGE_BYTES);
+  const level = levelOf(root, kind, gpa);
+  const entry = phys_load64(descend(root, kind, gpa, level, false));
+  const present = isPresent(kind, entry);
+  out.entry = entry;
+  out.level = level;
+  out.hpa = present ? addressOf(kind, entry) | (gpa & (nestedLeafBytes(level) - 1)) : 0;
+  out.rights = present ? rightsOf(kind, entry) : 0;
+  out.memoryType = present ? memoryTypeOf(kind, entry) : 0;
+  return present;
+}

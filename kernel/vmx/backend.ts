@@ -1,0 +1,301 @@
+// VT-x behind the neutral backend interface (kernel/vcpu/backend.ts).
+import {
+  invept,
+  invvpid,
+  phys_store32,
+  rdtsc,
+  run_nmi_handler,
+  vmclear,
+  vmptrld,
+  vmwrite,
+  vmx_enter,
+} from "../arch/intrinsics";
+import {
+  IA32_CSTAR,
+  IA32_FMASK,
+  IA32_FS_BASE,
+  IA32_GS_BASE,
+  IA32_KERNEL_GS_BASE,
+  IA32_LSTAR,
+} from "../arch/msr";
+import {
+  IA32_PAT,
+  IA32_STAR,
+  IA32_SYSENTER_CS,
+  IA32_SYSENTER_EIP,
+  IA32_SYSENTER_ESP,
+  IA32_TSC,
+  IA32_TSC_AUX,
+} from "../arch/msr";
+import { thisCpu } from "../arch/percpu";
+import { arenaNew } from "../lib/arena";
+import { eptPointer } from "../mm/ept";
+import { FRAME_BYTES, frameAllocZeroed, NO_HPA } from "../mm/frames";
+import { nestedSetLargestLeaf } from "../mm/nested";
+import { Backend } from "../vcpu/backend";
+import { EXIT_NMI } from "../vcpu/exit";
+import { VECTOR_AC, VECTOR_DB, VECTOR_MC } from "../vcpu/raise";
+import { liveEnable, liveRestore, liveSave } from "../vcpu/live";
+import { powerUp } from "../vcpu/reset";
+import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
+import {
+  hasEptAccessedDirty,
+  inveptType,
+  invvpidType,
+  largestEptLeaf,
+  preemptionTimerShift,
+  reportsIoInstructionInfo,
+  vmxRevision,
+} from "./capabilities";
+import { computeAllControls, SECONDARY_ENABLE_RDTSCP, VmxControls } from "./controls";
+import { decodeExit, decodeFailedEntry, decodeSetIoInstructionInfo } from "./decode";
+import { dumpVmcs } from "./dump";
+import { explainEntryFailure } from "./entrychecks";
+import {
+  CR0_MASK,
+  CR3_TARGET_COUNT,
+  CR4_MASK,
+  ENTRY_CONTROLS,
+  ENTRY_INTERRUPTION_INFO,
+  ENTRY_MSR_LOAD_COUNT,
+  EPT_POINTER,
+  EXCEPTION_BITMAP,
+  EXIT_CONTROLS,
+  EXIT_MSR_LOAD_COUNT,
+  EXIT_MSR_STORE_COUNT,
+  GUEST_ACTIVITY,
+  GUEST_PENDING_DEBUG,
+  IO_BITMAP_A,
+  IO_BITMAP_B,
+  MSR_BITMAP,
+  PAGE_FAULT_ERROR_MASK,
+  PAGE_FAULT_ERROR_MATCH,
+  PIN_CONTROLS,
+  PREEMPTION_TIMER_VALUE,
+  PRIMARY_CONTROLS,
+  SECONDARY_CONTROLS,
+  TSC_OFFSET,
+  VMCS_LINK_POINTER,
+  VPID,
+} from "./fields";
+import { enterVmxOperation, writeHostState } from "./host";
+import { injectEvent, updateWindows } from "./inject";
+import { IO_BITMAP_BYTES, IO_BITMAP_PAIR_BYTES, ioMapCloseAll } from "./iomap";
+import { MSR_BITMAP_BYTES, msrMapCloseAll, msrMapSet } from "./msrmap";
+import { reasonName } from "./names";
+import {
+  CR0_HOST_OWNED,
+  CR4_GUEST_OWNED,
+  loadState,
+  restoreSyscallRegisters,
+  saveSyscallRegisters,
+  storeState,
+} from "./state";
+import { VmxVcpu, vmxOf } from "./vmcs";
+
+/**
+ * Exceptions that exit: machine checks are the host's, and a guest can make the delivery of #DB and #AC loop for ever
+ * without reaching an instruction boundary, where interrupts would be taken.
+ */
+const EXCEPTIONS: u32 = (1 << VECTOR_DB) | (1 << VECTOR_AC) | (1 << VECTOR_MC);
+
+const TIMER_LONGEST: u64 = 0xffffffff;
+const NO_LINK: u64 = U64.MAX_VALUE;
+
+const controls = changetype<VmxControls>(memory.data(offsetof<VmxControls>(), 8));
+let timerShift: u64 = 0;
+let flushEptType: u32 = 0;
+let flushVpidType: u32 = 0;
+let accessedDirty: bool = false;
+let lastVpid: u32 = 0;
+
+function enableCpu(): string | null {
+  const missing = enterVmxOperation();
+  if (missing !== null) return missing;
+  liveEnable();
+  computeAllControls(controls);
+  timerShift = preemptionTimerShift();
+  flushEptType = inveptType();
+  flushVpidType = invvpidType();
+  accessedDirty = hasEptAccessedDirty();
+  nestedSetLargestLeaf(largestEptLeaf());
+  decodeSetIoInstructionInfo(reportsIoInstructionInfo());
+  return null;
+}
+
+// --- creation and reset ----------------------------------------------------------------------------------------------------
+
+function frames(bytes: u64): u64 {
+  const hpa = frameAllocZeroed(bytes / FRAME_BYTES, FRAME_BYTES);
+  assert(hpa != NO_HPA, "vmx: no memory left for a vCPU's control structures");
+  return hpa;
+}
+
+/** MSRs that the guest may use without an exit: each vCPU has its own, in the VMCS or in the processor while it runs. */
+function openOwnMsrs(map: u64): void {
+  msrMapSet(map, IA32_TSC, false, true);
+  msrMapSet(map, IA32_SYSENTER_CS, false, false);
+  msrMapSet(map, IA32_SYSENTER_ESP, false, false);
+  msrMapSet(map, IA32_SYSENTER_EIP, false, false);
+  msrMapSet(map, IA32_PAT, false, true);
+  msrMapSet(map, IA32_STAR, false, false);
+  msrMapSet(map, IA32_LSTAR, false, false);
+  msrMapSet(map, IA32_CSTAR, false, false);
+  msrMapSet(map, IA32_FMASK, false, false);
+  msrMapSet(map, IA32_FS_BASE, false, false);
+  msrMapSet(map, IA32_GS_BASE, false, false);
+  msrMapSet(map, IA32_KERNEL_GS_BASE, false, false);
+  if ((controls.secondary & SECONDARY_ENABLE_RDTSCP) != 0) msrMapSet(map, IA32_TSC_AUX, false, false);
+}
+
+/** The control fields that stay as they are for the life of the VMCS. */
+function writeControls(vmx: VmxVcpu): void {
+  vmwrite(PIN_CONTROLS, controls.pin);
+  vmwrite(PRIMARY_CONTROLS, controls.primary);
+  vmwrite(SECONDARY_CONTROLS, controls.secondary);
+  vmwrite(EXIT_CONTROLS, controls.exit);
+  vmwrite(ENTRY_CONTROLS, controls.entry);
+  vmx.primary = controls.primary;
+  vmwrite(EXCEPTION_BITMAP, EXCEPTIONS);
+  vmwrite(PAGE_FAULT_ERROR_MASK, 0);
+  vmwrite(PAGE_FAULT_ERROR_MATCH, 0);
+  vmwrite(CR3_TARGET_COUNT, 0);
+  vmwrite(EXIT_MSR_STORE_COUNT, 0);
+  vmwrite(EXIT_MSR_LOAD_COUNT, 0);
+  vmwrite(ENTRY_MSR_LOAD_COUNT, 0);
+  vmwrite(CR0_MASK, CR0_HOST_OWNED);
+  vmwrite(CR4_MASK, ~CR4_GUEST_OWNED);
+  vmwrite(IO_BITMAP_A, vmx.ioBitmaps);
+  vmwrite(IO_BITMAP_B, vmx.ioBitmaps + IO_BITMAP_BYTES);
+  vmwrite(MSR_BITMAP, vmx.msrBitmap);
+  vmwrite(EPT_POINTER, vmx.eptp);
+  vmwrite(VPID, vmx.vpid);
+}
+
+function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
+  const vmx = arenaNew<VmxVcpu>();
+  vcpu.backend = changetype<usize>(vmx);
+  vmx.vmcs = frames(FRAME_BYTES);
+  vmx.msrBitmap = frames(MSR_BITMAP_BYTES);
+  vmx.ioBitmaps = frames(IO_BITMAP_PAIR_BYTES);
+  vmx.eptp = eptPointer(nestedRoot, accessedDirty);
+  vmx.vpid = ++lastVpid;
+  assert(vmx.vpid <= 0xffff, "vmx: no VPID left");
+  vmx.deadline = U64.MAX_VALUE;
+  phys_store32(vmx.vmcs, vmxRevision());
+  msrMapCloseAll(vmx.msrBitmap);
+  openOwnMsrs(vmx.msrBitmap);
+  ioMapCloseAll(vmx.ioBitmaps);
+  assert(vmclear(vmx.vmcs) == 0, "vmx: VMCLEAR failed");
+  loadVcpu(vcpu);
+  writeControls(vmx);
+  resetVcpu(vcpu);
+}
+
+/** Back to the state of power-up: the neutral registers, and what only the VMCS has. */
+function resetVcpu(vcpu: Vcpu): void {
+  loadVcpu(vcpu);
+  powerUp(vcpu);
+  liveRestore(vcpu);
+  const vmx = vmxOf(vcpu);
+  vmwrite(VMCS_LINK_POINTER, NO_LINK);
+  vmwrite(GUEST_ACTIVITY, 0);
+  vmwrite(GUEST_PENDING_DEBUG, 0);
+  vmwrite(ENTRY_INTERRUPTION_INFO, 0);
+  vmwrite(TSC_OFFSET, vcpu.tscOffset);
+  vmx.deadline = U64.MAX_VALUE;
+  parkTimer(vmx);
+  updateWindows(vcpu);
+  flush(vcpu);
+}
+
+/** Makes the vCPU's VMCS current on this CPU, and its SYSCALL registers live. */
+function loadVcpu(vcpu: Vcpu): void {
+  const cpu = thisCpu();
+  const self = changetype<usize>(vcpu);
+  if (cpu.currentVcpu == self) return;
+  if (cpu.currentVcpu != 0) leave(changetype<Vcpu>(cpu.currentVcpu));
+  assert(vmptrld(vmxOf(vcpu).vmcs) == 0, "vmx: VMPTRLD failed");
+  cpu.currentVcpu = self;
+  restoreSyscallRegisters(vcpu);
+  liveRestore(vcpu);
+  writeHostState();
+}
+
+/** Takes from the processor what the vCPU that ran last left in it. */
+function leave(vcpu: Vcpu): void {
+  saveSyscallRegisters(vcpu);
+  liveSave(vcpu);
+}
+
+// --- running ---------------------------------------------------------------------------------------------------------------
+
+/** The longest the timer can run. It is never off: a guest with interrupts masked must still come back. */
+function parkTimer(vmx: VmxVcpu): void {
+  if (vmx.timerParked != 0) return;
+  vmwrite(PREEMPTION_TIMER_VALUE, TIMER_LONGEST);
+  vmx.timerParked = 1;
+}
+
+/** Sets the VMX-preemption timer to what is left until the deadline, rounded up to its own ticks. */
+function armTimer(vmx: VmxVcpu): void {
+  const now = rdtsc();
+  let ticks: u64 = 0;
+  if (vmx.deadline > now) ticks = ((vmx.deadline - now) >> timerShift) + 1;
+  vmwrite(PREEMPTION_TIMER_VALUE, min<u64>(ticks, TIMER_LONGEST));
+  vmx.timerParked = 0;
+}
+
+function enter(vcpu: Vcpu): void {
+  const vmx = vmxOf(vcpu);
+  if (vcpu.dirty != 0) storeState(vcpu);
+  if ((vcpu.event & EVENT_VALID) != 0) injectEvent(vcpu);
+  if (vmx.deadline == U64.MAX_VALUE) parkTimer(vmx);
+  else armTimer(vmx);
+  const status = vmx_enter(changetype<usize>(vcpu), vmx.launched);
+  if (status != 0) {
+    decodeFailedEntry(vcpu, status);
+    return;
+  }
+  vmx.launched = 1;
+  decodeExit(vcpu);
+  if (vcpu.exit.kind == EXIT_NMI) run_nmi_handler();
+}
+
+function setDeadline(vcpu: Vcpu, tsc: u64): void {
+  vmxOf(vcpu).deadline = tsc;
+}
+
+function updateTscOffset(vcpu: Vcpu): void {
+  vmwrite(TSC_OFFSET, vcpu.tscOffset);
+}
+
+function flush(vcpu: Vcpu): void {
+  const vmx = vmxOf(vcpu);
+  assert(invept(flushEptType, vmx.eptp, 0) == 0, "vmx: INVEPT failed");
+  assert(invvpid(flushVpidType, vmx.vpid, 0) == 0, "vmx: INVVPID failed");
+}
+
+function interceptMsr(vcpu: Vcpu, msr: u32, read: bool, write: bool): void {
+  msrMapSet(vmxOf(vcpu).msrBitmap, msr, read, write);
+}
+
+/** Fills the backend table with VT-x. */
+export function vmxInstall(table: Backend): void {
+  table.name = "VT-x";
+  table.enableCpu = enableCpu;
+  table.createVcpu = createVcpu;
+  table.resetVcpu = resetVcpu;
+  table.loadVcpu = loadVcpu;
+  table.enter = enter;
+  table.loadState = loadState;
+  table.updateWindows = updateWindows;
+  table.hasDeadlineTimer = 1;
+  table.setDeadline = setDeadline;
+  table.updateTscOffset = updateTscOffset;
+  table.flush = flush;
+  table.interceptMsr = interceptMsr;
+  table.reasonName = reasonName;
+  table.dump = dumpVmcs;
+  table.explainEntryFailure = explainEntryFailure;
+}
