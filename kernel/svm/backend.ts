@@ -6,7 +6,7 @@ import { thisCpu } from "../arch/percpu";
 import { arenaAlloc } from "../lib/arena";
 import { frameAlloc, frameAllocZeroed, NO_HPA } from "../mm/frames";
 import { nestedSetLargestLeaf } from "../mm/nested";
-import { Backend, backend } from "../vcpu/backend";
+import { Backend } from "../vcpu/backend";
 import { GROUP_RIP } from "../vcpu/registers";
 import { powerUp } from "../vcpu/reset";
 import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
@@ -54,9 +54,8 @@ let ioMap: u64 = NO_HPA;
 let cleanAfterExit: u32 = 0;
 let flushGuest: u32 = TLB_FLUSH_ALL;
 
-/** Installs AMD-V as the machine's backend. */
-export function svmInstall(): void {
-  const table: Backend = backend();
+/** Fills the backend table with AMD-V. */
+export function svmInstall(table: Backend): void {
   table.name = "AMD-V";
   table.enableCpu = enableCpu;
   table.createVcpu = createVcpu;

@@ -27,6 +27,10 @@ export class Machine {
   hypercall: (vcpu: Vcpu) => void;
   /** XCR0 bits that the guest may set. */
   xcr0Mask: (vcpu: Vcpu) => u64;
+  /** CR4 bits that the guest may set. */
+  cr4Mask: (vcpu: Vcpu) => u64;
+  /** Width of the guest's physical addresses in bits, as its CPUID says. */
+  physicalBits: (vcpu: Vcpu) => u32;
   /** Records why the VM stops (kernel/abi/status.ts); returns OUTCOME_STOP. */
   stop: (vcpu: Vcpu, status: u32) => u32;
 }

@@ -103,6 +103,8 @@ export class Vcpu {
   event: u32;
   eventError: u32;
   eventLength: u32;
+  /** An interrupt or NMI whose delivery an exception interrupted: delivered after that one, as soon as the guest can take it. */
+  deferredEvent: u32;
   /** 1 while the backend is asked to exit as soon as the guest can take an interrupt (NMI). */
   interruptWindow: u32;
   nmiWindow: u32;
