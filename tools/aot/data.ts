@@ -26,6 +26,27 @@ export function dataLines(bytes: Uint8Array): string[] {
   return lines;
 }
 
+/** Zeros that are worth ending a record for. */
+const RECORD_GAP = 16;
+
+/** The bytes from `start` on that are not zero, as records: address (4 bytes), length (4), bytes. Length 0 ends them. */
+function recordLines(image: Uint8Array, start: number): string[] {
+  const lines: string[] = [];
+  const zeroRun = (from: number) => {
+    let end = from;
+    while (end < image.length && image[end] === 0) end++;
+    return end - from;
+  };
+  for (let at = start + zeroRun(start); at < image.length; ) {
+    let end = at;
+    let zeros = 0;
+    for (; end < image.length && zeros < RECORD_GAP; zeros = zeroRun(end)) end += Math.max(zeros, 1);
+    lines.push(`  dd ${at}, ${end - at}`, ...dataLines(image.subarray(at, end)));
+    at = end + zeroRun(end);
+  }
+  return [...lines, "  dd 0, 0"];
+}
+
 /** Everything that is laid out at compile time: globals, tables, segments and the initial memory. */
 export class StaticData {
   readonly rodata: string[] = [];
@@ -146,6 +167,10 @@ export class StaticData {
     if (image.subarray(0, start).some((byte) => byte !== 0)) {
       const advice = `build with --memoryBase ${NULL_PAGE_BYTES}`;
       throw new CompileError("unsupported", `data below address ${NULL_PAGE_BYTES}, which is never mapped: ${advice}`, 0);
+    }
+    if (this.target.sparseMemory) {
+      this.linear.push(...recordLines(image, start));
+      return;
     }
     let last = image.length;
     while (last > start && image[last - 1] === 0) last--;

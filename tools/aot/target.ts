@@ -10,10 +10,12 @@ export interface Target {
   readonly nullPage: boolean;
   /** Size of linear memory never changes: memory.grow fails, memory.size is a constant. */
   readonly fixedMemory: boolean;
+  /** Initial memory is written as records (address, length, bytes) without the zeros between them, for start code to copy. */
+  readonly sparseMemory: boolean;
 }
 
-export const KERNEL: Target = { name: "kernel", segment: "", nullPage: true, fixedMemory: true };
-export const LINUX: Target = { name: "linux", segment: "gs", nullPage: false, fixedMemory: false };
+export const KERNEL: Target = { name: "kernel", segment: "", nullPage: true, fixedMemory: true, sparseMemory: true };
+export const LINUX: Target = { name: "linux", segment: "gs", nullPage: false, fixedMemory: false, sparseMemory: false };
 
 export const NULL_PAGE_BYTES = 4096;
 export const WASM_PAGE_BYTES = 65_536;

@@ -2,6 +2,8 @@ import { dominators, findLoops, pruneBlocks } from "../ir/graph.ts";
 import type { FuncIR } from "../ir/ir.ts";
 import type { Target } from "../target.ts";
 import type { Module } from "../wasm/module.ts";
+import { numberValues } from "./gvn.ts";
+import { forwardMemory } from "./memory.ts";
 import { mergeBlocks, removeDeadValues, removeTrivialPhis, splitCriticalEdges } from "./cleanup.ts";
 
 export type FunctionPass = (func: FuncIR, module: Module, target: Target) => void;
@@ -22,5 +24,8 @@ function prepare(func: FuncIR): void {
 /** The passes between SSA construction and instruction selection, in order. Each can be dumped by its name. */
 export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
   ["clean", cleanUp],
+  ["gvn", numberValues],
+  ["memory", forwardMemory],
+  ["gvn2", numberValues],
   ["prepare", prepare],
 ];
