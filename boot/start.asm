@@ -14,7 +14,7 @@ VECTOR_MACHINE_CHECK    equ 18
 global tv_start64, tv_cpu0_block, tv_cpu0_gdt, tv_cpu0_tss, tv_idt
 extern tv_stack_top, tv_stack_nmi_top, tv_stack_df_top, tv_stack_mc_top, tv_stack_pf_top
 extern tv_early_pml4, tv_linear_pdpt, tv_vector_stubs
-extern tv__start, tv_kmain
+extern tv__start, tv_kmain, tv_linear_init
 
 section .text progbits alloc exec nowrite align=16
 bits 64
@@ -24,6 +24,7 @@ tv_start64:
         call load_descriptor_tables
         call load_segment_bases
         call map_linear_memory
+        call fill_linear_memory
         call tv__start
         call tv_kmain
 .halt:  cli
@@ -119,6 +120,17 @@ map_linear_memory:
         mov rax, cr3
         mov cr3, rax
         ret
+
+; Initial contents: records (address, length, bytes), ended by length 0. The loader has zeroed the rest.
+fill_linear_memory:
+        mov rsi, tv_linear_init
+.next:  mov edi, [rsi]
+        mov ecx, [rsi + 4]
+        add rsi, 8
+        jecxz .done
+        rep movsb
+        jmp .next
+.done:  ret
 
 section .data progbits alloc noexec write align=64
 tv_cpu0_block:
