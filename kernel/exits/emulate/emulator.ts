@@ -1,0 +1,133 @@
+// What emulating one instruction needs around the decoded instruction: the mode and privilege it runs in, the page walk,
+// and the two memory operands that the widest instruction has. One per vCPU; an exit never yields while it is in use.
+import { CR0_PE, RFLAGS_AC, RFLAGS_VM } from "../../arch/cr";
+import { EFER_LMA } from "../../arch/msr";
+import { MAX_VCPUS_PER_VM, MAX_VMS } from "../../lib/limits";
+import { GuestMemory } from "../../mm/guestmem";
+import { GuestWalk, WALK_SMAP_OPEN, WALK_USER } from "../../mm/guestwalk";
+import { need } from "../../vcpu/backend";
+import { machine } from "../../vcpu/machine";
+import { OUTCOME_RESUME } from "../../vcpu/outcome";
+import {
+  GROUP_CONTROL,
+  GROUP_SEGMENTS,
+  GROUP_STACK_FLAGS,
+  SEG_CS,
+  SEG_SS,
+  SEGMENT_DEFAULT_BIG,
+  SEGMENT_DPL_SHIFT,
+  SEGMENT_LONG,
+} from "../../vcpu/registers";
+import { Vcpu } from "../../vcpu/vcpu";
+import { CODE_16, CODE_32, CODE_64, Instruction } from "./instruction";
+
+/** Where a memory operand lies: one piece of guest-physical memory, or two when it crosses a page. */
+@unmanaged
+export class Operand {
+  /** Guest-physical and host-physical address of the first piece; NO_HPA when it is not RAM. */
+  gpa: u64;
+  hpa: u64;
+  /** The same of the second piece. */
+  gpa2: u64;
+  hpa2: u64;
+  /** Bytes in all, and in the first piece. */
+  size: u32;
+  first: u32;
+}
+
+@unmanaged
+export class Emulator {
+  vcpu: Vcpu;
+  memory: GuestMemory;
+  /** Code size: CODE_16, CODE_32 or CODE_64. */
+  mode: u32;
+  /** Current privilege level. */
+  cpl: u32;
+  /** What ended the instruction before its time: an Outcome of kernel/vcpu/outcome.ts, set wherever `false` is returned. */
+  outcome: u32;
+  /** WALK_USER, WALK_SMAP_OPEN: as data accesses of this instruction are made. */
+  access: u32;
+  /** RIP to go on at when the instruction is done. */
+  nextRip: u64;
+  /** RFLAGS as the instruction leaves them. */
+  flags: u64;
+  /**
+   * The guest-physical address that a nested page fault reported, or NO_GPA: an operand whose offset within its page is
+   * the same lies there, and needs no walk.
+   */
+  faultGpa: u64;
+  faultWrite: bool;
+  instruction: Instruction;
+  walk: GuestWalk;
+  source: Operand;
+  target: Operand;
+}
+
+export const NO_GPA: u64 = U64.MAX_VALUE;
+
+const INSTRUCTION_OFFSET: usize = (offsetof<Emulator>() + 15) & ~15;
+const WALK_OFFSET: usize = (INSTRUCTION_OFFSET + offsetof<Instruction>() + 15) & ~15;
+const SOURCE_OFFSET: usize = (WALK_OFFSET + offsetof<GuestWalk>() + 15) & ~15;
+const TARGET_OFFSET: usize = (SOURCE_OFFSET + offsetof<Operand>() + 15) & ~15;
+const EMULATOR_BYTES: usize = (TARGET_OFFSET + offsetof<Operand>() + 63) & ~63;
+
+const emulators: usize = memory.data(EMULATOR_BYTES * <usize>(MAX_VMS * MAX_VCPUS_PER_VM), 64);
+
+/** The vCPU's emulator, as it was left. */
+export function emulatorOf(vcpu: Vcpu): Emulator {
+  const number: usize = vcpu.vmIndex * MAX_VCPUS_PER_VM + vcpu.index;
+  return changetype<Emulator>(emulators + number * EMULATOR_BYTES);
+}
+
+/** Makes the vCPU's emulator ready for one instruction: mode, privilege and paging as they are now. */
+export function startEmulator(vcpu: Vcpu): Emulator {
+  need(vcpu, GROUP_SEGMENTS | GROUP_CONTROL | GROUP_STACK_FLAGS);
+  const e = emulatorOf(vcpu);
+  const at = changetype<usize>(e);
+  e.vcpu = vcpu;
+  e.memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
+  e.instruction = changetype<Instruction>(at + INSTRUCTION_OFFSET);
+  e.walk = changetype<GuestWalk>(at + WALK_OFFSET);
+  e.source = changetype<Operand>(at + SOURCE_OFFSET);
+  e.target = changetype<Operand>(at + TARGET_OFFSET);
+  e.mode = codeSize(vcpu);
+  e.cpl = privilegeLevel(vcpu);
+  e.access = e.cpl == 3 ? WALK_USER : (vcpu.rflags & RFLAGS_AC) != 0 ? WALK_SMAP_OPEN : 0;
+  e.outcome = OUTCOME_RESUME;
+  e.flags = vcpu.rflags;
+  e.nextRip = 0;
+  e.faultGpa = NO_GPA;
+  e.faultWrite = false;
+  startWalk(e);
+  return e;
+}
+
+function startWalk(e: Emulator): void {
+  const walk = e.walk;
+  const vcpu = e.vcpu;
+  walk.memory = e.memory;
+  walk.cr0 = vcpu.cr0;
+  walk.cr3 = vcpu.cr3;
+  walk.cr4 = vcpu.cr4;
+  walk.efer = vcpu.efer;
+  walk.physicalBits = machine().physicalBits(vcpu);
+}
+
+/** CODE_16, CODE_32 or CODE_64. GROUP_SEGMENTS and GROUP_CONTROL must be valid. */
+export function codeSize(vcpu: Vcpu): u32 {
+  const access = vcpu.segment(SEG_CS).access;
+  if ((vcpu.efer & EFER_LMA) != 0 && (access & SEGMENT_LONG) != 0) return CODE_64;
+  return (access & SEGMENT_DEFAULT_BIG) != 0 ? CODE_32 : CODE_16;
+}
+
+/** CPL: the backends keep it in SS.DPL; 0 in real mode, 3 in virtual-8086 mode. */
+export function privilegeLevel(vcpu: Vcpu): u32 {
+  if ((vcpu.cr0 & CR0_PE) == 0) return 0;
+  if ((vcpu.rflags & RFLAGS_VM) != 0) return 3;
+  return (vcpu.segment(SEG_SS).access >> SEGMENT_DPL_SHIFT) & 3;
+}
+
+/** Real mode or virtual-8086 mode: segments are paragraphs. */
+export function isRealMode(vcpu: Vcpu): bool {
+  return (vcpu.cr0 & CR0_PE) == 0 || (vcpu.rflags & RFLAGS_VM) != 0;
+}

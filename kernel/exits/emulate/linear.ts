@@ -1,0 +1,268 @@
+// From an instruction's addresses to guest memory: segmentation, canonical form and alignment, the page walk, and access
+// to RAM or to a device. A function that returns false has set `e.outcome`: an exception is pending, the instruction is
+// to be run again, or the VM is stopped.
+import { CR0_AM, CR4_LA57, RFLAGS_AC } from "../../arch/cr";
+import {
+  phys_cmpxchg16,
+  phys_cmpxchg32,
+  phys_cmpxchg64,
+  phys_cmpxchg8,
+  phys_load16,
+  phys_load32,
+  phys_load64,
+  phys_load8,
+  phys_store16,
+  phys_store32,
+  phys_store64,
+  phys_store8,
+} from "../../arch/intrinsics";
+import { STATUS_UNHANDLED_EXIT } from "../../abi/status";
+import { LOG_ERROR, logEnd, logHex, logStart, logText } from "../../lib/log";
+import { NO_HPA } from "../../mm/frames";
+import { guestTranslate } from "../../mm/guestmem";
+import { WALK_FAULT, WALK_FETCH, WALK_OK, WALK_RETRY, WALK_USER, WALK_WRITE, walkGuest } from "../../mm/guestwalk";
+import { change } from "../../vcpu/backend";
+import { machine } from "../../vcpu/machine";
+import { OUTCOME_RESUME } from "../../vcpu/outcome";
+import { raiseWithError, VECTOR_AC, VECTOR_GP, VECTOR_PF, VECTOR_SS } from "../../vcpu/raise";
+import {
+  GROUP_SYSTEM,
+  SEG_CS,
+  SEG_FS,
+  SEG_SS,
+  Segment,
+  SEGMENT_DEFAULT_BIG,
+  SEGMENT_UNUSABLE,
+} from "../../vcpu/registers";
+import { Emulator, isRealMode, NO_GPA, Operand } from "./emulator";
+import { CODE_64 } from "./instruction";
+
+// Segment types (SDM, "Code- and Data-Segment Descriptor Types").
+const TYPE_CODE: u32 = 1 << 3;
+const TYPE_EXPAND_DOWN: u32 = 1 << 2;
+/** Data: writable. Code: readable. */
+const TYPE_WRITABLE_READABLE: u32 = 1 << 1;
+const PAGE_MASK: u64 = 0xfff;
+
+/** Ends the instruction with an exception that has an error code. */
+export function failWith(e: Emulator, vector: u32, error: u32): bool {
+  e.outcome = raiseWithError(e.vcpu, vector, error);
+  return false;
+}
+
+function failSegment(e: Emulator, segment: u32): bool {
+  return failWith(e, segment == SEG_SS ? VECTOR_SS : VECTOR_GP, 0);
+}
+
+/** #PF at the guest-linear address `gva`. */
+export function failPageFault(e: Emulator, gva: u64, errorCode: u32): bool {
+  change(e.vcpu, GROUP_SYSTEM);
+  e.vcpu.cr2 = gva;
+  return failWith(e, VECTOR_PF, errorCode);
+}
+
+/**
+ * Locates `size` bytes at `segment`:`offset` for reading or writing (WALK_WRITE in `access`) as `operand`. All checks that
+ * the processor makes before it touches memory happen here, so that an instruction which fails has changed nothing.
+ */
+export function locate(e: Emulator, operand: Operand, segment: u32, offset: u64, size: u32, access: u32): bool {
+  let gva = offset;
+  if (e.mode == CODE_64) {
+    if (segment >= SEG_FS) gva += e.vcpu.segment(segment).base;
+    if (!isCanonical(e, gva) || !isCanonical(e, gva + size - 1)) return failSegment(e, segment);
+  } else {
+    if (!segmentAllows(e, segment, offset, size, access)) return failSegment(e, segment);
+    gva = (gva + e.vcpu.segment(segment).base) & 0xffffffff;
+  }
+  if ((gva & (size - 1)) != 0 && checksAlignment(e)) return failWith(e, VECTOR_AC, 0);
+  if (isFaultAddress(e, gva, size, access)) {
+    operand.gpa = e.faultGpa;
+    operand.hpa = NO_HPA;
+    operand.size = size;
+    operand.first = size;
+    return true;
+  }
+  return locateLinear(e, operand, gva, size, access | e.access);
+}
+
+/**
+ * True when the nested page fault that brought us here has reported this operand's guest-physical address. The processor
+ * then walked the guest's tables for this very access: rights are checked, accessed and dirty flags set.
+ */
+function isFaultAddress(e: Emulator, gva: u64, size: u32, access: u32): bool {
+  if (e.faultGpa == NO_GPA || ((e.faultGpa ^ gva) & PAGE_MASK) != 0) return false;
+  if ((access & WALK_WRITE) != 0 && !e.faultWrite) return false;
+  return (gva & PAGE_MASK) + size <= 4096;
+}
+
+/** The same at a guest-linear address, with the walk's access bits (WALK_*) given in full and no checks of segments. */
+export function locateLinear(e: Emulator, operand: Operand, gva: u64, size: u32, access: u32): bool {
+  const room = <u32>(4096 - (gva & PAGE_MASK));
+  operand.size = size;
+  operand.first = size;
+  if (size <= room) {
+    if (!translate(e, gva, access)) return false;
+    operand.gpa = e.walk.gpa;
+    operand.hpa = guestTranslate(e.memory, operand.gpa, size);
+    return true;
+  }
+  operand.first = room;
+  if (!translate(e, gva, access)) return false;
+  operand.gpa = e.walk.gpa;
+  operand.hpa = guestTranslate(e.memory, operand.gpa, room);
+  const second = e.mode == CODE_64 ? gva + room : (gva + room) & 0xffffffff;
+  if (!translate(e, second, access)) return false;
+  operand.gpa2 = e.walk.gpa;
+  operand.hpa2 = guestTranslate(e.memory, operand.gpa2, size - room);
+  return true;
+}
+
+/** Guest-linear to guest-physical, into `e.walk.gpa`. */
+function translate(e: Emulator, gva: u64, access: u32): bool {
+  e.walk.access = access;
+  const status = walkGuest(e.walk, gva);
+  if (status == WALK_OK) return true;
+  if (status == WALK_FAULT) return failPageFault(e, gva, e.walk.errorCode);
+  if (status == WALK_RETRY) e.outcome = OUTCOME_RESUME;
+  else e.outcome = stopOutside(e, gva);
+  return false;
+}
+
+function stopOutside(e: Emulator, gva: u64): u32 {
+  if (logStart(LOG_ERROR)) {
+    logText("emulation: the guest's page tables for ");
+    logHex(gva);
+    logText(" (CR3 ");
+    logHex(e.vcpu.cr3);
+    logText(") lie outside its RAM");
+    logEnd();
+  }
+  return machine().stop(e.vcpu, STATUS_UNHANDLED_EXIT);
+}
+
+/** True for addresses whose upper bits repeat bit 47, or bit 56 with 5-level paging. */
+export function isCanonical(e: Emulator, gva: u64): bool {
+  const unused: u64 = (e.vcpu.cr4 & CR4_LA57) != 0 ? 7 : 16;
+  return <u64>((<i64>(gva << unused)) >> unused) == gva;
+}
+
+function checksAlignment(e: Emulator): bool {
+  return e.cpl == 3 && (e.vcpu.cr0 & CR0_AM) != 0 && (e.vcpu.rflags & RFLAGS_AC) != 0;
+}
+
+/** Limit and type checks outside 64-bit mode (SDM, "Limit Checking" and "Type Checking"). */
+function segmentAllows(e: Emulator, index: u32, offset: u64, size: u32, access: u32): bool {
+  const segment = e.vcpu.segment(index);
+  if (!isRealMode(e.vcpu)) {
+    if ((segment.access & SEGMENT_UNUSABLE) != 0) return false;
+    if (!typeAllows(segment.access, access)) return false;
+  }
+  return withinLimit(segment, offset, size);
+}
+
+function typeAllows(rights: u32, access: u32): bool {
+  const flag = (rights & TYPE_WRITABLE_READABLE) != 0;
+  if ((rights & TYPE_CODE) != 0) return (access & WALK_WRITE) == 0 && (flag || (access & WALK_FETCH) != 0);
+  return flag || (access & WALK_WRITE) == 0;
+}
+
+function withinLimit(segment: Segment, offset: u64, size: u32): bool {
+  const last = offset + size - 1;
+  const limit = <u64>segment.limit;
+  const downwards = (segment.access & (TYPE_CODE | TYPE_EXPAND_DOWN)) == TYPE_EXPAND_DOWN;
+  if (!downwards) return last <= limit;
+  const top: u64 = (segment.access & SEGMENT_DEFAULT_BIG) != 0 ? 0xffffffff : 0xffff;
+  return offset > limit && last <= top;
+}
+
+/** Guest-linear address of an offset in the code segment. */
+export function codeAddress(e: Emulator, rip: u64): u64 {
+  return e.mode == CODE_64 ? rip : (rip + e.vcpu.segment(SEG_CS).base) & 0xffffffff;
+}
+
+/** Access bits of an instruction fetch. */
+export function fetchAccess(e: Emulator): u32 {
+  return WALK_FETCH | (e.access & WALK_USER);
+}
+
+// --- access to a located operand ------------------------------------------------------------------------------------------
+
+/** Reads the operand once, zero-extended. */
+export function readOperand(e: Emulator, operand: Operand): u64 {
+  if (operand.first != operand.size) return readSplit(e, operand);
+  const hpa = operand.hpa;
+  if (hpa == NO_HPA) return machine().mmioRead(e.vcpu, operand.gpa, operand.size);
+  switch (operand.size) {
+    case 1: return <u64>(phys_load8(hpa) & 0xff);
+    case 2: return <u64>(phys_load16(hpa) & 0xffff);
+    case 4: return <u64>phys_load32(hpa);
+    default: return phys_load64(hpa);
+  }
+}
+
+/** Writes the operand's low bytes. */
+export function writeOperand(e: Emulator, operand: Operand, value: u64): void {
+  if (operand.first != operand.size) return writeSplit(e, operand, value);
+  const hpa = operand.hpa;
+  if (hpa == NO_HPA) return machine().mmioWrite(e.vcpu, operand.gpa, operand.size, value & sizeMask(operand.size));
+  switch (operand.size) {
+    case 1: phys_store8(hpa, <u32>value); break;
+    case 2: phys_store16(hpa, <u32>value); break;
+    case 4: phys_store32(hpa, <u32>value); break;
+    default: phys_store64(hpa, value); break;
+  }
+}
+
+/**
+ * Second half of a read-modify-write with LOCK: stores `value` if RAM still holds `held`. False: another CPU was faster,
+ * so the instruction is to be run again. A device register is just written.
+ */
+export function replaceOperand(e: Emulator, operand: Operand, held: u64, value: u64): bool {
+  const hpa = operand.hpa;
+  if (operand.first != operand.size || hpa == NO_HPA) {
+    writeOperand(e, operand, value);
+    return true;
+  }
+  let found: u64 = 0;
+  switch (operand.size) {
+    case 1: found = <u64>(phys_cmpxchg8(hpa, <u32>held, <u32>value) & 0xff); break;
+    case 2: found = <u64>(phys_cmpxchg16(hpa, <u32>held, <u32>value) & 0xffff); break;
+    case 4: found = <u64>phys_cmpxchg32(hpa, <u32>held, <u32>value); break;
+    default: found = phys_cmpxchg64(hpa, held, value); break;
+  }
+  e.outcome = OUTCOME_RESUME;
+  return found == (held & sizeMask(operand.size));
+}
+
+/** All ones in the low `size` bytes. */
+export function sizeMask(size: u32): u64 {
+  return U64.MAX_VALUE >> (64 - 8 * size);
+}
+
+// An operand that crosses a page is accessed byte by byte: its halves may be different devices.
+
+function readSplit(e: Emulator, operand: Operand): u64 {
+  let value: u64 = 0;
+  for (let i: u32 = 0; i < operand.size; i++) value |= readByte(e, operand, i) << (8 * i);
+  return value;
+}
+
+function writeSplit(e: Emulator, operand: Operand, value: u64): void {
+  for (let i: u32 = 0; i < operand.size; i++) writeByte(e, operand, i, (value >> (8 * i)) & 0xff);
+}
+
+function readByte(e: Emulator, operand: Operand, i: u32): u64 {
+  const second = i >= operand.first;
+  const offset: u64 = second ? i - operand.first : i;
+  const hpa = second ? operand.hpa2 : operand.hpa;
+  if (hpa != NO_HPA) return <u64>(phys_load8(hpa + offset) & 0xff);
+  return machine().mmioRead(e.vcpu, (second ? operand.gpa2 : operand.gpa) + offset, 1) & 0xff;
+}
+
+function writeByte(e: Emulator, operand: Operand, i: u32, value: u64): void {
+  const second = i >= operand.first;
+  const offset: u64 = second ? i - operand.first : i;
+  const hpa = second ? operand.hpa2 : operand.hpa;
+  if (hpa != NO_HPA) phys_store8(hpa + offset, <u32>value);
+  else machine().mmioWrite(e.vcpu, (second ? operand.gpa2 : operand.gpa) + offset, 1, value);
+}
