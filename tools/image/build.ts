@@ -82,7 +82,7 @@ function pathsOf(options: BuildOptions): Paths {
     map: join(directory, "kernel.wasm.map"),
     asm: join(directory, "kernel.asm"),
     link: join(directory, "link.json"),
-    offsets: join(directory, "offsets.inc"),
+    offsets: join(directory, "vcpu.inc"),
     elf: join(BUILD, `${name}.elf`),
     elf64: join(BUILD, `${name}.elf64`),
   };
