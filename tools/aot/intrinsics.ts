@@ -103,7 +103,7 @@ function physicalAccess(): Record<string, Intrinsic> {
 
 /** VMX instructions on a 64-bit physical address held in memory. */
 function vmxPointer(name: string): Intrinsic {
-  return inline("l:i", "slot0", `${name} %0`, { returns: "status", width: 8 });
+  return inline("l:i", "slot0", `${name} %0:a`, { returns: "status", width: 8 });
 }
 
 function vmxInvalidate(name: string): Intrinsic {
