@@ -187,6 +187,7 @@ function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
   openOwnMsrs(vmx.msrBitmap);
   ioMapCloseAll(vmx.ioBitmaps);
   assert(vmclear(vmx.vmcs) == 0, "vmx: VMCLEAR failed");
+  powerUp(vcpu);
   loadVcpu(vcpu);
   writeControls(vmx);
   resetVcpu(vcpu);
@@ -194,8 +195,8 @@ function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
 
 /** Back to the state of power-up: the neutral registers, and what only the VMCS has. */
 function resetVcpu(vcpu: Vcpu): void {
-  loadVcpu(vcpu);
   powerUp(vcpu);
+  loadVcpu(vcpu);
   liveRestore(vcpu);
   const vmx = vmxOf(vcpu);
   vmwrite(VMCS_LINK_POINTER, NO_LINK);
