@@ -31,28 +31,29 @@ export async function installMissing(purpose: Purpose, log: Log): Promise<void> 
     "DPkg::Lock::Timeout=120",
     ...names,
   ];
-  await asRoot(["apt-get", "update", "-q"], names);
-  await asRoot(["apt-get", ...install], names);
+  const updated = await asRoot(["apt-get", "update", "-q"], names);
+  if (updated !== 0) log("Not every package list could be renewed; trying with those at hand.");
+  const installed = await asRoot(["apt-get", ...install], names);
+  if (installed === 0) return;
+  const command = `apt-get ${install.join(" ")}`;
+  throw new UserError(
+    `\`${command}\` failed with status ${installed}; its own words are above. Mend that and try again.`,
+  );
 }
 
-/** Runs a command as root with its output shown, through sudo when needed. */
-async function asRoot(command: string[], names: string[]): Promise<void> {
+/** Runs a command as root with its output shown, through sudo when needed. @returns its exit status. */
+async function asRoot(command: string[], names: string[]): Promise<number> {
   const root = process.getuid?.() === 0;
   if (!root && !findProgram("sudo")) {
     throw new UserError(
       `You are not root and there is no sudo. As root, run: apt-get install --no-install-recommends ${names.join(" ")}`,
     );
   }
-  const environment = ["env", "DEBIAN_FRONTEND=noninteractive"];
-  const args = [...environment, ...command];
-  const status = await new Promise<number>((resolve, reject) => {
+  const args = ["DEBIAN_FRONTEND=noninteractive", ...command];
+  return new Promise((resolve, reject) => {
     // apt's output goes to standard error: standard output belongs to results.
-    const child = spawn(root ? "env" : "sudo", root ? args.slice(1) : args, { stdio: ["inherit", 2, 2] });
+    const child = spawn(root ? "env" : "sudo", args, { stdio: ["inherit", 2, 2] });
     child.on("error", reject);
     child.on("close", (code) => resolve(code ?? 255));
   });
-  if (status === 0) return;
-  throw new UserError(
-    `\`${command.join(" ")}\` failed with status ${status}; its own words are above. Mend that and try again.`,
-  );
 }
