@@ -7,6 +7,7 @@ import { arenaAlloc } from "../lib/arena";
 import { frameAlloc, frameAllocZeroed, NO_HPA } from "../mm/frames";
 import { nestedSetLargestLeaf } from "../mm/nested";
 import { Backend } from "../vcpu/backend";
+import { liveEnable, liveRestore, liveSave } from "../vcpu/live";
 import { GROUP_RIP } from "../vcpu/registers";
 import { powerUp } from "../vcpu/reset";
 import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
@@ -34,7 +35,6 @@ import {
   V_INTR_MASKING,
   VMCB_ASID,
   VMCB_CLEAN,
-  VMCB_DR6,
   VMCB_EVENTINJ,
   VMCB_IOPM_BASE,
   VMCB_MSRPM_BASE,
@@ -92,6 +92,7 @@ function enableCpu(): string | null {
   // What VMLOAD brings back after each exit: this CPU's FS, GS, TR, LDTR and system-call MSRs, which never change.
   vmsave(cpu.hostVmcb);
   asidPrepare(cpu.index);
+  liveEnable();
   prepareOnce();
   return null;
 }
@@ -120,10 +121,14 @@ function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
   svm.msrMap = needFrames(MSR_MAP_FRAMES);
   svm.nestedRoot = nestedRoot;
   svm.cpu = NO_CPU;
+  powerUp(vcpu);
+  loadVcpu(vcpu);
   resetVcpu(vcpu);
 }
 
+/** Back to the state of power-up: the neutral registers, and what only the VMCB has. */
 function resetVcpu(vcpu: Vcpu): void {
+  loadVcpu(vcpu);
   const svm = svmOf(vcpu);
   const vmcb = svm.vmcb;
   phys_fill(vmcb, 0, FRAME);
@@ -140,18 +145,24 @@ function resetVcpu(vcpu: Vcpu): void {
   svm.nmi = NMI_OPEN;
   svm.softInjected = 0;
   powerUp(vcpu);
-  phys_store64(vmcb + VMCB_DR6, vcpu.dr6);
+  liveRestore(vcpu);
+  updateWindows(vcpu, svm);
   flush(vcpu);
 }
 
+/** Makes this CPU the one that runs the vCPU, and the registers that the VMCB does not hold the vCPU's. */
 function loadVcpu(vcpu: Vcpu): void {
   const svm = svmOf(vcpu);
   const cpu = thisCpu();
+  const self = changetype<usize>(vcpu);
+  if (cpu.currentVcpu == self) return;
+  if (cpu.currentVcpu != 0) liveSave(changetype<Vcpu>(cpu.currentVcpu));
   if (svm.cpu != cpu.index) svm.clean = 0;
   asidAssign(svm, cpu.index);
   svm.hostVmcb = cpu.hostVmcb;
   vcpu.dirty |= DIRTY_ONE_SHOT;
-  cpu.currentVcpu = changetype<usize>(vcpu);
+  cpu.currentVcpu = self;
+  liveRestore(vcpu);
 }
 
 function enter(vcpu: Vcpu): void {

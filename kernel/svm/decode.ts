@@ -97,11 +97,11 @@ export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   exit.byteCount = 0;
   exit.interruptedEvent = 0;
   if ((phys_load32(vmcb + VMCB_EXITINTINFO) & EVENT_VALID) != 0) decodeInterruptedEvent(svm, exit);
-  vcpu.interruptibility = interruptibility(svm, rip);
-  vcpu.valid = GROUP_INTERRUPTIBILITY;
   exit.nextRip = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(vcpu, svm, kind, rip);
   decodeDetails(vcpu, svm, exit, code);
-  if (svm.nmi == NMI_STEPPING && exit.kind != EXIT_NMI_WINDOW) nmiSuspendStep(svm, rip);
+  if (svm.nmi == NMI_STEPPING) nmiSuspendStep(svm, rip);
+  vcpu.interruptibility = interruptibility(svm, rip);
+  vcpu.valid = GROUP_INTERRUPTIBILITY;
 }
 
 /** The parts of the record that only some kinds of exit have. */

@@ -46,6 +46,7 @@ import {
   VMCB_CR4,
   VMCB_CSTAR,
   VMCB_DBGCTL,
+  VMCB_DR6,
   VMCB_DR7,
   VMCB_EFER,
   VMCB_G_PAT,
@@ -173,6 +174,7 @@ function storeSegments(vcpu: Vcpu, vmcb: u64): void {
 }
 
 function loadSystem(vcpu: Vcpu, vmcb: u64): void {
+  vcpu.dr6 = phys_load64(vmcb + VMCB_DR6);
   vcpu.dr7 = phys_load64(vmcb + VMCB_DR7);
   vcpu.cr2 = phys_load64(vmcb + VMCB_CR2);
   vcpu.pat = phys_load64(vmcb + VMCB_G_PAT);
@@ -188,6 +190,7 @@ function loadSystem(vcpu: Vcpu, vmcb: u64): void {
 }
 
 function storeSystem(vcpu: Vcpu, vmcb: u64): void {
+  phys_store64(vmcb + VMCB_DR6, vcpu.dr6);
   phys_store64(vmcb + VMCB_DR7, vcpu.dr7);
   phys_store64(vmcb + VMCB_CR2, vcpu.cr2);
   phys_store64(vmcb + VMCB_G_PAT, vcpu.pat);

@@ -13,7 +13,7 @@ import {
   CR4_PVI,
 } from "../arch/cr";
 import { CR4_SMAP, CR4_SMEP, CR4_TSD, CR4_VME } from "../arch/cr";
-import { rdmsr, vmread, vmwrite, wrmsr } from "../arch/intrinsics";
+import { rdmsr, read_dr6, vmread, vmwrite, write_dr6, wrmsr } from "../arch/intrinsics";
 import {
   EFER_LMA,
   EFER_LME,
@@ -124,6 +124,7 @@ function loadControl(vcpu: Vcpu): void {
 }
 
 function loadSystem(vcpu: Vcpu): void {
+  vcpu.dr6 = read_dr6();
   vcpu.dr7 = vmread(GUEST_DR7);
   vcpu.debugctl = vmread(GUEST_DEBUGCTL);
   vcpu.pat = vmread(GUEST_PAT);
@@ -217,6 +218,7 @@ function storeControl(vcpu: Vcpu): void {
 }
 
 function storeSystem(vcpu: Vcpu): void {
+  write_dr6(vcpu.dr6);
   vmwrite(GUEST_DR7, vcpu.dr7);
   vmwrite(GUEST_DEBUGCTL, vcpu.debugctl);
   vmwrite(GUEST_PAT, vcpu.pat);
