@@ -79,6 +79,8 @@ export function mapFirmware(hpa: u64, bytes: u64): void {
 }
 
 function mapOutwards(hpa: u64, bytes: u64, rights: u64): void {
+  // The boot code's tables map the first 4 GiB.
+  if (root == 0) return;
   const first = hpa & ~(FRAME_BYTES - 1);
   const end = (hpa + bytes + FRAME_BYTES - 1) & ~(FRAME_BYTES - 1);
   mapRange(DIRECT_MAP + first, first, end - first, rights);
