@@ -49,6 +49,11 @@ export function consoleReceive(): i32 {
   return byte;
 }
 
+/** Whether `consoleTransmit` would take a byte. */
+export function consoleHasRoom(): bool {
+  return !present || waitingHead - waitingTail < RING_BYTES;
+}
+
 /** Sends a byte to the console. False: the ring is full; try again later. Without a port, output is dropped. */
 export function consoleTransmit(byte: u32): bool {
   if (!present) return true;
