@@ -1,7 +1,15 @@
 // The processor that kernel modules meet under Node: one JavaScript function for each import of kernel/arch/intrinsics.ts.
 // Physical memory is a sparse map of 4 KiB pages; MSRs, CPUID, ports and VMCS fields are maps a test fills and inspects.
+import { VMCS_ENCODINGS } from "./vmcs-encodings.ts";
 
 const PAGE = 4096n;
+
+const VMCS_FIELDS = new Set(Object.values(VMCS_ENCODINGS));
+/** Field type of read-only data, and widths in bits by width code. */
+const VMCS_READ_ONLY = 1;
+const VMCS_WIDTHS = [16, 64, 32, 64];
+
+const hex = (value: number) => (value >>> 0).toString(16);
 
 /** Thrown where the real processor would stop: a halt with interrupts off, or a fault in the hypervisor. */
 export class CpuStopped extends Error {}
@@ -11,6 +19,8 @@ export class FakeCpu {
   readonly msrs = new Map<number, bigint>();
   readonly cpuidLeaves = new Map<string, [number, number, number, number]>();
   readonly vmcs = new Map<number, bigint>();
+  /** VMWRITEs executed: what an entry costs. */
+  vmcsWrites = 0;
   readonly controlRegisters = new Map<string, bigint>();
   readonly extendedControl = new Map<number, bigint>();
   /** Every port access in order, as `out8 3f8 41`. */
@@ -193,19 +203,32 @@ export class FakeCpu {
 
   private virtualization(): WebAssembly.ModuleImports {
     return {
-      vmread: (field: number) => this.vmcs.get(field >>> 0) ?? 0n,
-      vmwrite: (field: number, value: bigint) => void this.vmcs.set(field >>> 0, BigInt.asUintN(64, value)),
-      vmwrite_status: (field: number, value: bigint) => (
-        this.vmcs.set(field >>> 0, BigInt.asUintN(64, value)), 0
-      ),
+      vmread: (field: number) => this.vmcsRead(field >>> 0) ?? this.fault(`vmread failed: ${hex(field)}`),
+      vmwrite: (field: number, value: bigint) => {
+        if (!this.vmcsWrite(field >>> 0, value)) this.fault(`vmwrite failed: ${hex(field)}`);
+      },
+      vmwrite_status: (field: number, value: bigint) => (this.vmcsWrite(field >>> 0, value) ? 0 : 2),
       vmread_status: (field: number, result: number) => {
-        const value = this.vmcs.get(field >>> 0);
+        const value = this.vmcsRead(field >>> 0);
         if (value !== undefined) this.memory.setBigUint64(result >>> 0, value, true);
         return value === undefined ? 2 : 0;
       },
       vmx_enter: (registers: number) => this.enter(registers, this.memory),
       svm_enter: (registers: number) => void this.enter(registers, this.memory),
     };
+  }
+
+  /** A field of the current VMCS: 0 until written; undefined when the processor has no such field. */
+  private vmcsRead(field: number): bigint | undefined {
+    return VMCS_FIELDS.has(field) ? (this.vmcs.get(field) ?? 0n) : undefined;
+  }
+
+  /** Stores as many bits as the field has. False: no such field, or it is read-only. */
+  private vmcsWrite(field: number, value: bigint): boolean {
+    if (!VMCS_FIELDS.has(field) || ((field >> 10) & 3) === VMCS_READ_ONLY) return false;
+    this.vmcs.set(field, BigInt.asUintN(VMCS_WIDTHS[(field >> 13) & 3]!, value));
+    this.vmcsWrites++;
+    return true;
   }
 
   private fault(what: string): never {
