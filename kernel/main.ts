@@ -6,7 +6,7 @@ import { VERSION } from "./abi/version";
 import { clockSet, tscHz } from "./arch/clock";
 import { cpuEnableFeatures } from "./arch/features";
 import { phys_store64 } from "./arch/intrinsics";
-import { bootLayout } from "./arch/layout";
+import { bootLayout } from "./lib/layout";
 import { PerCpu, thisCpu } from "./arch/percpu";
 import { acpiStart } from "./drivers/acpi";
 import { apicId, apicIsX2, apicStart } from "./drivers/apic";

@@ -1,7 +1,7 @@
 // Where the log goes: the serial port that option `log` names, at the level that option `loglevel` names.
 import { phys_store16 } from "../arch/intrinsics";
 import { LAYOUT_REPORT_PORTS } from "../abi/layout";
-import { bootLayout } from "../arch/layout";
+import { bootLayout } from "../lib/layout";
 import { LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARN, logSetLevel, logSetSink } from "../lib/log";
 import { optionIs, optionValue } from "../lib/options";
 import { COM1, COM2, serialPut, serialStart } from "./serial";

@@ -4,7 +4,7 @@
 //   exit=bochs     Bochs's shutdown port                                     exit=none  halt (default)
 import { halt_forever, out32, out8, phys_store16 } from "../arch/intrinsics";
 import { LAYOUT_REPORT_PORTS } from "../abi/layout";
-import { bootLayout } from "../arch/layout";
+import { bootLayout } from "../lib/layout";
 import { LOG_INFO, logDecimal, logEnd, logSetLevel, logStart, logText } from "../lib/log";
 import { NOT_A_NUMBER, optionIs, optionValue, parseNumber } from "../lib/options";
 import { consoleDrain } from "./console";

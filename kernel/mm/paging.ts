@@ -21,7 +21,7 @@ import {
   LAYOUT_TEXT_END,
   LAYOUT_TEXT_START,
 } from "../abi/layout";
-import { bootLayout } from "../arch/layout";
+import { bootLayout } from "../lib/layout";
 import { bootInfo, MEMORY_ACPI_RECLAIMABLE, MEMORY_USABLE, memoryRange } from "../lib/bootinfo";
 import { FRAME_BYTES, frameAllocZeroed, NO_HPA } from "./frames";
 

@@ -1,6 +1,6 @@
 // The frame allocator's stock: usable RAM of the loader's memory map, less what the loader put there.
 import { LAYOUT_IMAGE_END, LAYOUT_IMAGE_START } from "../abi/layout";
-import { bootLayout } from "../arch/layout";
+import { bootLayout } from "../lib/layout";
 import { bootInfo, bootModule, MEMORY_USABLE, memoryRange } from "../lib/bootinfo";
 import { framesAdd, framesReserve } from "./frames";
 

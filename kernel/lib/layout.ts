@@ -1,5 +1,5 @@
 // Reading the boot layout (kernel/abi/layout.ts).
-import { boot_layout, phys_load64 } from "./intrinsics";
+import { boot_layout, phys_load64 } from "../arch/intrinsics";
 
 /** The word at byte offset `word` (LAYOUT_*). */
 export function bootLayout(word: u32): u64 {
