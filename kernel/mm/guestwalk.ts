@@ -127,6 +127,13 @@ function isLeaf(walk: GuestWalk, level: u32, entry: u64): bool {
   return level == 2 ? walk.levels != 2 || (walk.cr4 & CR4_PSE) != 0 : level == 3 && walk.levels > 3;
 }
 
+/** Whether the processor takes `entry` as a page-directory-pointer entry when it loads the four of PAE paging. */
+export function isValidPdpte(entry: u64, physicalBits: u32): bool {
+  if ((entry & ENTRY_PRESENT) == 0) return true;
+  const address = ENTRY_ADDRESS & ((<u64>1 << physicalBits) - 1);
+  return (entry & ~address & (ENTRY_NX | PAE_HIGH_RESERVED | ENTRY_ADDRESS | PAE_PDPTE_RESERVED)) == 0;
+}
+
 /** Reads and checks one entry into `walk.entry`, and sets its accessed flag, for a leaf also the dirty flag. */
 function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u64, forbidden: u64): u32 {
   const entryBytes: u32 = walk.levels == 2 ? 4 : 8;

@@ -49,6 +49,8 @@ export class Emulator {
   access: u32;
   /** RIP to go on at when the instruction is done. */
   nextRip: u64;
+  /** Operand last read. */
+  value: u64;
   /** RFLAGS as the instruction leaves them. */
   flags: u64;
   /**

@@ -1,0 +1,64 @@
+// Past an instruction: what the processor does when an instruction completes, done for one that a handler completed.
+import { RFLAGS_RF, RFLAGS_TF } from "../arch/cr";
+import { change, need } from "../vcpu/backend";
+import { OUTCOME_RESUME } from "../vcpu/outcome";
+import { raise, VECTOR_DB } from "../vcpu/raise";
+import {
+  BLOCKED_BY_MOV_SS,
+  BLOCKED_BY_STI,
+  GROUP_INTERRUPTIBILITY,
+  GROUP_RIP,
+  GROUP_STACK_FLAGS,
+  GROUP_SYSTEM,
+} from "../vcpu/registers";
+import { Vcpu } from "../vcpu/vcpu";
+import { startEmulator } from "./emulate/emulator";
+import { fetchInstruction, wrapRip } from "./emulate/fetch";
+
+/** DR6.BS: the debug exception is a single step. */
+export const DR6_SINGLE_STEP: u64 = 1 << 14;
+
+/**
+ * Moves RIP past the instruction of the last exit: its length comes from the processor, or from decoding the bytes. Ends
+ * the shadow of STI and MOV SS, and raises the single-step trap when TF is set. The run loop calls this for
+ * OUTCOME_ADVANCE and OUTCOME_HALT. Returns OUTCOME_RESUME, OUTCOME_INJECT with an event pending, or OUTCOME_STOP.
+ */
+export function advance(vcpu: Vcpu): u32 {
+  const exit = vcpu.exit;
+  let next = exit.nextRip;
+  // Within one 4 GiB half a sum cannot have left the width of any code segment but a 16-bit one's, which faults by itself.
+  if (next == 0 || next >> 32 != exit.rip >> 32) {
+    const e = startEmulator(vcpu);
+    if (next == 0) {
+      if (!fetchInstruction(e)) return e.outcome;
+      next = e.nextRip;
+    } else {
+      next = wrapRip(e, next);
+    }
+  }
+  vcpu.rip = next;
+  vcpu.dirty |= GROUP_RIP;
+  return complete(vcpu);
+}
+
+/** The effects of completing an instruction but for RIP. */
+function complete(vcpu: Vcpu): u32 {
+  // Where interruptibility is not read with every exit, the backend ends the shadows itself when RIP changes.
+  const shadows = BLOCKED_BY_STI | BLOCKED_BY_MOV_SS;
+  if ((vcpu.valid & GROUP_INTERRUPTIBILITY) != 0 && (vcpu.interruptibility & shadows) != 0) {
+    vcpu.interruptibility &= ~shadows;
+    vcpu.dirty |= GROUP_INTERRUPTIBILITY;
+  }
+  need(vcpu, GROUP_STACK_FLAGS);
+  if ((vcpu.rflags & (RFLAGS_TF | RFLAGS_RF)) == 0) return OUTCOME_RESUME;
+  return completeTraced(vcpu);
+}
+
+function completeTraced(vcpu: Vcpu): u32 {
+  vcpu.rflags &= ~RFLAGS_RF;
+  vcpu.dirty |= GROUP_STACK_FLAGS;
+  if ((vcpu.rflags & RFLAGS_TF) == 0) return OUTCOME_RESUME;
+  change(vcpu, GROUP_SYSTEM);
+  vcpu.dr6 |= DR6_SINGLE_STEP;
+  return raise(vcpu, VECTOR_DB);
+}

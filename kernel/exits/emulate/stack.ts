@@ -1,0 +1,81 @@
+// PUSH, POP and near indirect CALL and JMP: what uses the stack besides the r/m operand.
+import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
+import { VECTOR_GP } from "../../vcpu/raise";
+import { RSP, SEG_CS, SEG_SS, SEGMENT_DEFAULT_BIG } from "../../vcpu/registers";
+import { Emulator } from "./emulator";
+import { CODE_64, FORM_IMM, FORM_REG } from "./instruction";
+import { failWith, isCanonical, locate, readOperand, sizeMask, writeOperand } from "./linear";
+import { openRm, readRegister, readRm, storeRm, writeRegister } from "./operand";
+
+/** Bytes of the stack pointer in use: 8 in 64-bit mode, else as SS says. */
+function stackSize(e: Emulator): u32 {
+  if (e.mode == CODE_64) return 8;
+  return (e.vcpu.segment(SEG_SS).access & SEGMENT_DEFAULT_BIG) != 0 ? 4 : 2;
+}
+
+function setStackPointer(e: Emulator, value: u64): void {
+  const size = stackSize(e);
+  const mask = sizeMask(size);
+  e.vcpu.setGpr(RSP, size == 8 ? value : (e.vcpu.rsp & ~mask) | (value & mask));
+}
+
+function push(e: Emulator, value: u64, size: u32): bool {
+  const top = (e.vcpu.rsp - size) & sizeMask(stackSize(e));
+  if (!locate(e, e.source, SEG_SS, top, size, WALK_WRITE)) return false;
+  writeOperand(e, e.source, value);
+  setStackPointer(e, top);
+  return true;
+}
+
+/** The register in the opcode's low three bits, with REX.B. */
+function opcodeRegister(e: Emulator): u32 {
+  return (e.instruction.opcode & 7) | ((e.instruction.rex & 1) << 3);
+}
+
+export function executePush(e: Emulator): bool {
+  const i = e.instruction;
+  if (i.form == FORM_IMM) return push(e, i.immediate, i.operandSize);
+  if (i.form == FORM_REG) return push(e, readRegister(e.vcpu, i, opcodeRegister(e), i.operandSize), i.operandSize);
+  return readRm(e, WALK_READ) && push(e, e.value, i.operandSize);
+}
+
+/** The address of a memory destination is computed with RSP as it is after the pop. */
+export function executePop(e: Emulator): bool {
+  const i = e.instruction;
+  const size = i.operandSize;
+  const before = e.vcpu.rsp;
+  if (!locate(e, e.source, SEG_SS, before & sizeMask(stackSize(e)), size, WALK_READ)) return false;
+  setStackPointer(e, before + size);
+  if (i.form != FORM_REG && !openRm(e, WALK_WRITE)) {
+    e.vcpu.setGpr(RSP, before);
+    return false;
+  }
+  const value = readOperand(e, e.source);
+  if (i.form == FORM_REG) {
+    writeRegister(e.vcpu, i, opcodeRegister(e), size, value);
+    return true;
+  }
+  return storeRm(e, 0, value);
+}
+
+/** Checks a branch target: canonical, or within the code segment. */
+function isTarget(e: Emulator, target: u64): bool {
+  if (e.mode == CODE_64) return isCanonical(e, target);
+  return target <= <u64>e.vcpu.segment(SEG_CS).limit;
+}
+
+export function executeJump(e: Emulator): bool {
+  if (!readRm(e, WALK_READ)) return false;
+  if (!isTarget(e, e.value)) return failWith(e, VECTOR_GP, 0);
+  e.nextRip = e.value;
+  return true;
+}
+
+export function executeCall(e: Emulator): bool {
+  if (!readRm(e, WALK_READ)) return false;
+  const target = e.value;
+  if (!isTarget(e, target)) return failWith(e, VECTOR_GP, 0);
+  if (!push(e, e.nextRip, e.instruction.operandSize)) return false;
+  e.nextRip = target;
+  return true;
+}

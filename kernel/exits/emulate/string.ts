@@ -1,0 +1,139 @@
+// MOVS, CMPS, STOS, LODS, SCAS, INS and OUTS, with and without REP (SDM, "REP/REPE/REPZ/REPNE/REPNZ"). A bounded number of
+// elements is done in one exit; the guest then runs the instruction again with the registers as they are, so that
+// interrupts come through.
+import { RFLAGS_DF, RFLAGS_TF, RFLAGS_ZF } from "../../arch/cr";
+import { MAX_REP_PER_EXIT } from "../../lib/limits";
+import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
+import { machine } from "../../vcpu/machine";
+import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../../vcpu/outcome";
+import { GROUP_STACK_FLAGS, RAX, RCX, RDI, RSI, SEG_ES } from "../../vcpu/registers";
+import { arithmetic } from "./alu";
+import { Emulator, NO_GPA, Operand } from "./emulator";
+import {
+  OP_CMP,
+  OP_CMPS,
+  OP_INS,
+  OP_LODS,
+  OP_MOVS,
+  OP_OUTS,
+  OP_SCAS,
+  OP_STOS,
+  PREFIX_REP,
+  PREFIX_REPNE,
+} from "./instruction";
+import { locate, readOperand, sizeMask, writeOperand } from "./linear";
+import { readRegister, writeRegister } from "./operand";
+
+/** Runs the string instruction in `e.instruction` and returns the outcome of the exit. */
+export function runString(e: Emulator): u32 {
+  const i = e.instruction;
+  const vcpu = e.vcpu;
+  const repeated = (i.prefixes & (PREFIX_REP | PREFIX_REPNE)) != 0;
+  // Two operands: a nested fault's address does not say which.
+  e.faultGpa = NO_GPA;
+  vcpu.exit.nextRip = e.nextRip;
+  if (!repeated) return runElement(e) ? OUTCOME_ADVANCE : e.outcome;
+  let left = readRegister(vcpu, i, RCX, i.addressSize);
+  for (let done: u32 = 0; left != 0; done++) {
+    if (done == MAX_REP_PER_EXIT) return OUTCOME_RESUME;
+    if (!runElement(e)) return e.outcome;
+    left--;
+    writeRegister(vcpu, i, RCX, i.addressSize, left);
+    if (endsEarly(e)) return OUTCOME_ADVANCE;
+    if (left != 0 && (vcpu.rflags & RFLAGS_TF) != 0) return trapAtSameRip(e);
+  }
+  return OUTCOME_ADVANCE;
+}
+
+/** The single-step trap comes after every element, with RIP still at the instruction. */
+function trapAtSameRip(e: Emulator): u32 {
+  e.vcpu.exit.nextRip = e.vcpu.rip;
+  return OUTCOME_ADVANCE;
+}
+
+/** REPE ends at a difference, REPNE at a match. */
+function endsEarly(e: Emulator): bool {
+  const operation = e.instruction.operation;
+  if (operation != OP_CMPS && operation != OP_SCAS) return false;
+  const equal = (e.flags & RFLAGS_ZF) != 0;
+  return equal == ((e.instruction.prefixes & PREFIX_REPNE) != 0);
+}
+
+/** One element: all that may fail comes before the first change. */
+function runElement(e: Emulator): bool {
+  const i = e.instruction;
+  const size = i.operandSize;
+  switch (i.operation) {
+    case OP_MOVS:
+      if (!atSource(e) || !atTarget(e, WALK_WRITE)) return false;
+      writeOperand(e, e.target, readOperand(e, e.source));
+      step(e, RSI);
+      step(e, RDI);
+      return true;
+    case OP_CMPS:
+      if (!atSource(e) || !atTarget(e, WALK_READ)) return false;
+      compare(e, readOperand(e, e.source), readOperand(e, e.target), size);
+      step(e, RSI);
+      step(e, RDI);
+      return true;
+    case OP_STOS:
+      if (!atTarget(e, WALK_WRITE)) return false;
+      writeOperand(e, e.target, e.vcpu.rax);
+      step(e, RDI);
+      return true;
+    case OP_LODS:
+      if (!atSource(e)) return false;
+      writeRegister(e.vcpu, i, RAX, size, readOperand(e, e.source));
+      step(e, RSI);
+      return true;
+    case OP_SCAS:
+      if (!atTarget(e, WALK_READ)) return false;
+      compare(e, e.vcpu.rax & sizeMask(size), readOperand(e, e.target), size);
+      step(e, RDI);
+      return true;
+    case OP_INS:
+      if (!atTarget(e, WALK_WRITE)) return false;
+      writeOperand(e, e.target, <u64>machine().portRead(e.vcpu, port(e), size));
+      step(e, RDI);
+      return true;
+    default:
+      assert(i.operation == OP_OUTS, "emulation: not a string instruction");
+      if (!atSource(e)) return false;
+      machine().portWrite(e.vcpu, port(e), size, <u32>readOperand(e, e.source));
+      step(e, RSI);
+      return true;
+  }
+}
+
+function port(e: Emulator): u32 {
+  return <u32>e.vcpu.rdx & 0xffff;
+}
+
+function compare(e: Emulator, a: u64, b: u64, size: u32): void {
+  arithmetic(e, OP_CMP, a, b, size);
+  e.vcpu.rflags = e.flags;
+  e.vcpu.dirty |= GROUP_STACK_FLAGS;
+}
+
+function atSource(e: Emulator): bool {
+  const i = e.instruction;
+  return at(e, e.source, i.segment, RSI, WALK_READ);
+}
+
+function atTarget(e: Emulator, access: u32): bool {
+  return at(e, e.target, SEG_ES, RDI, access);
+}
+
+function at(e: Emulator, operand: Operand, segment: u32, register: u32, access: u32): bool {
+  const i = e.instruction;
+  return locate(e, operand, segment, readRegister(e.vcpu, i, register, i.addressSize), i.operandSize, access);
+}
+
+/** Moves an index register by one element, down when DF is set. */
+function step(e: Emulator, register: u32): void {
+  const i = e.instruction;
+  const by: u64 = i.operandSize;
+  const old = readRegister(e.vcpu, i, register, i.addressSize);
+  const next = (e.vcpu.rflags & RFLAGS_DF) != 0 ? old - by : old + by;
+  writeRegister(e.vcpu, i, register, i.addressSize, next);
+}

@@ -1,0 +1,54 @@
+// IN, OUT, INS and OUTS. The processor has checked IOPL and the I/O permission bitmap before the exit.
+import { IO_DECODED, IO_IN, IO_REP, IO_STRING } from "../vcpu/exit";
+import { machine } from "../vcpu/machine";
+import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../vcpu/outcome";
+import { Vcpu } from "../vcpu/vcpu";
+import { Emulator, startEmulator } from "./emulate/emulator";
+import { fetchInstruction } from "./emulate/fetch";
+import { OP_INS, OP_OUTS, PREFIX_REP } from "./emulate/instruction";
+import { runString } from "./emulate/string";
+
+const LOW_HALF: u64 = 0xffffffff;
+
+export function handleIo(vcpu: Vcpu): u32 {
+  const exit = vcpu.exit;
+  const flags = exit.flags;
+  if ((flags & IO_STRING) != 0) return handleStringIo(vcpu);
+  const size = exit.size;
+  const mask = LOW_HALF >> (32 - 8 * size);
+  if ((flags & IO_IN) == 0) {
+    machine().portWrite(vcpu, exit.port, size, <u32>(vcpu.rax & mask));
+    return OUTCOME_ADVANCE;
+  }
+  const value = <u64>machine().portRead(vcpu, exit.port, size) & mask;
+  // Like any write of a register: 32 bits clear the upper half, fewer leave the rest.
+  vcpu.rax = size == 4 ? value : (vcpu.rax & ~mask) | value;
+  return OUTCOME_ADVANCE;
+}
+
+function handleStringIo(vcpu: Vcpu): u32 {
+  const exit = vcpu.exit;
+  const e = startEmulator(vcpu);
+  if ((exit.flags & IO_DECODED) != 0) describe(e);
+  else if (!fetchInstruction(e)) return e.outcome;
+  else if (exit.nextRip == 0) exit.nextRip = e.nextRip;
+  e.nextRip = exit.nextRip;
+  // With REX.W the operand is still four bytes wide.
+  e.instruction.operandSize = exit.size;
+  const operation = e.instruction.operation;
+  // Another CPU of the guest may have changed the bytes since: what is there now is run, if it is string I/O at all.
+  if (operation != OP_INS && operation != OP_OUTS) return OUTCOME_RESUME;
+  return runString(e);
+}
+
+/** What the processor reported, in the form of a decoded instruction. */
+function describe(e: Emulator): void {
+  const exit = e.vcpu.exit;
+  const i = e.instruction;
+  i.operation = (exit.flags & IO_IN) != 0 ? OP_INS : OP_OUTS;
+  i.operandSize = exit.size;
+  i.addressSize = exit.addressSize;
+  i.segment = exit.segment;
+  i.prefixes = (exit.flags & IO_REP) != 0 ? PREFIX_REP : 0;
+  i.length = 0;
+}

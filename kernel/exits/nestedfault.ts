@@ -1,0 +1,30 @@
+// EPT violations and nested page faults: RAM that is not mapped yet, or the registers of a device.
+import { STATUS_UNHANDLED_EXIT } from "../abi/status";
+import { LOG_ERROR, logEnd, logHex, logStart, logText } from "../lib/log";
+import { ACCESS_FETCH, ACCESS_PAGE_WALK, ACCESS_PRESENT, ACCESS_WRITE } from "../vcpu/exit";
+import { machine } from "../vcpu/machine";
+import { OUTCOME_RESUME } from "../vcpu/outcome";
+import { Vcpu } from "../vcpu/vcpu";
+import { emulateAccess } from "./emulate/emulate";
+
+export function handleNestedFault(vcpu: Vcpu): u32 {
+  const exit = vcpu.exit;
+  if ((exit.flags & ACCESS_PRESENT) == 0 && machine().populate(vcpu, exit.gpa)) return OUTCOME_RESUME;
+  if ((exit.flags & ACCESS_FETCH) != 0) return refuse(vcpu, "the guest executes what is not RAM");
+  if ((exit.flags & ACCESS_PAGE_WALK) != 0) return refuse(vcpu, "the guest's page tables are not in RAM");
+  if (exit.interruptedEvent != 0) return refuse(vcpu, "delivery of an interrupt uses what is not RAM");
+  return emulateAccess(vcpu, exit.gpa, (exit.flags & ACCESS_WRITE) != 0);
+}
+
+/** What a real machine might do with all ones, no guest means to do. */
+function refuse(vcpu: Vcpu, why: string): u32 {
+  if (logStart(LOG_ERROR)) {
+    logText(why);
+    logText(": guest-physical ");
+    logHex(vcpu.exit.gpa);
+    logText(", RIP ");
+    logHex(vcpu.exit.rip);
+    logEnd();
+  }
+  return machine().stop(vcpu, STATUS_UNHANDLED_EXIT);
+}

@@ -1,0 +1,64 @@
+// The end of a VM that did what is not handled: everything known about it goes to the log, then it stops. Other VMs go on.
+import { STATUS_ENTRY_FAILURE, STATUS_TRIPLE_FAULT, STATUS_UNHANDLED_EXIT } from "../abi/status";
+import { LOG_ERROR, logDecimal, logEnd, logHex, logStart, logText } from "../lib/log";
+import { backend } from "../vcpu/backend";
+import { machine } from "../vcpu/machine";
+import { Vcpu } from "../vcpu/vcpu";
+
+/** Logs `what` with the exit's own fields and the whole state, and stops the VM with `status`. */
+function report(vcpu: Vcpu, what: string, status: u32): u32 {
+  const exit = vcpu.exit;
+  if (logStart(LOG_ERROR)) {
+    logText("vm");
+    logDecimal(vcpu.vmIndex);
+    logText(" vcpu");
+    logDecimal(vcpu.index);
+    logText(": ");
+    logText(what);
+    logText(": exit ");
+    logText(backend().reasonName(exit.reason));
+    logText(" (");
+    logHex(exit.reason);
+    logText("), qualification ");
+    logHex(exit.qualification);
+    logText(", RIP ");
+    logHex(exit.rip);
+    logEnd();
+  }
+  backend().dump(vcpu);
+  return machine().stop(vcpu, status);
+}
+
+/** An exit, or a form of one, that no handler knows. */
+export function dumpAndStop(vcpu: Vcpu, what: string): u32 {
+  return report(vcpu, what, STATUS_UNHANDLED_EXIT);
+}
+
+export function handleUnknown(vcpu: Vcpu): u32 {
+  return dumpAndStop(vcpu, "unexpected exit");
+}
+
+/** The guest's processor found no way to deliver an exception, three deep (SDM, "Interrupt 8—Double Fault Exception"). */
+export function handleTripleFault(vcpu: Vcpu): u32 {
+  return report(vcpu, "triple fault: the guest's processor has shut down", STATUS_TRIPLE_FAULT);
+}
+
+export function handleNestedMisconfig(vcpu: Vcpu): u32 {
+  if (logStart(LOG_ERROR)) {
+    logText("nested paging: malformed entry for guest-physical ");
+    logHex(vcpu.exit.gpa);
+    logText(" (a bug in the hypervisor's tables)");
+    logEnd();
+  }
+  return dumpAndStop(vcpu, "nested paging entry is malformed");
+}
+
+/** The processor refused the guest's state: says which rule of the manual it breaks. */
+export function handleEntryFailure(vcpu: Vcpu): u32 {
+  backend().explainEntryFailure(vcpu);
+  return report(vcpu, "VM entry failed", STATUS_ENTRY_FAILURE);
+}
+
+export function handleMachineCheck(vcpu: Vcpu): u32 {
+  return dumpAndStop(vcpu, "machine check or system-management event while the guest ran");
+}

@@ -1,0 +1,45 @@
+// XSETBV (SDM, "XSETBV—Set Extended Control Register", and "Enabling the XSAVE Feature Set and XSAVE-Enabled Features").
+// The processor has checked CPL and CR4.OSXSAVE before the exit.
+import {
+  XCR0_AVX,
+  XCR0_BNDCSR,
+  XCR0_BNDREGS,
+  XCR0_HI16_ZMM,
+  XCR0_OPMASK,
+  XCR0_SSE,
+  XCR0_TILECFG,
+  XCR0_TILEDATA,
+  XCR0_X87,
+  XCR0_ZMM_HI256,
+} from "../arch/cr";
+import { xsetbv } from "../arch/intrinsics";
+import { machine } from "../vcpu/machine";
+import { OUTCOME_ADVANCE } from "../vcpu/outcome";
+import { raiseGp } from "../vcpu/raise";
+import { Vcpu } from "../vcpu/vcpu";
+
+const BOUNDS: u64 = XCR0_BNDREGS | XCR0_BNDCSR;
+const AVX512: u64 = XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM;
+const TILES: u64 = XCR0_TILECFG | XCR0_TILEDATA;
+
+export function handleXsetbv(vcpu: Vcpu): u32 {
+  const value = (vcpu.rdx << 32) | (vcpu.rax & 0xffffffff);
+  if (<u32>vcpu.rcx != 0 || !isValidXcr0(value, machine().xcr0Mask(vcpu))) return raiseGp(vcpu);
+  vcpu.xcr0 = value;
+  // The host uses no extended state, so the guest's XCR0 stays in force while this vCPU owns the CPU.
+  xsetbv(0, value);
+  return OUTCOME_ADVANCE;
+}
+
+/** Whether XCR0 may have this value on a CPU that offers the components in `offered`. */
+export function isValidXcr0(value: u64, offered: u64): bool {
+  if ((value & ~offered) != 0 || (value & XCR0_X87) == 0) return false;
+  if ((value & XCR0_AVX) != 0 && (value & XCR0_SSE) == 0) return false;
+  if (!allOrNone(value, BOUNDS) || !allOrNone(value, TILES) || !allOrNone(value, AVX512)) return false;
+  return (value & AVX512) == 0 || (value & XCR0_AVX) != 0;
+}
+
+function allOrNone(value: u64, components: u64): bool {
+  const present = value & components;
+  return present == 0 || present == components;
+}
