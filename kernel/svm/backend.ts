@@ -146,7 +146,6 @@ function resetVcpu(vcpu: Vcpu): void {
   svm.softInjected = 0;
   powerUp(vcpu);
   liveRestore(vcpu);
-  updateWindows(vcpu, svm);
   flush(vcpu);
 }
 

@@ -29,7 +29,7 @@ import {
   NO_VECTOR,
 } from "../vcpu/exit";
 import { VECTOR_DB, VECTOR_PF } from "../vcpu/raise";
-import { GROUP_INTERRUPTIBILITY } from "../vcpu/registers";
+import { GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "../vcpu/registers";
 import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
 import { SVM_DECODE_ASSISTS, SVM_NRIP_SAVE, svmFeatures } from "./capabilities";
 import {
@@ -51,7 +51,9 @@ import {
   VMCB_FETCHED_BYTES,
   VMCB_FETCHED_COUNT,
   VMCB_NRIP,
+  VMCB_RFLAGS,
   VMCB_RIP,
+  VMCB_RSP,
 } from "./vmcb";
 
 // EXITINFO1 of an I/O exit:
@@ -81,7 +83,10 @@ export function decodePrepare(): void {
   decodeAssists = (svmFeatures() & SVM_DECODE_ASSISTS) != 0;
 }
 
-/** Fills `vcpu.exit` and `vcpu.rip` from the VMCB; of the groups of guest state only interruptibility is then valid. */
+/**
+ * Fills `vcpu.exit` and `vcpu.rip` from the VMCB, and the groups that nearly every exit needs: stack and flags,
+ * interruptibility.
+ */
 export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   const vmcb = svm.vmcb;
   const exit = vcpu.exit;
@@ -89,6 +94,8 @@ export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   const code = phys_load32(vmcb + VMCB_EXITCODE);
   const kind = exitKind(code);
   vcpu.rip = rip;
+  vcpu.rsp = phys_load64(vmcb + VMCB_RSP);
+  vcpu.rflags = phys_load64(vmcb + VMCB_RFLAGS);
   exit.rip = rip;
   exit.kind = kind;
   exit.reason = code;
@@ -101,7 +108,7 @@ export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   decodeDetails(vcpu, svm, exit, code);
   if (svm.nmi == NMI_STEPPING) nmiSuspendStep(svm, rip);
   vcpu.interruptibility = interruptibility(svm, rip);
-  vcpu.valid = GROUP_INTERRUPTIBILITY;
+  vcpu.valid = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
 }
 
 /** The parts of the record that only some kinds of exit have. */

@@ -173,7 +173,7 @@ describe("details", () => {
   test("interrupt shadow and what is valid", () => {
     kernel.cpu.store(VMCB + 0x68n, 8, 1n);
     exit(0x72n);
-    expect([vcpu.get("interruptibility"), vcpu.get("valid")]).toEqual([1n, 0x40n]);
+    expect([vcpu.get("interruptibility"), vcpu.get("valid")]).toEqual([1n, 0x42n]);
     kernel.cpu.store(VMCB + 0x68n, 8, 2n);
     exit(0x72n);
     expect(vcpu.get("interruptibility")).toBe(0n);

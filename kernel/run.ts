@@ -1,0 +1,247 @@
+// The run loop: enter -> decode -> dispatch -> act on the outcome -> sample interrupt lines -> inject -> enter. Handlers only
+// return outcomes; what they ask for is done here and nowhere else. An exit that leaves no request goes straight back in.
+import { tscFromNs } from "./arch/clock";
+import { RFLAGS_IF } from "./arch/cr";
+import { consoleDrain, consoleHasRoom, consoleReceive, consoleTransmit } from "./drivers/console";
+import { hostInterrupt } from "./drivers/interrupts";
+import { hostIdle, hostTimerArm } from "./drivers/timer";
+import { advance } from "./exits/advance";
+import { dispatch } from "./exits/dispatch";
+import { consoleGive, consolePending, consoleTake } from "./guest/console";
+import { setCounters } from "./guest/counters";
+import { vmReset } from "./guest/lifecycle";
+import { NO_VECTOR as NOTHING_PENDING, platformAcknowledge, platformPendingVector, platformSample } from "./guest/lines";
+import { requestReset, stopVm, Vm, vmAt, vmCount, vmVcpu } from "./guest/vm";
+import { STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/status";
+import { logDecimal, logEnd, logText } from "./lib/log";
+import { countersCreate, countExit } from "./trace/counters";
+import { answerLeaf } from "./trace/leaves";
+import { backend, need } from "./vcpu/backend";
+import { EXIT_EXTERNAL_INTERRUPT, NO_VECTOR } from "./vcpu/exit";
+import { OUTCOME_ADVANCE, OUTCOME_HALT, OUTCOME_RESET, OUTCOME_RESUME } from "./vcpu/outcome";
+import { VECTOR_NMI } from "./vcpu/raise";
+import { BLOCKED_BY_NMI, GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "./vcpu/registers";
+import { reinject } from "./vcpu/reinject";
+import {
+  ACTIVITY_HALTED,
+  ACTIVITY_RUNNING,
+  EVENT_EXTERNAL,
+  EVENT_NMI,
+  EVENT_TYPE_MASK,
+  EVENT_VALID,
+  REQUEST_EVENT,
+  REQUEST_FLUSH,
+  REQUEST_INTERRUPT,
+  REQUEST_NMI,
+  REQUEST_SAMPLE,
+  REQUEST_STOP,
+  Vcpu,
+} from "./vcpu/vcpu";
+
+const NO_BYTE: i32 = -1;
+const NEVER: u64 = U64.MAX_VALUE;
+/** The VM whose serial port is the computer's console. */
+const CONSOLE_VM: u32 = 0;
+
+/** A byte from the console that the guest has no room for yet. */
+let heldByte: i32 = NO_BYTE;
+
+/** Storage that running needs; boot time only, after the VMs are created. */
+export function runPrepare(): void {
+  for (let i: u32 = 0; i < vmCount(); i++) {
+    const vm = vmAt(i);
+    for (let j: u32 = 0; j < vm.cpus; j++) countersCreate(vmVcpu(vm, j));
+  }
+  setCounters(answerLeaf);
+}
+
+/** Runs every VM to its end, one after the other. Returns the status of the first that did not end well, else 0. */
+export function runAll(): u32 {
+  let status: u32 = 0;
+  for (let i: u32 = 0; i < vmCount(); i++) {
+    const ended = runVm(vmAt(i));
+    if (status == 0) status = ended;
+  }
+  return status;
+}
+
+/** Runs a VM until it stops, through its resets. Returns its status (kernel/abi/status.ts). */
+export function runVm(vm: Vm): u32 {
+  while (!vm.stopped) {
+    const vcpu = vmVcpu(vm, 0);
+    backend().loadVcpu(vcpu);
+    vcpu.request(REQUEST_SAMPLE);
+    runVcpu(vm, vcpu);
+    if (vm.resetPending && !vm.stopped) vmReset(vm);
+  }
+  finishConsole(vm);
+  reportStop(vm);
+  return vm.stopStatus;
+}
+
+/** Until its VM is to be stopped or reset. */
+function runVcpu(vm: Vm, vcpu: Vcpu): void {
+  const table = backend();
+  while (vcpu.requests == 0 || prepare(vm, vcpu)) {
+    table.enter(vcpu);
+    countExit(vcpu);
+    act(vm, vcpu, dispatch(vcpu));
+  }
+}
+
+// --- after an exit -------------------------------------------------------------------------------------------------------
+
+/** Does what the handler of the last exit asked for. */
+function act(vm: Vm, vcpu: Vcpu, outcome: u32): void {
+  if (outcome == OUTCOME_ADVANCE) advance(vcpu);
+  else if (outcome == OUTCOME_RESUME) takeHostInterrupt(vcpu);
+  else if (outcome == OUTCOME_HALT) halt(vcpu);
+  else if (outcome == OUTCOME_RESET) requestReset(vm);
+  if (vcpu.exit.interruptedEvent != 0 && !reinject(vcpu)) stopVm(vcpu, STATUS_TRIPLE_FAULT);
+}
+
+/** VT-x acknowledges the interrupt that caused an exit; its handler runs here. */
+function takeHostInterrupt(vcpu: Vcpu): void {
+  const exit = vcpu.exit;
+  if (exit.kind == EXIT_EXTERNAL_INTERRUPT && exit.vector != NO_VECTOR) hostInterrupt(exit.vector);
+}
+
+/** HLT is complete: the vCPU waits behind it. A single-step trap or a reason to stop comes first. */
+function halt(vcpu: Vcpu): void {
+  if (advance(vcpu) != OUTCOME_RESUME) return;
+  vcpu.activity = ACTIVITY_HALTED;
+  vcpu.request(REQUEST_SAMPLE);
+}
+
+// --- before an entry -------------------------------------------------------------------------------------------------------
+
+/** Serves the requests; waits while the vCPU is halted. False: the VM is to be stopped or reset. */
+function prepare(vm: Vm, vcpu: Vcpu): bool {
+  while ((vcpu.requests & REQUEST_STOP) == 0) {
+    serve(vm, vcpu);
+    deliver(vcpu);
+    backend().updateWindows(vcpu);
+    if ((vcpu.event & EVENT_VALID) != 0) vcpu.activity = ACTIVITY_RUNNING;
+    if (vcpu.activity == ACTIVITY_RUNNING) {
+      armDeadline(vm, vcpu);
+      return (vcpu.requests & REQUEST_STOP) == 0;
+    }
+    wait(vm, vcpu);
+  }
+  return false;
+}
+
+function serve(vm: Vm, vcpu: Vcpu): void {
+  if ((vcpu.requests & REQUEST_FLUSH) != 0) {
+    vcpu.requests &= ~REQUEST_FLUSH;
+    backend().flush(vcpu);
+  }
+  if ((vcpu.requests & REQUEST_SAMPLE) == 0) return;
+  if (vm.index == CONSOLE_VM) moveConsole(vm);
+  platformSample(vcpu);
+}
+
+/** Puts into `vcpu.event` what the guest can take now, and asks for a window for what must wait. */
+function deliver(vcpu: Vcpu): void {
+  vcpu.requests &= ~REQUEST_EVENT;
+  if ((vcpu.requests & (REQUEST_INTERRUPT | REQUEST_NMI)) != 0 || vcpu.deferredEvent != 0) {
+    need(vcpu, GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS);
+    if (vcpu.deferredEvent != 0) deliverDeferred(vcpu);
+    if ((vcpu.requests & REQUEST_NMI) != 0 && canTakeNmi(vcpu)) deliverNmi(vcpu);
+    if ((vcpu.requests & REQUEST_INTERRUPT) != 0 && canTakeInterrupt(vcpu)) deliverInterrupt(vcpu);
+  }
+  const waiting = (vcpu.requests & REQUEST_INTERRUPT) != 0 || isInterrupt(vcpu.deferredEvent);
+  vcpu.interruptWindow = waiting ? 1 : 0;
+  vcpu.nmiWindow = (vcpu.requests & REQUEST_NMI) != 0 ? 1 : 0;
+}
+
+function canTakeNmi(vcpu: Vcpu): bool {
+  return (vcpu.event & EVENT_VALID) == 0 && vcpu.interruptibility == 0;
+}
+
+function canTakeInterrupt(vcpu: Vcpu): bool {
+  if ((vcpu.event & EVENT_VALID) != 0 || (vcpu.rflags & RFLAGS_IF) == 0) return false;
+  // Blocking by NMI does not hold interrupts back.
+  return (vcpu.interruptibility & ~BLOCKED_BY_NMI) == 0;
+}
+
+function isInterrupt(event: u32): bool {
+  return (event & (EVENT_VALID | EVENT_TYPE_MASK)) == (EVENT_VALID | EVENT_EXTERNAL);
+}
+
+/** An interrupt or NMI that an exception has overtaken during its delivery; it has been acknowledged already. */
+function deliverDeferred(vcpu: Vcpu): void {
+  const event = vcpu.deferredEvent;
+  if (isInterrupt(event) ? !canTakeInterrupt(vcpu) : (vcpu.event & EVENT_VALID) != 0) return;
+  vcpu.event = event;
+  vcpu.deferredEvent = 0;
+}
+
+function deliverNmi(vcpu: Vcpu): void {
+  vcpu.event = EVENT_VALID | EVENT_NMI | VECTOR_NMI;
+  vcpu.requests &= ~REQUEST_NMI;
+}
+
+function deliverInterrupt(vcpu: Vcpu): void {
+  vcpu.event = EVENT_VALID | EVENT_EXTERNAL | platformAcknowledge(vcpu);
+  vcpu.requests &= ~REQUEST_INTERRUPT;
+  // The PIC's line has fallen with the acknowledge: only a new sample tells whether another interrupt is behind it.
+  if ((vcpu.requests & REQUEST_SAMPLE) != 0) platformSample(vcpu);
+  else if (platformPendingVector(vcpu) != NOTHING_PENDING) vcpu.requests |= REQUEST_INTERRUPT;
+}
+
+/** Host TSC at which the vCPU's devices need attention. One tick more than the conversion says: it rounds down. */
+function deadlineTsc(vm: Vm, vcpu: Vcpu): u64 {
+  return vcpu.deadline == NEVER ? NEVER : vm.startTsc + tscFromNs(vcpu.deadline) + 1;
+}
+
+function armDeadline(vm: Vm, vcpu: Vcpu): void {
+  const tsc = deadlineTsc(vm, vcpu);
+  if (backend().hasDeadlineTimer != 0) backend().setDeadline(vcpu, tsc);
+  else hostTimerArm(tsc);
+}
+
+/** Idles until an interrupt of the host. With interrupts off in the guest nothing can wake it: that ends the VM. */
+function wait(vm: Vm, vcpu: Vcpu): void {
+  need(vcpu, GROUP_STACK_FLAGS);
+  if ((vcpu.rflags & RFLAGS_IF) == 0 && (vcpu.requests & REQUEST_NMI) == 0) {
+    stopVm(vcpu, STATUS_DEAD_HALT);
+    return;
+  }
+  hostIdle(deadlineTsc(vm, vcpu));
+  vcpu.request(REQUEST_SAMPLE);
+}
+
+// --- console -----------------------------------------------------------------------------------------------------------------
+
+/** Moves what fits in both directions; what does not stays with its sender. */
+function moveConsole(vm: Vm): void {
+  while (consolePending(vm) != 0 && consoleHasRoom()) consoleTransmit(consoleTake(vm));
+  while (true) {
+    if (heldByte == NO_BYTE) heldByte = consoleReceive();
+    if (heldByte == NO_BYTE || !consoleGive(vm, <u32>heldByte)) return;
+    heldByte = NO_BYTE;
+  }
+}
+
+/** Sends what the guest still had to say. */
+function finishConsole(vm: Vm): void {
+  if (vm.index != CONSOLE_VM) return;
+  while (consolePending(vm) != 0) {
+    if (!consoleHasRoom()) consoleDrain();
+    consoleTransmit(consoleTake(vm));
+  }
+  consoleDrain();
+}
+
+/** The line that the command line waits for: printed at any log level. */
+function reportStop(vm: Vm): void {
+  logText("typevisor: vm");
+  logDecimal(vm.index);
+  logText(": stopped: ");
+  logText(vm.stopReason);
+  logText(" (status ");
+  logDecimal(vm.stopStatus);
+  logText(")");
+  logEnd();
+}
