@@ -12,7 +12,7 @@ import { setCounters } from "./guest/counters";
 import { vmReset } from "./guest/lifecycle";
 import { NO_VECTOR as NOTHING_PENDING, platformAcknowledge, platformPendingVector, platformSample } from "./guest/lines";
 import { requestReset, stopVm, Vm, vmAt, vmCount, vmVcpu } from "./guest/vm";
-import { STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/status";
+import { STATUS_BAD_VM, STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/status";
 import { logDecimal, logEnd, logText } from "./lib/log";
 import { countersCreate, countExit } from "./trace/counters";
 import { answerLeaf } from "./trace/leaves";
@@ -72,7 +72,7 @@ export function runVm(vm: Vm): u32 {
     backend().loadVcpu(vcpu);
     vcpu.request(REQUEST_SAMPLE);
     runVcpu(vm, vcpu);
-    if (vm.resetPending && !vm.stopped) vmReset(vm);
+    if (vm.resetPending && !vm.stopped && !vmReset(vm)) stopVm(vcpu, STATUS_BAD_VM);
   }
   finishConsole(vm);
   reportStop(vm);
