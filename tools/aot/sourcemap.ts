@@ -78,3 +78,9 @@ function decodeVlq(text: string): number[] {
   }
   return numbers;
 }
+
+/** The source files that a map carries, by name. */
+export function sourcesOf(json: string): Map<string, string> {
+  const map = JSON.parse(json) as { sources: string[]; sourcesContent?: (string | null)[] };
+  return new Map(map.sources.map((file, i) => [file, map.sourcesContent?.[i] ?? ""]));
+}

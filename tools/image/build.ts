@@ -1,8 +1,11 @@
 // The hypervisor's image: TypeScript -> WebAssembly -> x86-64 assembly -> objects -> ELF.
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { compile } from "../aot/compile.ts";
+import { compile, type FunctionInfo } from "../aot/compile.ts";
 import { CompileError } from "../aot/errors.ts";
+import { readElfSymbols } from "../aot/object/elf.ts";
+import { sourcesOf } from "../aot/sourcemap.ts";
+import { buildSymbolTable, symbolTableAssembly } from "../aot/symtab/write.ts";
 import { generateOffsets } from "../gen/offsets.ts";
 import { findProgram, mustRun } from "../lib/command.ts";
 import { BUILD, ROOT } from "../lib/paths.ts";
@@ -40,6 +43,8 @@ interface Paths extends Image {
   asm: string;
   /** What the linker must know beside the objects. */
   link: string;
+  functions: string;
+  symtab: string;
   offsets: string;
 }
 
@@ -55,6 +60,7 @@ export async function buildImage(options: BuildOptions = {}): Promise<Image> {
   say("WebAssembly to x86-64", await generateCode(cache, paths));
   say("structure offsets for the assembler", await writeOffsets(cache, paths));
   const objects = await assembleAll(cache, paths);
+  objects.push(await makeSymbolTable(cache, paths));
   if (await link(cache, paths, objects)) {
     log(`image: ${relative(ROOT, paths.elf)}, ${formatSize(Math.ceil(statSync(paths.elf).size / 1024) * 1024)}`);
   }
@@ -82,6 +88,8 @@ function pathsOf(options: BuildOptions): Paths {
     map: join(directory, "kernel.wasm.map"),
     asm: join(directory, "kernel.asm"),
     link: join(directory, "link.json"),
+    functions: join(directory, "functions.json"),
+    symtab: join(directory, "symtab.asm"),
     offsets: join(directory, "vcpu.inc"),
     elf: join(BUILD, `${name}.elf`),
     elf64: join(BUILD, `${name}.elf64`),
@@ -114,12 +122,13 @@ function generateCode(cache: Cache, paths: Paths): Promise<boolean> {
   return cache.step({
     name: "aot",
     inputs: [paths.wasm, paths.map, ...filesBelow(join(ROOT, "tools/aot"), /\.ts$/)],
-    outputs: [paths.asm, paths.link],
+    outputs: [paths.asm, paths.link, paths.functions],
     run: async () => {
       const map = readFileSync(paths.map, "utf8");
       const result = explain(() => compile(readFileSync(paths.wasm), { target: "kernel", map }));
       refuseAllocation(result.module, map);
       writeFileSync(paths.asm, result.asm);
+      writeFileSync(paths.functions, JSON.stringify(result.functions));
       const pages = result.module.memories[0]?.limits.min ?? 0;
       writeFileSync(paths.link, JSON.stringify({ linearBytes: pages * WASM_PAGE }));
     },
@@ -166,6 +175,24 @@ async function assembleAll(cache: Cache, paths: Paths): Promise<string[]> {
 async function assemble(source: string, object: string, directory: string): Promise<void> {
   const format = ["-f", "elf64", "-g", "-F", "dwarf"];
   await mustRun("nasm", [...format, "-I", join(ROOT, "boot/"), "-I", `${directory}/`, "-o", object, source], { cwd: ROOT });
+}
+
+/** The table that turns addresses into TypeScript lines; it needs the offsets that NASM gave the generated code. */
+async function makeSymbolTable(cache: Cache, paths: Paths): Promise<string> {
+  const code = join(paths.directory, `${basename(paths.asm, ".asm")}.o`);
+  const object = join(paths.directory, "symtab.o");
+  await cache.step({
+    name: "symtab",
+    inputs: [code, paths.functions, paths.map],
+    outputs: [object],
+    run: async () => {
+      const functions = JSON.parse(readFileSync(paths.functions, "utf8")) as FunctionInfo[];
+      const table = buildSymbolTable(functions, readElfSymbols(code), sourcesOf(readFileSync(paths.map, "utf8")));
+      writeFileSync(paths.symtab, symbolTableAssembly(table));
+      await assemble(paths.symtab, object, paths.directory);
+    },
+  });
+  return object;
 }
 
 function link(cache: Cache, paths: Paths, objects: string[]): Promise<boolean> {

@@ -113,14 +113,19 @@ class Emitter {
     return `.${prefix}${this.labels++}`;
   }
 
-  /** Notes a new source line, or a trap, at this point of the code. */
-  private site(loc: number, trap: TrapKind | null): void {
-    const known = this.lastLoc >= 0 && this.options.sameLine(this.lastLoc, loc);
-    if (known && !trap) return;
-    this.lastLoc = loc;
+  /** Tells the assembler, and so the debugger, of a new source line. */
+  private sourceLine(loc: number): void {
     const directive = this.options.lineDirective(loc);
     if (directive && directive !== this.lastLine) this.text.push(directive);
     this.lastLine = directive;
+  }
+
+  /** Notes a new source line, or a trap, for the symbol table. */
+  private site(loc: number, trap: TrapKind | null): void {
+    this.sourceLine(loc);
+    const known = this.lastLoc >= 0 && this.options.sameLine(this.lastLoc, loc);
+    if (known && !trap) return;
+    this.lastLoc = loc;
     const label = this.label("L");
     this.text.push(`${label}:`);
     this.sites.push({ label: `${this.options.symbol}${label}`, loc, trap });
@@ -129,7 +134,8 @@ class Emitter {
   private instruction(inst: MInst, next: MBlock | null, block: MBlock): void {
     if (inst.coalesced) return;
     if (inst.op === "jmp") return this.jump(inst.targets[0]!, next);
-    this.site(inst.loc, inst.op === "trapIf" ? null : inst.trap);
+    if (mayFault(inst)) this.site(inst.loc, inst.op === "trapIf" ? null : inst.trap);
+    else this.sourceLine(inst.loc);
     switch (inst.op) {
       case "jcc":
         return this.branch(inst, next);
@@ -224,6 +230,12 @@ class Emitter {
     if (inst.op === "lea" && operand.kind === "mem") return addressText(operand, this.frameBase);
     return this.operand(operand, width === undefined ? inst.width : (Number(width) as Width));
   }
+}
+
+/** Whether a stack trace can show this instruction: it calls, or may raise an exception. */
+function mayFault(inst: MInst): boolean {
+  if (inst.op === "call" || inst.op === "asm" || (inst.trap && inst.op !== "trapIf")) return true;
+  return inst.op !== "lea" && inst.operands.some((o) => o.kind === "mem" && !o.area && (o.base >= 0 || o.index >= 0 || o.segment));
 }
 
 /** Whether an instruction after `inst` reads flags that one before it wrote. */
