@@ -1,9 +1,10 @@
 // The boot sequence, from top to bottom. boot/start.asm calls `kmain` on the final stack, with linear memory in place,
 // interrupts off, and a first set of page tables that maps 4 GiB.
-import { LAYOUT_CPU_BLOCK, LAYOUT_MULTIBOOT_INFO, LAYOUT_MULTIBOOT_MAGIC } from "./abi/layout";
+import { LAYOUT_CPU_BLOCK, LAYOUT_MULTIBOOT_INFO, LAYOUT_MULTIBOOT_MAGIC, LAYOUT_SYMTAB_START } from "./abi/layout";
 import { STATUS_UNSUPPORTED } from "./abi/status";
 import { VERSION } from "./abi/version";
 import { clockSet, tscHz } from "./arch/clock";
+import { reportFault } from "./arch/fault";
 import { cpuEnableFeatures } from "./arch/features";
 import { phys_store64 } from "./arch/intrinsics";
 import { bootLayout } from "./lib/layout";
@@ -22,8 +23,10 @@ import { hostTimerStart, hostTimerStartCounting, hostTimerUsesDeadline } from ".
 import { arenaNew } from "./lib/arena";
 import { bootInfo } from "./lib/bootinfo";
 import { LOG_ERROR, LOG_INFO, LOG_WARN, logDecimal, logEnd, logLine, logStart, logText } from "./lib/log";
+import { panicSetStop } from "./lib/panic";
+import { symbolsStart } from "./lib/symbols";
 import { framesTotal } from "./mm/frames";
-import { pagingStart } from "./mm/paging";
+import { IMAGE_BASE, pagingStart } from "./mm/paging";
 import { ramStart } from "./mm/ram";
 
 /** The hypervisor. Does not return. */
@@ -47,6 +50,8 @@ function readLoader(): void {
 function startLog(): void {
   const known = logPortStart();
   const exit = powerStart();
+  panicSetStop(machineStop);
+  symbolsStart(bootLayout(LAYOUT_SYMTAB_START) - IMAGE_BASE);
   if (bootLayout(LAYOUT_MULTIBOOT_MAGIC) != MULTIBOOT_LOADER_MAGIC) {
     refuse("the loader does not follow the Multiboot specification, version 1. Use GRUB's `multiboot` or QEMU's `-kernel`.");
   }
@@ -119,8 +124,8 @@ function refuse(text: string): void {
 }
 
 /** Called by the exception stubs of boot/vectors.asm with the frame of boot/frame.inc. */
-export function exception(_vector: u32, _frame: u64): void {
-  machineStop(18);
+export function exception(vector: u32, frame: u64): void {
+  reportFault(vector, frame);
 }
 
 /** Called by the interrupt stubs of boot/vectors.asm. */

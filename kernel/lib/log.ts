@@ -9,6 +9,8 @@ export const LOG_DEBUG: u32 = 3;
 
 let threshold: u32 = LOG_INFO;
 let sink: (byte: u32) => void = discard;
+/** A line has been started and not ended. */
+let open: bool = false;
 
 function discard(_byte: u32): void {}
 
@@ -30,6 +32,7 @@ export function logEnabled(level: u32): bool {
 /** Starts a line with its prefix. False: the level is filtered; print nothing more. */
 export function logStart(level: u32): bool {
   if (level > threshold) return false;
+  open = true;
   logText("typevisor: ");
   if (level == LOG_ERROR) logText("error: ");
   if (level == LOG_WARN) logText("warning: ");
@@ -38,8 +41,15 @@ export function logStart(level: u32): bool {
 
 /** Ends the line. */
 export function logEnd(): void {
+  open = false;
   sink(0x0d);
   sink(0x0a);
+}
+
+/** Ends a line that somebody else has left unfinished, and lets lines of all levels up to `info` through: for last words. */
+export function logInterrupt(): void {
+  if (open) logEnd();
+  threshold = max(threshold, LOG_INFO);
 }
 
 /** A whole line. */
@@ -71,8 +81,13 @@ export function logBytes(address: usize, limit: u32): void {
   for (let i: u32 = 0; i < limit; i++) {
     const byte: u32 = load<u8>(address + i);
     if (byte == 0) return;
-    sink(byte >= 0x20 && byte < 0x7f ? byte : 0x3f);
+    logByte(byte);
   }
+}
+
+/** One character of ASCII; what is not printable becomes `?`. */
+export function logByte(byte: u32): void {
+  sink(byte >= 0x20 && byte < 0x7f ? byte : 0x3f);
 }
 
 /** `0x` and the hexadecimal digits, without leading zeros. */
