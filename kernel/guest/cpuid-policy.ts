@@ -34,7 +34,21 @@ const RDRAND: u32 = 1 << 30;
 const HYPERVISOR: u32 = 1 << 31;
 /** Not here: DTES64, MONITOR, VMX, SMX, EST, TM2, PDCM (what they announce is not virtualized); OSXSAVE (dynamic). */
 const LEAF1_ECX: u32 =
-  SSE3 | PCLMULQDQ | SSSE3 | FMA | CMPXCHG16B | PCID | SSE4_1 | SSE4_2 | MOVBE | POPCNT | AES | XSAVE | AVX | F16C | RDRAND;
+  SSE3 |
+  PCLMULQDQ |
+  SSSE3 |
+  FMA |
+  CMPXCHG16B |
+  PCID |
+  SSE4_1 |
+  SSE4_2 |
+  MOVBE |
+  POPCNT |
+  AES |
+  XSAVE |
+  AVX |
+  F16C |
+  RDRAND;
 /** Ours, whatever the host has: the local APIC is emulated. */
 const LEAF1_ECX_FIXED: u32 = X2APIC | TSC_DEADLINE | HYPERVISOR;
 /** FPU to CX8, APIC, SEP to PSE36, CLFSH, MMX to SS. Not PSN, DS, ACPI, HTT (by topology), TM, PBE. */
@@ -51,13 +65,16 @@ const TSC_ADJUST: u32 = 1 << 1;
  * FSGSBASE, BMI1, AVX2, FDP_EXCPTN_ONLY, SMEP, BMI2, ERMS, INVPCID, FCS/FDS deprecation, AVX512F, DQ, RDSEED, ADX, SMAP,
  * IFMA, CLFLUSHOPT, CLWB, CD, SHA, BW, VL. Not SGX, HLE, RTM, RDT, MPX, processor trace.
  */
+// biome-ignore format: a list of bits
 const LEAF7_EBX: u32 =
   (1 << 0) | (1 << 3) | (1 << 5) | (1 << 6) | (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 13) | (1 << 16) |
   (1 << 17) | (1 << 18) | (1 << 19) | (1 << 20) | (1 << 21) | (1 << 23) | (1 << 24) | (1 << 28) | (1 << 29) |
   (1 << 30) | (1 << 31);
 /** VBMI, UMIP, PKU, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG, VPOPCNTDQ, RDPID. Not WAITPKG, CET, LA57; OSPKE is dynamic. */
+// biome-ignore format: a list of bits
 const LEAF7_ECX: u32 =
-  (1 << 1) | (1 << 2) | (1 << 3) | (1 << 6) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 11) | (1 << 12) | (1 << 14) | (1 << 22);
+  (1 << 1) | (1 << 2) | (1 << 3) | (1 << 6) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 11) | (1 << 12) | (1 << 14) |
+  (1 << 22);
 export const IBRS_IBPB: u32 = 1 << 26;
 export const STIBP: u32 = 1 << 27;
 export const L1D_FLUSH: u32 = 1 << 28;
@@ -69,12 +86,14 @@ const LEAF7_EDX: u32 =
 
 // --- extended leaves ---------------------------------------------------------------------------------------------------------
 /** LAHF/SAHF, LZCNT, SSE4A, MISALIGNSSE, PREFETCHW, XOP, FMA4, TBM. Not SVM, EXTAPIC, OSVW, IBS, TOPOEXT, counters, MWAITX. */
-const EXTENDED_ECX: u32 = (1 << 0) | (1 << 5) | (1 << 6) | (1 << 7) | (1 << 8) | (1 << 11) | (1 << 16) | (1 << 21);
+const EXTENDED_ECX: u32 =
+  (1 << 0) | (1 << 5) | (1 << 6) | (1 << 7) | (1 << 8) | (1 << 11) | (1 << 16) | (1 << 21);
 const SYSCALL: u32 = 1 << 11;
 const NX: u32 = 1 << 20;
 export const RDTSCP: u32 = 1 << 27;
 /** AMD repeats leaf 1's bits here; then SYSCALL, NX, MMXEXT, FXSR optimizations, 1 GiB pages, RDTSCP, LM, 3DNow!. */
-const EXTENDED_EDX: u32 = 0x0183f3ff | SYSCALL | NX | (1 << 22) | (1 << 25) | (1 << 26) | RDTSCP | (1 << 29) | (3 << 30);
+const EXTENDED_EDX: u32 =
+  0x0183f3ff | SYSCALL | NX | (1 << 22) | (1 << 25) | (1 << 26) | RDTSCP | (1 << 29) | (3 << 30);
 const INVARIANT_TSC: u32 = 1 << 8;
 /** CLZERO, FP error pointers, WBNOINVD, IBPB, IBRS, STIBP, SSBD. */
 export const AMD_IBPB: u32 = 1 << 12;
@@ -91,9 +110,13 @@ const KVM_FEATURE_NOP_IO_DELAY: u32 = 1 << 1;
 const KVM_FEATURE_CLOCKSOURCE2: u32 = 1 << 3;
 const KVM_FEATURE_CLOCKSOURCE_STABLE: u32 = 1 << 24;
 export const KVM_FEATURES: u32 =
-  KVM_FEATURE_CLOCKSOURCE | KVM_FEATURE_NOP_IO_DELAY | KVM_FEATURE_CLOCKSOURCE2 | KVM_FEATURE_CLOCKSOURCE_STABLE;
+  KVM_FEATURE_CLOCKSOURCE |
+  KVM_FEATURE_NOP_IO_DELAY |
+  KVM_FEATURE_CLOCKSOURCE2 |
+  KVM_FEATURE_CLOCKSOURCE_STABLE;
 
 /** leaf, subleaf, register, mask, fixed */
+// biome-ignore format: one row a line
 export const CPUID_POLICY: StaticArray<u32> = [
   0x00, ANY, EAX, 0, HIGHEST_BASIC,
   0x00, ANY, EBX, ALL, 0,

@@ -10,7 +10,13 @@ import { ExitRecord } from "../vcpu/exit";
 import { GROUP_CONTROL } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { countersLeaf, COUNTERS_FIRST_LEAF } from "./counters";
-import { CPUID_POLICY, CPUID_POLICY_COLUMNS, HIGHEST_BASIC, HIGHEST_EXTENDED, HIGHEST_HYPERVISOR } from "./cpuid-policy";
+import {
+  CPUID_POLICY,
+  CPUID_POLICY_COLUMNS,
+  HIGHEST_BASIC,
+  HIGHEST_EXTENDED,
+  HIGHEST_HYPERVISOR,
+} from "./cpuid-policy";
 import { guestXcr0Mask, SUBLEAVES_XSAVE, xsaveLeaf } from "./cpuid-xsave";
 import { Vm, vmOf } from "./vm";
 

@@ -2,7 +2,7 @@
 // to direct access where the processor switches them or where one vCPU owns them (see `openMsrs`).
 // Sources: SDM volume 4, "Model-Specific Registers (MSRs)"; APM volume 2, "MSR Cross-Reference".
 import { tscHz } from "../arch/clock";
-import { EBX, EDX, ECX } from "../arch/cpuid";
+import { EBX, EDX } from "../arch/cpuid";
 import { CR0_PG } from "../arch/cr";
 import { rdmsr_safe, rdtsc, wrmsr_safe } from "../arch/intrinsics";
 import {
@@ -55,10 +55,21 @@ import { arenaAlloc } from "../lib/arena";
 import { backend, change, need } from "../vcpu/backend";
 import { GROUP_CONTROL, GROUP_SEGMENTS, GROUP_SYSTEM, SEG_FS, SEG_GS } from "../vcpu/registers";
 import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
-import { amdMsrRead, amdMsrWrite } from "./msr-amd";
-import { AMD_IBPB, AMD_IBRS, AMD_SSBD, AMD_STIBP, ARCH_CAPABILITIES, IBRS_IBPB, L1D_FLUSH, RDTSCP, SSBD, STIBP } from "./cpuid-policy";
 import { guestCpuid, guestIsAmd } from "./cpuid";
-import { startSystemTime, systemTimeMsr, writeWallClock } from "./kvm-time";
+import {
+  AMD_IBPB,
+  AMD_IBRS,
+  AMD_SSBD,
+  AMD_STIBP,
+  ARCH_CAPABILITIES,
+  IBRS_IBPB,
+  L1D_FLUSH,
+  RDTSCP,
+  SSBD,
+  STIBP,
+} from "./cpuid-policy";
+import { refreshSystemTime, startSystemTime, systemTimeMsr, writeWallClock } from "./kvm-time";
+import { amdMsrRead, amdMsrWrite } from "./msr-amd";
 import { MTRRCAP, Mtrr, mtrrRead, mtrrReset, mtrrWrite } from "./mtrr";
 import { lapicOf } from "./platform";
 import { Vm, vmNow, vmOf } from "./vm";
@@ -333,6 +344,7 @@ function shiftTsc(vcpu: Vcpu, delta: u64): bool {
   stateOf(vcpu).tscAdjust += delta;
   vcpu.tscOffset += delta;
   backend().updateTscOffset(vcpu);
+  refreshSystemTime(vcpu);
   return deadline == 0 || writeDeadline(vcpu, deadline);
 }
 
@@ -396,7 +408,7 @@ function isSystemValue(msr: u32, value: u64): bool {
 
 /** Bits 63..47 alike. */
 function isCanonical(address: u64): bool {
-  return <u64>((<i64>address << 16) >> 16) == address;
+  return <u64>(((<i64>address) << 16) >> 16) == address;
 }
 
 /** Every byte UC, WC, WT, WP, WB or UC-. */

@@ -30,10 +30,33 @@ const ALL_WP: u64 = 0x0505050505050505;
 @unmanaged
 export class Mtrr {
   defType: u64;
-  fixed0: u64; fixed1: u64; fixed2: u64; fixed3: u64; fixed4: u64; fixed5: u64;
-  fixed6: u64; fixed7: u64; fixed8: u64; fixed9: u64; fixed10: u64;
-  base0: u64; mask0: u64; base1: u64; mask1: u64; base2: u64; mask2: u64; base3: u64; mask3: u64;
-  base4: u64; mask4: u64; base5: u64; mask5: u64; base6: u64; mask6: u64; base7: u64; mask7: u64;
+  fixed0: u64;
+  fixed1: u64;
+  fixed2: u64;
+  fixed3: u64;
+  fixed4: u64;
+  fixed5: u64;
+  fixed6: u64;
+  fixed7: u64;
+  fixed8: u64;
+  fixed9: u64;
+  fixed10: u64;
+  base0: u64;
+  mask0: u64;
+  base1: u64;
+  mask1: u64;
+  base2: u64;
+  mask2: u64;
+  base3: u64;
+  mask3: u64;
+  base4: u64;
+  mask4: u64;
+  base5: u64;
+  mask5: u64;
+  base6: u64;
+  mask6: u64;
+  base7: u64;
+  mask7: u64;
 }
 
 function fixedAt(m: Mtrr, index: u32): usize {
@@ -52,7 +75,7 @@ export function mtrrReset(m: Mtrr): void {
   m.fixed1 = ALL_WB; // 80000-9FFFF; the next is A0000-BFFFF
   for (let i: u32 = 3; i < FIXED; i++) store<u64>(fixedAt(m, i), ALL_WP);
   m.base0 = PCI_HOLE | TYPE_UC;
-  m.mask0 = ((<u64>1 << physicalAddressBits()) - (1 << 30)) | MASK_VALID;
+  m.mask0 = (((<u64>1) << physicalAddressBits()) - (1 << 30)) | MASK_VALID;
 }
 
 /** Index of a fixed-range register: one of 64 KiB, two of 16 KiB, eight of 4 KiB ranges. */

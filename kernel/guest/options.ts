@@ -5,12 +5,27 @@
 //
 // Without any role, the first module is vm0's kernel, with the words after its file name, and the second its initrd.
 import { BootModule, bootInfo, bootModule, commandLine } from "../lib/bootinfo";
-import { MAX_COMMAND_LINE, MAX_GUEST_MEMORY, MAX_VCPUS_PER_VM, MAX_VMS, MIN_GUEST_MEMORY } from "../lib/limits";
+import {
+  MAX_COMMAND_LINE,
+  MAX_GUEST_MEMORY,
+  MAX_VCPUS_PER_VM,
+  MAX_VMS,
+  MIN_GUEST_MEMORY,
+} from "../lib/limits";
 import { LOG_ERROR, logBytes, logDecimal, logEnd, logStart, logText } from "../lib/log";
 import { NOT_A_NUMBER, parseNumber } from "../lib/options";
 import { problem, problemBytes, problemEnd, problemStart } from "./problem";
 import { afterPrefix, copyText, isBlank, nextWord, skipBlanks, wordBytes } from "./text";
-import { GuestModule, guestModuleAdd, guestModuleNew, MAX_GUEST_MODULES, Vm, vmAt, vmCount, vmNew } from "./vm";
+import {
+  GuestModule,
+  guestModuleAdd,
+  guestModuleNew,
+  MAX_GUEST_MODULES,
+  Vm,
+  vmAt,
+  vmCount,
+  vmNew,
+} from "./vm";
 
 const DEFAULT_MEMORY: u64 = 256 << 20;
 /** Guest memory is a multiple of this, bytes. */
@@ -57,7 +72,8 @@ function setDefaults(vm: Vm): void {
 /** The highest VM number in use, at least 0. */
 function highestVm(): u32 {
   let highest: u32 = 0;
-  for (let at = skipBlanks(commandLine()); load<u8>(at) != 0; at = nextWord(at)) highest = higher(highest, at);
+  for (let at = skipBlanks(commandLine()); load<u8>(at) != 0; at = nextWord(at))
+    highest = higher(highest, at);
   for (let i: u32 = 0; i < bootInfo().moduleCount; i++) {
     if (findRole(bootModule(i).text) != ROLE_NONE && roleVm > highest) highest = roleVm;
   }
@@ -134,7 +150,12 @@ function isFlag(vm: Vm, word: usize, value: usize): bool {
 
 function readMemory(vm: Vm, value: usize): bool {
   const bytes = parseNumber(value);
-  if (bytes != NOT_A_NUMBER && bytes >= MIN_GUEST_MEMORY && bytes <= MAX_GUEST_MEMORY && bytes % MEMORY_UNIT == 0) {
+  if (
+    bytes != NOT_A_NUMBER &&
+    bytes >= MIN_GUEST_MEMORY &&
+    bytes <= MAX_GUEST_MEMORY &&
+    bytes % MEMORY_UNIT == 0
+  ) {
     vm.memoryBytes = bytes;
     return true;
   }
@@ -273,7 +294,8 @@ function fillModule(target: GuestModule, source: BootModule, text: usize): void 
 // --- the whole -------------------------------------------------------------------------------------------------------------
 
 function checkVms(): bool {
-  const advice = "Load the guest's kernel as a multiboot module whose string says `vm0.kernel` and its command line";
+  const advice =
+    "Load the guest's kernel as a multiboot module whose string says `vm0.kernel` and its command line";
   if (bootInfo().truncated != 0) {
     logLineTooLong();
     return false;

@@ -82,8 +82,9 @@ function writeSystemInformation(vm: Vm): void {
   put8(0);
   put8(0);
   // A UUID of version 8 (vendor-specific): it tells the VMs of one hypervisor apart.
-  put64(0x8000_0000_7970_7400 | (<u64>vm.index << 32));
-  put64(0x726f_7369_7665_7080);
+  putText("typv");
+  put32(0x8000_0000 | vm.index);
+  putText("\x80ypevisr");
   put8(WAKE_UP_POWER_SWITCH);
   put8(0);
   put8(0);

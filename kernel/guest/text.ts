@@ -27,7 +27,7 @@ export function nextWord(at: usize): usize {
 export function afterPrefix(at: usize, prefix: string): usize {
   const length = prefix.length;
   for (let i = 0; i < length; i++) {
-    const character: u32 = load<u16>(changetype<usize>(prefix) + (<usize>i << 1));
+    const character: u32 = load<u16>(changetype<usize>(prefix) + ((<usize>i) << 1));
     if (<u32>load<u8>(at + i) != character) return 0;
   }
   return at + length;
@@ -48,7 +48,7 @@ export function copyText(target: usize, text: usize, limit: u32): u32 {
 export function putAscii(target: usize, text: string): usize {
   const length = text.length;
   for (let i = 0; i < length; i++) {
-    store<u8>(target + i, <u8>load<u16>(changetype<usize>(text) + (<usize>i << 1)));
+    store<u8>(target + i, <u8>load<u16>(changetype<usize>(text) + ((<usize>i) << 1)));
   }
   return target + length;
 }

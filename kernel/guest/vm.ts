@@ -1,5 +1,5 @@
 // One virtual machine: what it was asked to be, what it is made of, and why it stopped. Built and reset by lifecycle.ts.
-import { debugExitStatus, statusReason } from "../abi/status";
+import { debugExitStatus, STATUS_RESET, statusReason } from "../abi/status";
 import { nsFromTsc } from "../arch/clock";
 import { rdtsc } from "../arch/intrinsics";
 import { arenaAlloc, arenaNew } from "../lib/arena";
@@ -43,13 +43,20 @@ export class Vm {
 
   // -- what it is made of -------------------------------------------------------------------------------------------------
   memory: GuestMemory;
+  /** Host-physical address of its nested tables, and their encoding (NESTED_*). */
   nestedRoot: u64;
+  nestedKind: u32;
   /** Linear address of its Platform (platform.ts), CPUID table (cpuid.ts) and MSR state (msr.ts). */
   platform: usize;
   cpuid: usize;
   msrs: usize;
-  /** Host TSC at which VM time was 0. */
+  /** Host TSC at which VM time was 0, and the wall-clock time then, nanoseconds since 1970. */
   startTsc: u64;
+  startUnixNs: u64;
+  /** What CPUID allows: CR4 bits, XCR0 bits, width of physical addresses. */
+  cr4Mask: u64;
+  xcr0Mask: u64;
+  physicalBits: u32;
   /** Guest-physical address of the RSDP: it goes into boot parameters. */
   rsdp: u64;
 
@@ -58,6 +65,8 @@ export class Vm {
   /** STATUS_* or a debug-exit status, and the word for it in the status line. */
   stopStatus: u32;
   stopReason: string;
+  /** The guest asked for a reset: the run loop is to call `vmReset`. */
+  resetPending: bool;
   /** Resets since creation. */
   resets: u32;
 }
@@ -148,6 +157,21 @@ export function stopVm(vcpu: Vcpu, status: u32): u32 {
 /** The guest wrote `value` to its debug-exit port. */
 export function stopByDebugExit(vm: Vm, value: u32): u32 {
   return stopWith(vm, debugExitStatus(value), "debug-exit");
+}
+
+/** The guest asks for a reset: restarts it or stops it, as it was told to. */
+export function requestReset(vm: Vm): void {
+  if (!vm.restart) {
+    stopWith(vm, STATUS_RESET, statusReason(STATUS_RESET));
+    return;
+  }
+  vm.resetPending = true;
+  for (let i: u32 = 0; i < vm.cpus; i++) vmVcpu(vm, i).request(REQUEST_STOP);
+}
+
+/** The VM stops for `status` (kernel/abi/status.ts); used where no vCPU is at hand. */
+export function stopVmWith(vm: Vm, status: u32): u32 {
+  return stopWith(vm, status, statusReason(status));
 }
 
 function stopWith(vm: Vm, status: u32, reason: string): u32 {

@@ -1,0 +1,28 @@
+// What else firmware leaves in low memory: the BIOS data area's words that programs read, and code for the first stray
+// interrupt of a real-mode guest.
+import { guestFill, guestStore16, guestStore32 } from "../mm/guestmem";
+import { BDA_BASE_MEMORY_KIB, BDA_EBDA_SEGMENT, EBDA } from "./memory-map";
+import { PORT_COM1 } from "./ports";
+import { Vm } from "./vm";
+
+const VECTORS: u64 = 0;
+const VECTOR_COUNT: u64 = 256;
+const BDA: u64 = 0x400;
+const BDA_BYTES: u64 = 0x100;
+/** BIOS data area: port of the first serial adapter. */
+const BDA_COM1: u64 = 0x400;
+/** An IRET of our own: F000:FF53, where the PC's BIOS has its dummy handler. */
+const DUMMY_HANDLER: u64 = 0xfff53;
+const DUMMY_VECTOR: u32 = 0xf000ff53;
+const IRET: u32 = 0xcf;
+
+/** Writes them. */
+export function writeFirmwareData(vm: Vm): void {
+  const m = vm.memory;
+  for (let i: u64 = 0; i < VECTOR_COUNT; i++) guestStore32(m, VECTORS + i * 4, DUMMY_VECTOR);
+  guestFill(m, DUMMY_HANDLER, IRET, 1);
+  guestFill(m, BDA, 0, BDA_BYTES);
+  guestStore16(m, BDA_COM1, PORT_COM1);
+  guestStore16(m, BDA_EBDA_SEGMENT, <u32>(EBDA >> 4));
+  guestStore16(m, BDA_BASE_MEMORY_KIB, <u32>(EBDA >> 10));
+}

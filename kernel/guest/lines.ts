@@ -1,0 +1,237 @@
+// Interrupt lines: from the devices to the PIC and the I/O APIC, from there to the local APICs, and what a vCPU can take.
+// Nothing here runs unless an access or the clock may have changed something: accesses mark their device stale and set
+// REQUEST_SAMPLE; the run loop then calls `platformSample` once before the next entry.
+//
+//   device line ──┬─ PIC pair ── INTR ──┬─ LINT0 of the boot CPU's local APIC (ExtINT)
+//                 │                     └─ I/O APIC pin 0
+//                 └─ I/O APIC pin ── message ── local APIC ── vCPU
+import { acpiPmAdvance, acpiPmDeadline, acpiPmLine } from "../devices/acpi_pm";
+import { i8042Line } from "../devices/i8042";
+import {
+  ioapicEntry,
+  ioapicEoi,
+  ioapicExtIntPending,
+  ioapicLine,
+  ioapicSetPin,
+  ioapicTakePending,
+  NO_PIN,
+} from "../devices/ioapic";
+import {
+  DELIVERY_LOWEST,
+  lapicAcknowledge,
+  lapicAdvance,
+  lapicDeadline,
+  lapicExtIntPending,
+  lapicHighestPending,
+  lapicIpi,
+  lapicIpiMatches,
+  Lapic,
+  lapicMatches,
+  lapicMessage,
+  lapicSetLint,
+  lapicTakeEoi,
+  lapicTakeIpi,
+  NO_IPI,
+} from "../devices/lapic";
+import { pic8259Acknowledge, pic8259Line, pic8259SetPin } from "../devices/pic8259";
+import { pit8254Advance, pit8254Deadline, pit8254Line, pit8254TakeEdges } from "../devices/pit8254";
+import { rtcAdvance, rtcDeadline, rtcLine } from "../devices/rtc";
+import { uart16550Advance, uart16550Deadline, uart16550Line } from "../devices/uart16550";
+import { REQUEST_INTERRUPT, REQUEST_NMI, REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
+import {
+  DEVICE_ACPI_PM,
+  DEVICE_I8042,
+  DEVICE_IOAPIC,
+  DEVICE_PIC,
+  DEVICE_PIT,
+  DEVICE_RTC,
+  DEVICE_UART,
+  lapicAt,
+  lapicOf,
+  Platform,
+  platformOf,
+} from "./platform";
+import { GSI_PIC, GSI_PIT, IRQ_COM1, IRQ_I8042, IRQ_PIT, IRQ_RTC, IRQ_SCI } from "./ports";
+import { Vm, vmNow, vmOf, vmVcpu } from "./vm";
+
+/** `platformPendingVector`: nothing to take. */
+export const NO_VECTOR: i32 = -1;
+/** `platformPendingVector`: the PIC's interrupt; which vector, only the acknowledge cycle tells. */
+export const EXTERNAL_VECTOR: i32 = 0;
+
+const STALE_UART: u32 = 1 << DEVICE_UART;
+const STALE_PIT: u32 = 1 << DEVICE_PIT;
+const STALE_RTC: u32 = 1 << DEVICE_RTC;
+const STALE_ACPI_PM: u32 = 1 << DEVICE_ACPI_PM;
+const STALE_I8042: u32 = 1 << DEVICE_I8042;
+const STALE_PIC: u32 = 1 << DEVICE_PIC;
+const STALE_IOAPIC: u32 = 1 << DEVICE_IOAPIC;
+/** Bit of `Platform.lines` for the PIC's INTR. */
+const LINE_INTR: u32 = STALE_PIC;
+
+/**
+ * Brings lines, messages and deadlines up to date, for the vCPU about to enter. Sets REQUEST_INTERRUPT if there is
+ * something to take (or clears it), REQUEST_NMI if an NMI arrived, and `vcpu.deadline` to the VM time at which to call this
+ * again; clears REQUEST_SAMPLE.
+ */
+export function platformSample(vcpu: Vcpu): void {
+  const vm = vmOf(vcpu);
+  const p = platformOf(vm);
+  const l = lapicOf(vcpu);
+  const now = vmNow(vm);
+  vcpu.requests &= ~(REQUEST_SAMPLE | REQUEST_INTERRUPT);
+  settleLapic(vm, p, l);
+  const stale = p.stale | dueDevices(p, now);
+  if (stale != 0) sampleDevices(vm, p, stale, now);
+  if (lapicDeadline(l, now) <= now) lapicAdvance(l, now);
+  vcpu.deadline = min(
+    min(lapicDeadline(l, now), min(p.uartDeadline, p.pitDeadline)),
+    min(p.rtcDeadline, p.acpiPmDeadline),
+  );
+  if (l.nmiPending) {
+    l.nmiPending = false;
+    vcpu.requests |= REQUEST_NMI;
+  }
+  if (platformPendingVector(vcpu) != NO_VECTOR) vcpu.requests |= REQUEST_INTERRUPT;
+}
+
+/** Devices whose own deadline has passed. */
+function dueDevices(p: Platform, now: u64): u32 {
+  let due: u32 = 0;
+  if (p.uartDeadline <= now) due |= STALE_UART;
+  if (p.pitDeadline <= now) due |= STALE_PIT;
+  if (p.rtcDeadline <= now) due |= STALE_RTC;
+  if (p.acpiPmDeadline <= now) due |= STALE_ACPI_PM;
+  return due;
+}
+
+function sampleDevices(vm: Vm, p: Platform, stale: u32, now: u64): void {
+  p.stale = stale & (STALE_PIC | STALE_IOAPIC);
+  if ((stale & STALE_UART) != 0) {
+    uart16550Advance(p.uart, now);
+    setLine(p, STALE_UART, IRQ_COM1, uart16550Line(p.uart, now));
+    p.uartDeadline = uart16550Deadline(p.uart, now);
+  }
+  if ((stale & STALE_PIT) != 0) samplePit(p, now);
+  if ((stale & STALE_RTC) != 0) {
+    rtcAdvance(p.rtc, now);
+    setLine(p, STALE_RTC, IRQ_RTC, rtcLine(p.rtc, now));
+    p.rtcDeadline = rtcDeadline(p.rtc, now);
+  }
+  if ((stale & STALE_ACPI_PM) != 0) {
+    acpiPmAdvance(p.acpiPm, now);
+    setLine(p, STALE_ACPI_PM, IRQ_SCI, acpiPmLine(p.acpiPm, now));
+    p.acpiPmDeadline = acpiPmDeadline(p.acpiPm, now);
+  }
+  if ((stale & STALE_I8042) != 0) setLine(p, STALE_I8042, IRQ_I8042, i8042Line(p.i8042, now));
+  if ((p.stale & STALE_PIC) != 0) sampleIntr(vm, p, now);
+  if ((p.stale & STALE_IOAPIC) != 0) sendMessages(vm, p);
+  p.stale = 0;
+}
+
+/** OUT 0 may have risen and fallen since the last time: an edge is an interrupt even if the level is as before. */
+function samplePit(p: Platform, now: u64): void {
+  pit8254Advance(p.pit, now);
+  if (pit8254TakeEdges(p.pit) != 0) {
+    setLine(p, STALE_PIT, IRQ_PIT, false);
+    setLine(p, STALE_PIT, IRQ_PIT, true);
+  }
+  setLine(p, STALE_PIT, IRQ_PIT, pit8254Line(p.pit, now));
+  p.pitDeadline = pit8254Deadline(p.pit, now);
+}
+
+/** Level of an ISA interrupt, whose device has bit `bit`: to both interrupt controllers, if it changed. */
+function setLine(p: Platform, bit: u32, irq: u32, level: bool): void {
+  if (((p.lines & bit) != 0) == level) return;
+  p.lines ^= bit;
+  pic8259SetPin(p.pic, irq, level);
+  ioapicSetPin(p.ioapic, irq == IRQ_PIT ? GSI_PIT : irq, level);
+  p.stale |= STALE_PIC | STALE_IOAPIC;
+}
+
+/** The PIC's INTR: LINT0 of the boot CPU, and pin 0 of the I/O APIC. */
+function sampleIntr(vm: Vm, p: Platform, now: u64): void {
+  const level = pic8259Line(p.pic, now);
+  if (((p.lines & LINE_INTR) != 0) == level) return;
+  p.lines ^= LINE_INTR;
+  lapicSetLint(lapicAt(vm, 0), 0, level);
+  ioapicSetPin(p.ioapic, GSI_PIC, level);
+  p.stale |= STALE_IOAPIC;
+}
+
+/** Sends what the I/O APIC has to send. Bounded: every pin sends at most once until a CPU answers. */
+function sendMessages(vm: Vm, p: Platform): void {
+  if (!ioapicLine(p.ioapic, 0)) return;
+  for (let pin = ioapicTakePending(p.ioapic); pin != NO_PIN; pin = ioapicTakePending(p.ioapic)) {
+    sendMessage(vm, ioapicEntry(p.ioapic, <u32>pin));
+  }
+}
+
+/**
+ * Interrupt message of a redirection entry.
+ *
+ *   63..56       15     11       10..8          7..0
+ *   destination  level  logical  delivery mode  vector
+ */
+function sendMessage(vm: Vm, entry: u64): void {
+  const mode = <u32>(entry >> 8) & 7;
+  const level = ((entry >> 15) & 1) != 0;
+  const logical = ((entry >> 11) & 1) != 0;
+  const destination = <u32>(entry >> 56);
+  for (let i: u32 = 0; i < vm.cpus; i++) {
+    const target = lapicAt(vm, i);
+    if (!lapicMatches(target, destination, logical)) continue;
+    lapicMessage(target, mode, <u32>entry & 0xff, level);
+    wake(vm, i);
+    if (mode == DELIVERY_LOWEST) return;
+  }
+}
+
+/** Another vCPU has something to look at. */
+function wake(vm: Vm, index: u32): void {
+  vmVcpu(vm, index).requests |= REQUEST_SAMPLE;
+}
+
+/** Consequences of the vCPU's own accesses to its local APIC: an EOI to broadcast, an IPI to send. */
+function settleLapic(vm: Vm, p: Platform, l: Lapic): void {
+  const vector = lapicTakeEoi(l);
+  if (vector >= 0) {
+    ioapicEoi(p.ioapic, <u32>vector);
+    p.stale |= STALE_IOAPIC;
+  }
+  const icr = lapicTakeIpi(l);
+  if (icr == NO_IPI) return;
+  for (let i: u32 = 0; i < vm.cpus; i++) {
+    const target = lapicAt(vm, i);
+    if (target == l || !lapicIpiMatches(icr, l, target)) continue;
+    lapicIpi(target, icr);
+    wake(vm, i);
+  }
+}
+
+// --- what the vCPU can take ----------------------------------------------------------------------------------------------
+
+/** Vector that the vCPU would take now, EXTERNAL_VECTOR for the PIC's, NO_VECTOR for none. */
+export function platformPendingVector(vcpu: Vcpu): i32 {
+  const l = lapicOf(vcpu);
+  const vector = lapicHighestPending(l);
+  if (vector >= 0) return vector;
+  return isExternalPending(vcpu, l) ? EXTERNAL_VECTOR : NO_VECTOR;
+}
+
+/** The PIC reaches the boot CPU through LINT0, or through an ExtINT entry of the I/O APIC. */
+function isExternalPending(vcpu: Vcpu, l: Lapic): bool {
+  if (lapicExtIntPending(l)) return true;
+  return vcpu.index == 0 && ioapicExtIntPending(platformOf(vmOf(vcpu)).ioapic);
+}
+
+/** Takes the interrupt that `platformPendingVector` announced: the local APIC's first, else the PIC's. Returns its vector. */
+export function platformAcknowledge(vcpu: Vcpu): u32 {
+  const l = lapicOf(vcpu);
+  if (lapicHighestPending(l) >= 0) return lapicAcknowledge(l);
+  const p = platformOf(vmOf(vcpu));
+  const vector = pic8259Acknowledge(p.pic);
+  p.stale |= STALE_PIC;
+  vcpu.requests |= REQUEST_SAMPLE;
+  return vector;
+}

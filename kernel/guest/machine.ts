@@ -1,0 +1,62 @@
+// Installs, for exit handlers and backends, what they may ask of the VM around a vCPU (kernel/vcpu/machine.ts).
+import { lapicSetTprClass, lapicTprClass } from "../devices/lapic";
+import { Machine } from "../vcpu/machine";
+import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
+import { cpuidLookup } from "./cpuid";
+import { hypercall } from "./hypercall";
+import { msrRead, msrWrite } from "./msr";
+import {
+  lapicOf,
+  platformMmioRead,
+  platformMmioWrite,
+  platformPortRead,
+  platformPortWrite,
+} from "./platform";
+import { populate } from "./ram";
+import { stopVm, vmOf } from "./vm";
+
+/** Fills the table; boot time only. */
+export function machineInstall(table: Machine): void {
+  table.portRead = platformPortRead;
+  table.portWrite = platformPortWrite;
+  table.mmioRead = platformMmioRead;
+  table.mmioWrite = platformMmioWrite;
+  table.guestMemory = guestMemory;
+  table.populate = populate;
+  table.cpuid = cpuidLookup;
+  table.msrRead = msrRead;
+  table.msrWrite = msrWrite;
+  table.tprRead = tprRead;
+  table.tprWrite = tprWrite;
+  table.hypercall = hypercall;
+  table.xcr0Mask = xcr0Mask;
+  table.cr4Mask = cr4Mask;
+  table.physicalBits = physicalBits;
+  table.stop = stopVm;
+}
+
+function guestMemory(vcpu: Vcpu): usize {
+  return changetype<usize>(vmOf(vcpu).memory);
+}
+
+function tprRead(vcpu: Vcpu): u32 {
+  return lapicTprClass(lapicOf(vcpu));
+}
+
+/** A lower priority may let a waiting interrupt through. */
+function tprWrite(vcpu: Vcpu, value: u32): void {
+  lapicSetTprClass(lapicOf(vcpu), value);
+  vcpu.requests |= REQUEST_SAMPLE;
+}
+
+function xcr0Mask(vcpu: Vcpu): u64 {
+  return vmOf(vcpu).xcr0Mask;
+}
+
+function cr4Mask(vcpu: Vcpu): u64 {
+  return vmOf(vcpu).cr4Mask;
+}
+
+function physicalBits(vcpu: Vcpu): u32 {
+  return vmOf(vcpu).physicalBits;
+}
