@@ -1,5 +1,6 @@
 // What users are told when something is wrong: one paragraph that names the thing at fault, status 125, no stack trace.
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -87,6 +88,15 @@ test("an emulator that is too old is named with its version", async () => {
   file("qemu-system-x86_64", "#!/bin/sh\necho 'QEMU emulator version 4.2.1 (Debian)'\n", 0o755);
   const words = await complaint(["run", "--machine", "qemu-tcg"], { PATH: `${directory}:/usr/bin:/bin` });
   expect(words).toMatch(/QEMU 4\.2 is too old: 6\.2 or newer is needed/);
+});
+
+test("a busy port is named", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const args = ["run", "--machine", "qemu-plain", "--emulator-args", `-gdb tcp:127.0.0.1:${port}`];
+  expect(await complaint(args)).toMatch(/emulator ended [\s\S]*Address already in use/);
+  server.close();
 });
 
 test("--timeout ends a run that does not end, with its own status", async () => {

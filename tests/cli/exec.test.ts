@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
 import { obtainGuest } from "../../tools/guest/guest.ts";
 import { logNothing } from "../../tools/lib/progress.ts";
-import { typevisor } from "./cli.ts";
+import { start, typevisor } from "./cli.ts";
 
 beforeAll(async () => {
   await obtainGuest(logNothing);
@@ -36,6 +36,14 @@ test("a megabyte arrives whole", async () => {
   const { stdout } = await execute("yes 0123456789abcde | head -c 1048576");
   expect(stdout.length).toBe(1 << 20);
   expect(stdout).toBe("0123456789abcde\n".repeat(1 << 16));
+});
+
+test("a reader that goes away ends the run, quietly", async () => {
+  const { child, finished } = start(["run", "--machine", "qemu-plain", "--exec", "yes"]);
+  child.stdout?.once("data", () => child.stdout?.destroy());
+  const { status, stderr } = await finished;
+  expect(stderr).toBe("");
+  expect(status).toBe(128 + 13);
 });
 
 test("a guest that ends before the command does is reported", async () => {

@@ -29,6 +29,7 @@ const vm: VmConfig = {
   bootArgs: "console=ttyS0,115200 a=$b c={d} e;f vm0.initrd",
   memoryBytes: 64 * MIB,
   cpus: 1,
+  restart: true,
 };
 
 beforeAll(() => {

@@ -50,6 +50,7 @@ test("a whole file, with paths relative to it", () => {
     bootArgs: "console=ttyS0 quiet",
     memoryBytes: 256 << 20,
     cpus: 1,
+    restart: true,
   });
 });
 

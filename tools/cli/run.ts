@@ -52,6 +52,7 @@ export function runCommand(): Command {
     .option("--exec <command>", "run a shell command in the guest, print its output, exit with its status")
     .option("--timeout <seconds>", `stop after this time, with status ${EXIT_TIMEOUT}`)
     .option("--debug-exit <port>", "let the guest end its VM by writing to this I/O port (isa-debug-exit)")
+    .option("--no-reboot", "let a reboot by the guest end its VM (always so with --exec)")
     .option("--icount", "QEMU: let time count instructions, for repeatable measurements", false)
     .option("--emulator-args <args>", "further arguments for QEMU or Bochs, split at blanks", collect)
     .addOption(
@@ -90,7 +91,9 @@ async function run(options: RunOptions): Promise<number> {
   const exec = options.exec === undefined ? undefined : encodeExec(options.exec);
   const timeoutSeconds = parseTimeout(options.timeout);
   const choice = await selectMachine(options.machine, options.backend);
-  const vms = await describeVms(options, exec?.bootArgs ?? consoleArgs(options), log);
+  // A command whose guest starts over would run twice.
+  const vmOptions = exec === undefined ? options : { ...options, reboot: false };
+  const vms = await describeVms(vmOptions, exec?.bootArgs ?? consoleArgs(options), log);
   const hypervisor = choice.machine.backends().length > 0;
   const launch = planLaunch({
     vms,

@@ -1,10 +1,18 @@
-// The user's terminal in raw mode, and back, however this program ends. Node puts the terminal back on a normal exit and
-// on SIGINT and SIGTERM; we do it earlier, so that messages at the end are printed on an orderly terminal.
+// The user's terminal in raw mode, and back, however this program ends: in order, by a signal, or killed outright.
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import type { Socket } from "node:net";
 
 /** Sends what follows to the start of a line, shows the cursor and ends colours: a guest may have left them anyhow. */
 const TIDY_UP = "\x1b[0m\x1b[?25h";
 
+/**
+ * A shell that outlives us: when it reads the end of its pipe (descriptor 3) instead of a line, we died without putting the
+ * terminal back, and it does. It may be in the background by then, where SIGTTOU would stop it.
+ */
+const GUARD = "trap '' TTOU INT TERM HUP QUIT; read line <&3 || stty \"$1\"";
+
 let raw = false;
+let guard: ChildProcess | undefined;
 
 /** Whether a person sits at standard input. */
 export function isInteractive(): boolean {
@@ -14,6 +22,7 @@ export function isInteractive(): boolean {
 /** Puts the terminal into raw mode: every key goes to the guest. No effect when standard input is not a terminal. */
 export function enterRawMode(): void {
   if (!isInteractive() || raw) return;
+  guard = startGuard();
   raw = true;
   process.stdin.setRawMode(true);
   process.once("exit", leaveRawMode);
@@ -23,11 +32,31 @@ export function enterRawMode(): void {
   });
 }
 
+function startGuard(): ChildProcess | undefined {
+  try {
+    const settings = execFileSync("stty", ["-g"], {
+      stdio: ["inherit", "pipe", "ignore"],
+      encoding: "utf8",
+    }).trim();
+    const child = spawn("sh", ["-c", GUARD, "sh", settings], {
+      stdio: ["inherit", "ignore", "ignore", "pipe"],
+    });
+    child.on("error", () => {});
+    child.unref();
+    (child.stdio[3] as Socket).on("error", () => {}).unref();
+    return child;
+  } catch {
+    // Without stty there is no guard against SIGKILL; every other end is our own doing.
+    return undefined;
+  }
+}
+
 /** Puts the terminal back. */
 export function leaveRawMode(): void {
   if (!raw) return;
   raw = false;
   process.stdin.setRawMode(false);
+  (guard?.stdio[3] as Socket | undefined)?.end("in order\n");
   if (process.stdout.isTTY) process.stdout.write(TIDY_UP);
 }
 

@@ -16,11 +16,6 @@ const OLDEST: [major: number, minor: number] = [6, 2];
 /** The port of isa-debug-exit on our QEMU machines; the hypervisor writes its final status there. */
 const DEBUG_EXIT_PORT = 0xf4;
 
-/** The status that the hypervisor gave to isa-debug-exit, from QEMU's own: QEMU ends with (value << 1) | 1. */
-export function debugExitValue(code: number | undefined): number | undefined {
-  return code !== undefined && (code & 1) === 1 ? code >> 1 : undefined;
-}
-
 /** Whether QEMU is here and new enough. */
 export async function probeQemu(): Promise<Probe> {
   const program = findProgram(PROGRAM);

@@ -8,7 +8,6 @@ import { attachInteractive, writeOrPause } from "../console/interactive.ts";
 import { leaveRawMode, tellUser } from "../console/terminal.ts";
 import { type HypervisorLog, readLog } from "./log.ts";
 import type { LaunchPlan, Machine, MachineExit, RunningMachine } from "./machine.ts";
-import { debugExitValue } from "./qemu.ts";
 import { EXIT_FAILED, EXIT_SIGNAL, EXIT_TIMEOUT, needsLog, STATUS_WORDS } from "./status.ts";
 
 const SIGNALS: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
@@ -38,12 +37,14 @@ export async function runSession(plan: SessionPlan): Promise<number> {
   let running: RunningMachine | undefined;
   const interrupt = (why: Interruption) => {
     interruption ??= why;
+    // What the guest still has to say has no reader.
+    running?.console.destroy();
     running?.kill();
   };
   const release = watchInterruptions(plan, interrupt);
   try {
     running = await plan.machine.launch({ ...plan.launch, directory });
-    if (interruption) running.kill();
+    if (interruption) interrupt(interruption);
     const log = readLog(running.log, plan.onLogLine);
     const frame = plan.execNonce === undefined ? undefined : new ExecFrame(plan.execNonce);
     const exit = await attend(plan, running, frame, () => interrupt({ kind: "quit" }));
@@ -64,6 +65,8 @@ function watchInterruptions(plan: SessionPlan, interrupt: (why: Interruption) =>
     handler: () => interrupt({ kind: "signal", signal }),
   }));
   for (const { signal, handler } of handlers) process.on(signal, handler);
+  // Nobody reads our output any more: there is no one to run for. Stays in place, since more writes may fail.
+  process.stdout.on("error", () => interrupt({ kind: "signal", signal: "SIGPIPE" }));
   const seconds = plan.timeoutSeconds;
   const timer =
     seconds === undefined ? undefined : setTimeout(() => interrupt({ kind: "timeout" }), seconds * 1000);
@@ -81,8 +84,6 @@ async function attend(
   onQuit: () => void,
 ) {
   const ended = new Promise<void>((resolve) => running.console.once("close", resolve));
-  // Nobody reads our output any more: there is no one to run for.
-  process.stdout.once("error", () => running.kill());
   const detach = frame
     ? attachExec(running, frame)
     : attachInteractive(running.console, { onQuit, prompt: plan.prompt });
@@ -103,9 +104,13 @@ function attachExec(running: RunningMachine, frame: ExecFrame): () => void {
   return () => clearTimeout(limit);
 }
 
-function withinGrace(promise: Promise<void>): Promise<void> {
-  const grace = new Promise<void>((resolve) => setTimeout(resolve, GRACE_MILLISECONDS).unref());
-  return Promise.race([promise, grace]);
+async function withinGrace(promise: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const grace = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, GRACE_MILLISECONDS);
+  });
+  await Promise.race([promise, grace]);
+  clearTimeout(timer);
 }
 
 function interruptedStatus(plan: SessionPlan, why: Interruption): number {
@@ -152,10 +157,11 @@ function judge(
   return status === 0 ? EXIT_FAILED : status;
 }
 
-/** The final status: from the log, else from the emulator; undefined when neither knows one. */
+/** The final status; undefined when the machine ended without saying one. */
 function machineStatus(plan: SessionPlan, exit: MachineExit, log: HypervisorLog): number | undefined {
-  if (plan.launch.image === undefined) return exit.code;
-  return log.status.final ?? (plan.machine.name.startsWith("qemu") ? debugExitValue(exit.code) : undefined);
+  if (plan.launch.image !== undefined) return log.status.final;
+  // Bare QEMU: status 1 with words is its own failure, without them isa-debug-exit with value 0.
+  return exit.code === 1 && exit.words !== "" ? undefined : exit.code;
 }
 
 function describe(status: number, log: HypervisorLog): string {

@@ -13,6 +13,8 @@ export interface VmConfig {
   memoryBytes: number;
   /** Virtual CPUs. */
   cpus: number;
+  /** Whether a reset by the guest starts it again; else it ends the VM. */
+  restart: boolean;
   /** I/O port at which the guest may end its VM with a status (QEMU's isa-debug-exit); absent: none. */
   debugExitPort?: number;
 }

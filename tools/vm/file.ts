@@ -83,6 +83,7 @@ export function readVmFile(path: string): VmConfig {
     bootArgs: boot.boot_args ?? "",
     memoryBytes: machine.mem_size_mib * MIB,
     cpus: machine.vcpu_count,
+    restart: true,
   };
 }
 

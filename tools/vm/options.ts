@@ -18,6 +18,8 @@ export interface VmOptions {
   memory?: string;
   cpus?: string;
   debugExit?: string;
+  /** False: a reset by the guest ends its VM. */
+  reboot?: boolean;
 }
 
 /** Words that every Linux guest gets first: its console is the serial port. */
@@ -55,6 +57,7 @@ async function vmFromOptions(options: VmOptions, log: Log): Promise<VmConfig> {
     bootArgs: "",
     memoryBytes: parseSize(memory, "--memory"),
     cpus: parseWhole(options.cpus ?? "1", "--cpus"),
+    restart: true,
   };
 }
 
@@ -78,6 +81,7 @@ function finish(vm: VmConfig, options: VmOptions, extraBootArgs: string): void {
         `${MAX_COMMAND_LINE - 1} are possible. Shorten --append (or boot_args in the VM file).`,
     );
   }
+  if (options.reboot === false) vm.restart = false;
   if (options.debugExit !== undefined) vm.debugExitPort = parsePort(options.debugExit);
 }
 
