@@ -36,24 +36,33 @@ export function liveEnable(): void {
   if (hasXsave) write_cr4(read_cr4() | CR4_OSXSAVE);
 }
 
-/** Copies the live registers into the vCPU that owns them. */
-export function liveSave(vcpu: Vcpu): void {
+/** Debug registers, but DR7, which the control structure has. */
+export function liveSaveDebug(vcpu: Vcpu): void {
   vcpu.dr0 = read_dr0();
   vcpu.dr1 = read_dr1();
   vcpu.dr2 = read_dr2();
   vcpu.dr3 = read_dr3();
   vcpu.dr6 = read_dr6();
+}
+
+export function liveRestoreDebug(vcpu: Vcpu): void {
+  write_dr0(vcpu.dr0);
+  write_dr1(vcpu.dr1);
+  write_dr2(vcpu.dr2);
+  write_dr3(vcpu.dr3);
+  write_dr6(vcpu.dr6);
+}
+
+/** Copies the live registers into the vCPU that owns them. */
+export function liveSave(vcpu: Vcpu): void {
+  liveSaveDebug(vcpu);
   if (hasTscAux) vcpu.tscAux = rdmsr(IA32_TSC_AUX);
   if (hasXsave) vcpu.xcr0 = xgetbv(0);
 }
 
 /** Makes the vCPU's registers live. */
 export function liveRestore(vcpu: Vcpu): void {
-  write_dr0(vcpu.dr0);
-  write_dr1(vcpu.dr1);
-  write_dr2(vcpu.dr2);
-  write_dr3(vcpu.dr3);
-  write_dr6(vcpu.dr6);
+  liveRestoreDebug(vcpu);
   if (hasTscAux) wrmsr(IA32_TSC_AUX, vcpu.tscAux);
   if (hasXsave) xsetbv(0, vcpu.xcr0);
 }

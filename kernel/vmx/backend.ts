@@ -10,23 +10,6 @@ import {
   vmwrite,
   vmx_enter,
 } from "../arch/intrinsics";
-import {
-  IA32_CSTAR,
-  IA32_FMASK,
-  IA32_FS_BASE,
-  IA32_GS_BASE,
-  IA32_KERNEL_GS_BASE,
-  IA32_LSTAR,
-} from "../arch/msr";
-import {
-  IA32_PAT,
-  IA32_STAR,
-  IA32_SYSENTER_CS,
-  IA32_SYSENTER_EIP,
-  IA32_SYSENTER_ESP,
-  IA32_TSC,
-  IA32_TSC_AUX,
-} from "../arch/msr";
 import { thisCpu } from "../arch/percpu";
 import { arenaNew } from "../lib/arena";
 import { eptPointer } from "../mm/ept";
@@ -47,7 +30,7 @@ import {
   reportsIoInstructionInfo,
   vmxRevision,
 } from "./capabilities";
-import { computeAllControls, SECONDARY_ENABLE_RDTSCP, VmxControls } from "./controls";
+import { computeAllControls, VmxControls } from "./controls";
 import { decodeExit, decodeFailedEntry, decodeSetIoInstructionInfo } from "./decode";
 import { dumpVmcs } from "./dump";
 import { explainEntryFailure } from "./entrychecks";
@@ -131,23 +114,6 @@ function frames(bytes: u64): u64 {
   return hpa;
 }
 
-/** MSRs that the guest may use without an exit: each vCPU has its own, in the VMCS or in the processor while it runs. */
-function openOwnMsrs(map: u64): void {
-  msrMapSet(map, IA32_TSC, false, true);
-  msrMapSet(map, IA32_SYSENTER_CS, false, false);
-  msrMapSet(map, IA32_SYSENTER_ESP, false, false);
-  msrMapSet(map, IA32_SYSENTER_EIP, false, false);
-  msrMapSet(map, IA32_PAT, false, true);
-  msrMapSet(map, IA32_STAR, false, false);
-  msrMapSet(map, IA32_LSTAR, false, false);
-  msrMapSet(map, IA32_CSTAR, false, false);
-  msrMapSet(map, IA32_FMASK, false, false);
-  msrMapSet(map, IA32_FS_BASE, false, false);
-  msrMapSet(map, IA32_GS_BASE, false, false);
-  msrMapSet(map, IA32_KERNEL_GS_BASE, false, false);
-  if ((controls.secondary & SECONDARY_ENABLE_RDTSCP) != 0) msrMapSet(map, IA32_TSC_AUX, false, false);
-}
-
 /** The control fields that stay as they are for the life of the VMCS. */
 function writeControls(vmx: VmxVcpu): void {
   vmwrite(PIN_CONTROLS, controls.pin);
@@ -184,7 +150,6 @@ function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
   vmx.deadline = U64.MAX_VALUE;
   phys_store32(vmx.vmcs, vmxRevision());
   msrMapCloseAll(vmx.msrBitmap);
-  openOwnMsrs(vmx.msrBitmap);
   ioMapCloseAll(vmx.ioBitmaps);
   assert(vmclear(vmx.vmcs) == 0, "vmx: VMCLEAR failed");
   powerUp(vcpu);

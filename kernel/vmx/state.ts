@@ -25,6 +25,7 @@ import {
 } from "../arch/msr";
 import { IA32_VMX_CR0_FIXED1, IA32_VMX_CR4_FIXED0, IA32_VMX_CR4_FIXED1 } from "../arch/msr";
 import { GuestMemory, guestLoad64 } from "../mm/guestmem";
+import { liveRestoreDebug, liveSaveDebug } from "../vcpu/live";
 import { machine } from "../vcpu/machine";
 import {
   BLOCKED_BY_MOV_SS,
@@ -132,6 +133,7 @@ function loadSystem(vcpu: Vcpu): void {
   vcpu.sysenterEsp = vmread(GUEST_SYSENTER_ESP);
   vcpu.sysenterEip = vmread(GUEST_SYSENTER_EIP);
   saveSyscallRegisters(vcpu);
+  liveSaveDebug(vcpu);
 }
 
 function loadInterruptibility(vcpu: Vcpu): void {
@@ -226,6 +228,7 @@ function storeSystem(vcpu: Vcpu): void {
   vmwrite(GUEST_SYSENTER_ESP, vcpu.sysenterEsp);
   vmwrite(GUEST_SYSENTER_EIP, vcpu.sysenterEip);
   restoreSyscallRegisters(vcpu);
+  liveRestoreDebug(vcpu);
 }
 
 function storeInterruptibility(vcpu: Vcpu): void {
