@@ -34,8 +34,8 @@ export class FakeCpu {
   bootLayout = 0n;
   portIn: (port: number, size: number) => number = () => 0xffffffff;
   portOut: (port: number, size: number, value: number) => void = () => {};
-  /** Called by `vmx_enter` and `svm_enter`: plays the guest until its exit. */
-  enter: (registers: number, memory: DataView) => number = () => {
+  /** Called by `vmx_enter` and `svm_enter`: plays the guest until its exit. `launched` is VT-x's: 0 = VMLAUNCH. */
+  enter: (registers: number, memory: DataView, launched: number) => number = () => {
     throw new CpuStopped("no guest: set cpu.enter");
   };
   private memory!: DataView;
@@ -213,8 +213,8 @@ export class FakeCpu {
         if (value !== undefined) this.memory.setBigUint64(result >>> 0, value, true);
         return value === undefined ? 2 : 0;
       },
-      vmx_enter: (registers: number) => this.enter(registers, this.memory),
-      svm_enter: (registers: number) => void this.enter(registers, this.memory),
+      vmx_enter: (registers: number, launched: number) => this.enter(registers, this.memory, launched),
+      svm_enter: (registers: number) => void this.enter(registers, this.memory, 1),
     };
   }
 

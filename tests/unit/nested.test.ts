@@ -51,7 +51,8 @@ const kinds = [
 describe.each(kinds)("$name", ({ kind, table, leaf4k, leaf2m, readOnly4k, device4k }) => {
   let module: KernelModule;
   let root: bigint;
-  const call = (name: string, ...args: unknown[]) => (module.exports[name] as (...a: unknown[]) => unknown)(...args);
+  const call = (name: string, ...args: unknown[]) =>
+    (module.exports[name] as (...a: unknown[]) => unknown)(...args);
   const map = (gpa: bigint, hpa: bigint, bytes: bigint, rights = ALL, type = WB) =>
     Boolean(call("nestedMap", root, kind, gpa, hpa, bytes, rights, type));
   const walk = (gpa: bigint) => ({
@@ -147,7 +148,11 @@ describe.each(kinds)("$name", ({ kind, table, leaf4k, leaf2m, readOnly4k, device
     call("nestedSetLargestLeaf", 3);
     map(0n, 32n * GIB, GIB);
     expect(call("nestedProtect", root, kind, 5n * MIB2 + KIB4, KIB4, READ)).toBeTruthy();
-    expect(walk(5n * MIB2 + KIB4)).toMatchObject({ level: 1, rights: READ, hpa: 32n * GIB + 5n * MIB2 + KIB4 });
+    expect(walk(5n * MIB2 + KIB4)).toMatchObject({
+      level: 1,
+      rights: READ,
+      hpa: 32n * GIB + 5n * MIB2 + KIB4,
+    });
     expect(walk(5n * MIB2)).toMatchObject({ level: 1, rights: ALL });
     expect(walk(6n * MIB2)).toMatchObject({ level: 2, rights: ALL, hpa: 32n * GIB + 6n * MIB2 });
     expect(walk(GIB - 1n)).toMatchObject({ level: 2, hpa: 33n * GIB - 1n });

@@ -246,6 +246,11 @@ export class VmxMachine {
   exit(vcpu: number, fields: Record<string, bigint>): Record<string, bigint> {
     this.atExit = fields;
     this.call("enter", vcpu);
+    return this.record(vcpu);
+  }
+
+  /** The fields of the exit record. */
+  record(vcpu: number): Record<string, bigint> {
     const record = this.call("exitOf", vcpu);
     return Object.fromEntries(EXIT_FIELDS.map((field) => [field, this.get(record, "ExitRecord", field)]));
   }
