@@ -1,9 +1,10 @@
 // The boot sequence, from top to bottom. boot/start.asm calls `kmain` on the final stack, with linear memory in place,
 // interrupts off, and a first set of page tables that maps 4 GiB.
 import { LAYOUT_CPU_BLOCK, LAYOUT_MULTIBOOT_INFO, LAYOUT_MULTIBOOT_MAGIC, LAYOUT_SYMTAB_START } from "./abi/layout";
-import { STATUS_UNSUPPORTED } from "./abi/status";
+import { STATUS_BAD_VM, STATUS_UNSUPPORTED } from "./abi/status";
 import { VERSION } from "./abi/version";
 import { clockSet, tscHz } from "./arch/clock";
+import { cpuidFeature, ECX } from "./arch/cpuid";
 import { reportFault } from "./arch/fault";
 import { cpuEnableFeatures } from "./arch/features";
 import { phys_store64 } from "./arch/intrinsics";
@@ -12,6 +13,7 @@ import { PerCpu, thisCpu } from "./arch/percpu";
 import { acpiStart } from "./drivers/acpi";
 import { apicId, apicIsX2, apicStart } from "./drivers/apic";
 import { calibrate, calibratedApicTimerHz, calibratedTscHz, calibrationReference } from "./drivers/calibrate";
+import { cmosUnixNs } from "./drivers/cmos";
 import { consoleStart } from "./drivers/console";
 import { fadtRead } from "./drivers/fadt";
 import { hostInterrupt, interruptsRouteConsole, interruptsStart } from "./drivers/interrupts";
@@ -20,14 +22,25 @@ import { madtCpusFound, madtRead } from "./drivers/madt";
 import { MULTIBOOT_LOADER_MAGIC, multibootRead } from "./drivers/multiboot";
 import { machineStop, powerStart } from "./drivers/power";
 import { hostTimerStart, hostTimerStartCounting, hostTimerUsesDeadline } from "./drivers/timer";
-import { arenaNew } from "./lib/arena";
+import { vmCreate } from "./guest/lifecycle";
+import { machineInstall } from "./guest/machine";
+import { describeVms } from "./guest/options";
+import { vmAt, vmCount } from "./guest/vm";
+import { arenaNew, arenaSeal } from "./lib/arena";
 import { bootInfo } from "./lib/bootinfo";
 import { LOG_ERROR, LOG_INFO, LOG_WARN, logDecimal, logEnd, logLine, logStart, logText } from "./lib/log";
 import { panicSetStop } from "./lib/panic";
 import { symbolsStart } from "./lib/symbols";
+import { optionIs, optionValue } from "./lib/options";
 import { framesTotal } from "./mm/frames";
+import { NESTED_EPT, NESTED_NPT } from "./mm/nested";
 import { IMAGE_BASE, pagingStart } from "./mm/paging";
 import { ramStart } from "./mm/ram";
+import { runAll, runPrepare } from "./run";
+import { svmInstall } from "./svm/backend";
+import { backend } from "./vcpu/backend";
+import { machine } from "./vcpu/machine";
+import { vmxInstall } from "./vmx/backend";
 
 /** The hypervisor. Does not return. */
 export function kmain(): void {
@@ -39,8 +52,10 @@ export function kmain(): void {
   startInterrupts();
   startClock();
   greet();
-  checkModules();
-  machineStop(0);
+  const tables = startBackend();
+  createVms(tables);
+  arenaSeal();
+  machineStop(runAll());
 }
 
 function readLoader(): void {
@@ -111,10 +126,40 @@ function greet(): void {
   logEnd();
 }
 
-function checkModules(): void {
-  if (bootInfo().moduleCount != 0) return;
-  refuse("no guest to run. Give the loader the guest's kernel as first module (its string: file name, then the kernel's "
-    + "command line) and its initial RAM disk as second.");
+/** Chooses between VT-x and AMD-V and switches it on. Returns the encoding of its nested tables. */
+function startBackend(): u32 {
+  const hasVmx = cpuidFeature(1, 0, ECX, 5);
+  const hasSvm = cpuidFeature(0x80000001, 0, ECX, 2);
+  const any = optionValue("backend") == 0 || optionIs("backend", "auto");
+  const vmx = optionIs("backend", "vmx") || (any && hasVmx);
+  if (!vmx && !optionIs("backend", "svm") && !any) refuse("option backend is auto, vmx or svm.");
+  if (any && !hasVmx && !hasSvm) {
+    refuse("the processor shows neither VT-x nor AMD-V. Switch virtualization on in the firmware's set-up; under another "
+      + "hypervisor, switch nested virtualization on for this machine.");
+  }
+  if (vmx) vmxInstall(backend());
+  else svmInstall(backend());
+  const missing = backend().enableCpu();
+  if (missing !== null) refuse(missing);
+  logStart(LOG_INFO);
+  logText("backend ");
+  logText(backend().name);
+  logEnd();
+  return vmx ? NESTED_EPT : NESTED_NPT;
+}
+
+/** The VMs that the loader's modules and the command line describe. */
+function createVms(tables: u32): void {
+  if (bootInfo().moduleCount == 0) {
+    refuse("no guest to run. Give the loader the guest's kernel as first module (its string: file name, then the kernel's "
+      + "command line) and its initial RAM disk as second.");
+  }
+  machineInstall(machine());
+  const now = cmosUnixNs();
+  let good = describeVms();
+  for (let i: u32 = 0; good && i < vmCount(); i++) good = vmCreate(vmAt(i), tables, now);
+  if (!good) machineStop(STATUS_BAD_VM);
+  runPrepare();
 }
 
 /** The machine lacks what the hypervisor needs. Does not return. */
