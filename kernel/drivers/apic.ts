@@ -41,11 +41,12 @@ export function apicStart(): void {
     mapDevice(registers, 4096);
   }
   apicWrite(APIC_SPURIOUS, SPURIOUS_ENABLE | SPURIOUS_VECTOR);
-  apicWrite(APIC_TASK_PRIORITY, 0);
   apicWrite(APIC_LVT_TIMER, LVT_MASKED);
   apicWrite(APIC_LVT_LINT0, LVT_MASKED);
   apicWrite(APIC_LVT_LINT1, LVT_DELIVER_NMI);
   apicWrite(APIC_LVT_ERROR, LVT_MASKED);
+  // Last: on a write of the priority QEMU forgets the 8259's interrupt that firmware's virtual wire has let through before.
+  apicWrite(APIC_TASK_PRIORITY, 0);
 }
 
 /** Lets the 8259 pair's interrupts through: for computers without I/O APIC. */
