@@ -7,7 +7,7 @@ import { executeBitTest } from "./bits";
 import { Emulator } from "./emulator";
 import { executeCompareExchange, executeCompareExchangePair, executeExchange, executeExchangeAdd } from "./exchange";
 import { refuse } from "./fetch";
-import { condition, setFlag, setFlags } from "./flags";
+import { condition, setFlags } from "./flags";
 import {
   FORM_ACC_IMM, FORM_ACC_MOFFS, FORM_MOFFS_ACC, FORM_R_RM, FORM_R_RM_IMM, FORM_REG, FORM_REG_IMM, FORM_RM_CL,
   FORM_RM_IMM, FORM_RM_ONE, IMM8, OP_ADC, OP_ADD, OP_AND, OP_BSF, OP_BSR, OP_BT, OP_BTC, OP_BTR, OP_BTS, OP_CALL,
@@ -208,7 +208,7 @@ function executeMoveSwapped(e: Emulator): bool {
   return true;
 }
 
-/** BSF and BSR leave the destination alone when there is no bit; with F3 they are TZCNT and LZCNT. */
+/** BSF and BSR leave the destination alone when there is no bit; with F3 they are TZCNT and LZCNT. All flags but ZF are undefined. */
 function executeScan(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
@@ -218,7 +218,7 @@ function executeScan(e: Emulator): bool {
     writeRegister(e.vcpu, i, i.register, size, countZeros(e, highest, e.value, size));
     return true;
   }
-  setFlag(e, RFLAGS_ZF, e.value == 0);
+  setFlags(e, e.value == 0 ? RFLAGS_ZF : 0);
   if (e.value != 0) writeRegister(e.vcpu, i, i.register, size, scanBits(highest, e.value));
   return true;
 }

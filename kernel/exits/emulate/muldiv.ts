@@ -1,5 +1,5 @@
 // MUL, IMUL, DIV and IDIV: the products and dividends are twice as wide as the operand (SDM, "MUL", "IMUL", "DIV", "IDIV").
-import { RFLAGS_CF, RFLAGS_OF } from "../../arch/cr";
+import { RFLAGS_CF, RFLAGS_OF, RFLAGS_ZF } from "../../arch/cr";
 import { div_wide, mul_high } from "../../arch/intrinsics";
 import { raise, VECTOR_DE } from "../../vcpu/raise";
 import { RAX, RDX } from "../../vcpu/registers";
@@ -11,7 +11,7 @@ import { readRegister, writeRegister } from "./operand";
 
 /** CF and OF: the product does not fit in its lower half. SF and PF follow the lower half; ZF and AF are cleared. */
 function setProductFlags(e: Emulator, low: u64, size: u32, fits: bool): void {
-  setFlags(e, resultFlags(low, size) | (fits ? 0 : RFLAGS_CF | RFLAGS_OF));
+  setFlags(e, (resultFlags(low, size) & ~RFLAGS_ZF) | (fits ? 0 : RFLAGS_CF | RFLAGS_OF));
 }
 
 /** High half of the signed 128-bit product. */

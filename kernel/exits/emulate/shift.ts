@@ -102,11 +102,10 @@ export function scanBits(highest: bool, a: u64): u64 {
   return highest ? 63 - clz(a) : ctz(a);
 }
 
-/** TZCNT, LZCNT: zero bits below the lowest, above the highest set bit. CF: there was none. ZF: the result is 0. */
+/** TZCNT, LZCNT: zero bits below the lowest, above the highest set bit. CF: there was none. ZF: the result is 0. Others, undefined, are cleared. */
 export function countZeros(e: Emulator, leading: bool, a: u64, size: u32): u64 {
   const bits: u64 = 8 * size;
   const result = a == 0 ? bits : leading ? clz(a) - (64 - bits) : ctz(a);
-  setFlag(e, RFLAGS_CF, a == 0);
-  setFlag(e, RFLAGS_ZF, result == 0);
+  setFlags(e, (a == 0 ? RFLAGS_CF : 0) | (result == 0 ? RFLAGS_ZF : 0));
   return result;
 }
