@@ -1,42 +1,223 @@
-// PCI configuration space of bus 0.
-import { arenaNew } from "../lib/arena";
+// PCI configuration space of bus 0: single-function devices in 32 slots, with a host bridge in slot 0, reached through
+// configuration mechanism #1 or a memory-mapped (ECAM) window (PCI Local Bus Specification, "Configuration Space"). Each
+// register byte has a value, a power-on value and a mask of bits that the guest may write, which makes base address
+// registers size themselves.
+import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { MAX_PCI_SLOTS } from "../lib/limits";
 
 /** Ports of configuration mechanism #1, from CF8h on. */
 export const PCI_PORTS: u32 = 8;
 /** Result of `pciTakeChange` when nothing changed. */
 export const NO_SLOT: i32 = -1;
+/** Result of `pciBarAddress` when the guest has not turned the decoding on. */
+export const NO_ADDRESS: u64 = u64.MAX_VALUE;
 
-@unmanaged
-export class Pci {
-  reserved: u64;
-}
-
-/** Storage for one bus with a host bridge at 00:00.0; boot time only. */
-export function pciNew(): Pci { return arenaNew<Pci>(); }
-/** Power-on values of every function; functions stay. */
-export function pciReset(_d: Pci): void {}
-/** Puts a function into `slot` 1..31: IDs as vendor | device << 16, class code and revision as register 08h has them. */
-export function pciAddFunction(_d: Pci, _slot: u32, _ids: u32, _classRevision: u32, _subsystem: u32): void {}
-/** Gives `slot` a base address register of `bytes` (a power of two); `flags`: PCI_BAR_*. */
-export function pciAddBar(_d: Pci, _slot: u32, _bar: u32, _bytes: u64, _flags: u32): void {}
+/** Kinds of base address registers: bits 3..0 of the register. */
 export const PCI_BAR_MEMORY32: u32 = 0;
 export const PCI_BAR_IO: u32 = 1;
 export const PCI_BAR_MEMORY64: u32 = 4;
-/** Interrupt pin (1 = INTA#) and line register's power-on value. */
-export function pciSetInterrupt(_d: Pci, _slot: u32, _pin: u32, _line: u32): void {}
-/** Makes bytes of the configuration space: initial value and which bits the guest may write (capabilities). */
-export function pciDefine(_d: Pci, _slot: u32, _register: u32, _size: u32, _value: u32, _writable: u32): void {}
-/** A function's register as the guest sees it. */
-export function pciConfigRead(_d: Pci, _slot: u32, _register: u32, _size: u32): u32 { return 0xffffffff; }
-export function pciConfigWrite(_d: Pci, _slot: u32, _register: u32, _size: u32, _value: u32): void {}
-/** CF8h..CFFh; `offset` 0..7. */
-export function pciRead(_d: Pci, _offset: u32, _size: u32, _now: u64): u32 { return 0xffffffff; }
-export function pciWrite(_d: Pci, _offset: u32, _size: u32, _value: u32, _now: u64): void {}
-/** ECAM window; `offset` = bus << 20 | device << 15 | function << 12 | register. */
-export function pciEcamRead(_d: Pci, _offset: u32, _size: u32, _now: u64): u32 { return 0xffffffff; }
-export function pciEcamWrite(_d: Pci, _offset: u32, _size: u32, _value: u32, _now: u64): void {}
-/** Slot whose command register or BARs were written since the last call, or NO_SLOT: the platform re-routes it. */
-export function pciTakeChange(_d: Pci): i32 { return NO_SLOT; }
-export function pciLine(_d: Pci, _now: u64): bool { return false; }
-export function pciDeadline(_d: Pci, _now: u64): u64 { return u64.MAX_VALUE; }
+
+const IDS: u32 = 0x00;
+const COMMAND: u32 = 0x04;
+const CLASS_REVISION: u32 = 0x08;
+const FIRST_BAR: u32 = 0x10;
+const BARS: u32 = 6;
+const SUBSYSTEM: u32 = 0x2c;
+const INTERRUPT_LINE: u32 = 0x3c;
+const INTERRUPT_PIN: u32 = 0x3d;
+/** Capabilities and device-specific registers begin here. */
+const AFTER_HEADER: u32 = 0x40;
+const REGISTERS: u32 = 256;
+
+const COMMAND_IO: u32 = 1 << 0;
+const COMMAND_MEMORY: u32 = 1 << 1;
+/** Decoding, bus mastering, parity response, SERR#, INTx disable. */
+const COMMAND_WRITABLE: u32 = 0x0547;
+
+/** Intel's virtual host bridge, class 06h (bridge) 00h (host). */
+const HOST_BRIDGE_IDS: u32 = 0x0d578086;
+const HOST_BRIDGE_CLASS: u32 = 0x06000000;
+
+// CONFIG_ADDRESS:
+//
+//   31      30..24  23..16  15..11  10..8     7..2      1..0
+//   enable  0       bus     device  function  register  0
+const ADDRESS_ENABLE: u32 = 1 << 31;
+const ADDRESS_WRITABLE: u32 = 0x80fffffc;
+const DATA_PORT: u32 = 4;
+
+/** Per slot: three images of the configuration space. */
+const VALUES: usize = 0;
+const POWER_ON: usize = REGISTERS;
+const WRITABLE: usize = REGISTERS * 2;
+const SLOT_BYTES: usize = REGISTERS * 3;
+
+/** Ends in SLOT_BYTES bytes per slot. */
+@unmanaged
+export class Pci {
+  address: u32;
+  /** One bit per slot: holds a function; has changed since the platform looked. */
+  present: u32;
+  changed: u32;
+}
+
+/** Storage for one bus with a host bridge at 00:00.0; boot time only. */
+export function pciNew(): Pci {
+  const d = arenaNewWithTail<Pci>(<usize>MAX_PCI_SLOTS * SLOT_BYTES);
+  pciAddFunction(d, 0, HOST_BRIDGE_IDS, HOST_BRIDGE_CLASS, 0);
+  return d;
+}
+
+/** Power-on values of every function; the functions stay. */
+export function pciReset(d: Pci): void {
+  d.address = 0;
+  d.changed = d.present;
+  for (let slot: u32 = 0; slot < MAX_PCI_SLOTS; slot++) {
+    memory.copy(image(d, slot, VALUES), image(d, slot, POWER_ON), REGISTERS);
+  }
+}
+
+/** Puts a function into an empty slot (0..31). Registers as they read: `ids` 00h, `classRevision` 08h, `subsystem` 2Ch. */
+export function pciAddFunction(d: Pci, slot: u32, ids: u32, classRevision: u32, subsystem: u32): void {
+  assert(slot < MAX_PCI_SLOTS && (d.present & (1 << slot)) == 0, "pci: slot taken");
+  d.present |= 1 << slot;
+  pciDefine(d, slot, IDS, 4, ids, 0);
+  pciDefine(d, slot, COMMAND, 4, 0, COMMAND_WRITABLE);
+  pciDefine(d, slot, CLASS_REVISION, 4, classRevision, 0);
+  pciDefine(d, slot, 0x0c, 1, 0, 0xff); // cache line size
+  pciDefine(d, slot, SUBSYSTEM, 4, subsystem, 0);
+  pciDefine(d, slot, INTERRUPT_LINE, 1, 0, 0xff);
+}
+
+/** Gives `slot` base address register `bar` (a 64-bit one takes the next too) of `bytes`, a power of two; `kind`: PCI_BAR_*. */
+export function pciAddBar(d: Pci, slot: u32, bar: u32, bytes: u64, kind: u32): void {
+  const wide = kind == PCI_BAR_MEMORY64;
+  assert(bar + (wide ? 1 : 0) < BARS, "pci: base address register");
+  assert((bytes & (bytes - 1)) == 0 && bytes >= (kind == PCI_BAR_IO ? 4 : 16), "pci: size of a base address register");
+  const mask = ~(bytes - 1);
+  pciDefine(d, slot, FIRST_BAR + bar * 4, 4, kind, <u32>mask);
+  if (wide) pciDefine(d, slot, FIRST_BAR + bar * 4 + 4, 4, 0, <u32>(mask >> 32));
+}
+
+/** Interrupt pin (1 = INTA# … 4 = INTD#) and the line register's power-on value. */
+export function pciSetInterrupt(d: Pci, slot: u32, pin: u32, line: u32): void {
+  pciDefine(d, slot, INTERRUPT_LINE, 1, line, 0xff);
+  pciDefine(d, slot, INTERRUPT_PIN, 1, pin, 0);
+}
+
+/** Defines `size` (1, 2 or 4) bytes of a function's registers: power-on value and the bits that the guest may write. */
+export function pciDefine(d: Pci, slot: u32, register: u32, size: u32, value: u32, writable: u32): void {
+  assert(slot < MAX_PCI_SLOTS && register + size <= REGISTERS, "pci: register");
+  for (let i: u32 = 0; i < size; i++) {
+    store<u8>(image(d, slot, VALUES) + <usize>(register + i), <u8>(value >> (i * 8)));
+    store<u8>(image(d, slot, POWER_ON) + <usize>(register + i), <u8>(value >> (i * 8)));
+    store<u8>(image(d, slot, WRITABLE) + <usize>(register + i), <u8>(writable >> (i * 8)));
+  }
+}
+
+/** Sets a function's register bits from the device's side (status bits); the guest's write mask does not apply. */
+export function pciSetBits(d: Pci, slot: u32, register: u32, mask: u32, value: u32): void {
+  assert(slot < MAX_PCI_SLOTS && register + 4 <= REGISTERS, "pci: register");
+  const at = image(d, slot, VALUES) + <usize>register;
+  store<u32>(at, (load<u32>(at) & ~mask) | (value & mask));
+}
+
+/** A function's register as the guest sees it; absent functions and bytes past the end read as ones. */
+export function pciConfigRead(d: Pci, slot: u32, register: u32, size: u32): u32 {
+  let value: u32 = 0;
+  for (let i: u32 = 0; i < size; i++) {
+    const exists = isPresent(d, slot) && register + i < REGISTERS;
+    const byte: u32 = exists ? load<u8>(image(d, slot, VALUES) + <usize>(register + i)) : 0xff;
+    value |= byte << (i * 8);
+  }
+  return value;
+}
+
+/** The guest's write: only writable bits change. */
+export function pciConfigWrite(d: Pci, slot: u32, register: u32, size: u32, value: u32): void {
+  if (!isPresent(d, slot)) return;
+  for (let i: u32 = 0; i < size && register + i < REGISTERS; i++) {
+    const at = image(d, slot, VALUES) + <usize>(register + i);
+    const writable: u32 = load<u8>(image(d, slot, WRITABLE) + <usize>(register + i));
+    store<u8>(at, <u8>((load<u8>(at) & ~writable) | ((value >> (i * 8)) & writable)));
+  }
+  if (concernsPlatform(register, size)) d.changed |= 1 << slot;
+}
+
+/** Where the guest has put base address register `bar`, or NO_ADDRESS while that kind of decoding is off. */
+export function pciBarAddress(d: Pci, slot: u32, bar: u32): u64 {
+  const low = pciConfigRead(d, slot, FIRST_BAR + bar * 4, 4);
+  const command = pciConfigRead(d, slot, COMMAND, 2);
+  if ((low & PCI_BAR_IO) != 0) return (command & COMMAND_IO) != 0 ? <u64>(low & ~3) : NO_ADDRESS;
+  if ((command & COMMAND_MEMORY) == 0) return NO_ADDRESS;
+  const high = (low & 6) == PCI_BAR_MEMORY64 ? pciConfigRead(d, slot, FIRST_BAR + bar * 4 + 4, 4) : 0;
+  return (<u64>high << 32) | <u64>(low & ~15);
+}
+
+/** CF8h..CFFh; `offset` 0..7. The address register answers 32-bit accesses only: its bytes are other devices' ports. */
+export function pciRead(d: Pci, offset: u32, size: u32, _now: u64): u32 {
+  if (offset == 0 && size == 4) return d.address;
+  if (offset < DATA_PORT) return 0xffffffff;
+  if ((d.address & ADDRESS_ENABLE) == 0) return 0xffffffff;
+  const inside = offset - DATA_PORT;
+  const value = pciConfigRead(d, addressedSlot(d), (d.address & 0xfc) + inside, size);
+  return inside + size > 4 ? value | (0xffffffff << ((4 - inside) * 8)) : value;
+}
+
+export function pciWrite(d: Pci, offset: u32, size: u32, value: u32, _now: u64): void {
+  if (offset == 0 && size == 4) d.address = value & ADDRESS_WRITABLE;
+  if (offset < DATA_PORT || (d.address & ADDRESS_ENABLE) == 0) return;
+  const inside = offset - DATA_PORT;
+  pciConfigWrite(d, addressedSlot(d), (d.address & 0xfc) + inside, min<u32>(size, 4 - inside), value);
+}
+
+/** ECAM window of bus 0 on; `offset` = bus << 20 | device << 15 | function << 12 | register. */
+export function pciEcamRead(d: Pci, offset: u32, size: u32, _now: u64): u32 {
+  return pciConfigRead(d, ecamSlot(offset), offset & 0xfff, size);
+}
+
+export function pciEcamWrite(d: Pci, offset: u32, size: u32, value: u32, _now: u64): void {
+  pciConfigWrite(d, ecamSlot(offset), offset & 0xfff, size, value);
+}
+
+/** Slot whose command, base address or device-specific registers were written, once for all writes so far, or NO_SLOT. */
+export function pciTakeChange(d: Pci): i32 {
+  const changed = d.changed;
+  if (changed == 0) return NO_SLOT;
+  d.changed = changed & (changed - 1);
+  return <i32>ctz<u32>(changed);
+}
+
+/** Interrupts belong to the functions' own devices. */
+export function pciLine(_d: Pci, _now: u64): bool {
+  return false;
+}
+
+export function pciDeadline(_d: Pci, _now: u64): u64 {
+  return u64.MAX_VALUE;
+}
+
 export function pciAdvance(_d: Pci, _now: u64): void {}
+
+function image(d: Pci, slot: u32, which: usize): usize {
+  return tailOf(d) + <usize>slot * SLOT_BYTES + which;
+}
+
+function isPresent(d: Pci, slot: u32): bool {
+  return slot < MAX_PCI_SLOTS && (d.present & (1 << slot)) != 0;
+}
+
+/** Slot that CONFIG_ADDRESS names, or MAX_PCI_SLOTS for other buses and functions, which do not exist. */
+function addressedSlot(d: Pci): u32 {
+  return (d.address & 0x00ff0700) != 0 ? MAX_PCI_SLOTS : (d.address >> 11) & 31;
+}
+
+function ecamSlot(offset: u32): u32 {
+  return (offset & 0xfff07000) != 0 ? MAX_PCI_SLOTS : (offset >> 15) & 31;
+}
+
+/** Whether a write can move a function's addresses or switch something in its device. */
+function concernsPlatform(register: u32, size: u32): bool {
+  const end = register + size;
+  return (register < COMMAND + 2 && end > COMMAND) || (register < FIRST_BAR + BARS * 4 && end > FIRST_BAR) || end > AFTER_HEADER;
+}

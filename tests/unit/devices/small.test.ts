@@ -1,0 +1,85 @@
+// The devices of one or two ports: debug exit, debug console, pvpanic, reset control, and the ports that nobody minds.
+import { expect, test } from "vitest";
+import { loadKernel } from "../harness.js";
+import { Device, fuzz } from "./device.js";
+
+/** Opens a device together with an accessor for one of its fields. */
+async function open(file: string, prefix: string, type: string, field: string): Promise<{ device: Device; value: () => number }> {
+  const glue = `import { ${type} } from "./kernel/devices/${file}"; export function value(d: ${type}): u32 { return <u32>d.${field}; }`;
+  const kernel = await loadKernel([`kernel/devices/${file}.ts`], glue);
+  const device = new Device(kernel, prefix, kernel.exports[`${prefix}New`]?.() as number);
+  device.call("Reset");
+  return { device, value: () => (kernel.exports.value?.(device.pointer) as number) >>> 0 };
+}
+
+test("debug exit: the first value counts", async () => {
+  const { device, value } = await open("debugexit", "debugExit", "DebugExit", "value");
+  expect(device.read(0, 4)).toBe(0);
+  device.write(0, 0xdeadbeef, 4);
+  device.write(0, 1, 1);
+  expect(value()).toBe(0xdeadbeef);
+  const { device: other, value: requested } = await open("debugexit", "debugExit", "DebugExit", "requested");
+  expect(requested()).toBe(0);
+  other.write(0, 0, 1);
+  expect(requested()).toBe(1);
+});
+
+test("debug console: characters come out in order; a full ring drops and counts", async () => {
+  const { device, value: dropped } = await open("debugcon", "debugcon", "Debugcon", "dropped");
+  expect(device.read(0)).toBe(0xe9);
+  for (let i = 0; i < 2000; i++) device.write(0, i & 0xff);
+  const taken: number[] = [];
+  while (device.call("OutputCount") > 0) taken.push(device.call("OutputTake"));
+  expect(taken).toEqual(Array.from({ length: taken.length }, (_, i) => i & 0xff));
+  expect(taken.length + dropped()).toBe(2000);
+  expect(taken.length).toBeGreaterThan(500);
+});
+
+test("pvpanic: says which events it knows, remembers those reported", async () => {
+  const { device, value: events } = await open("pvpanic", "pvpanic", "Pvpanic", "events");
+  expect(device.read(0)).toBe(3);
+  expect(device.read(0, 2)).toBe(0xff03);
+  device.write(0, 0xfc);
+  expect(events()).toBe(0);
+  device.write(0, 1);
+  expect(events()).toBe(1);
+  device.call("Reset");
+  expect(events()).toBe(0);
+});
+
+test("reset control: Linux's two writes of reboot=p, and the FADT's one", async () => {
+  for (const writes of [[0x02, 0x06], [0x0a, 0x0e], [0x06]]) {
+    const { device, value: requested } = await open("reset_control", "resetControl", "ResetControl", "resetRequested");
+    for (const value of writes.slice(0, -1)) {
+      device.write(0, value);
+      expect(device.read(0)).toBe(value);
+    }
+    expect(requested()).toBe(0);
+    device.write(0, writes.at(-1) as number);
+    expect(requested()).toBe(1);
+    expect(device.read(0) & 4).toBe(0);
+  }
+});
+
+test("ignored ports: disjoint ranges, with POST codes among them", async () => {
+  const { exports } = await loadKernel(["kernel/devices/ignored_ports.ts"]);
+  const seen = new Set<number>();
+  for (let i = 0; i < (exports.ignoredRangeCount?.() as number); i++) {
+    const first = exports.ignoredRangeFirst?.(i) as number;
+    for (let port = first; port < first + (exports.ignoredRangePorts?.(i) as number); port++) {
+      expect(seen.has(port)).toBe(false);
+      seen.add(port);
+    }
+  }
+  expect(seen.has(0x80)).toBe(true);
+});
+
+test.each([
+  ["debugexit", "debugExit", "DebugExit", "value"],
+  ["debugcon", "debugcon", "Debugcon", "head"],
+  ["pvpanic", "pvpanic", "Pvpanic", "events"],
+  ["reset_control", "resetControl", "ResetControl", "value"],
+])("random accesses: %s", async (file, prefix, type, field) => {
+  const { device } = await open(file, prefix, type, field);
+  fuzz(device, [0, 1, 3], 2000, () => {});
+});
