@@ -6,13 +6,11 @@ import { CompileError } from "../aot/errors.ts";
 import { readElfSymbols } from "../aot/object/elf.ts";
 import { sourcesOf } from "../aot/sourcemap.ts";
 import { buildSymbolTable, symbolTableAssembly } from "../aot/symtab/write.ts";
-import { generateOffsets } from "../gen/offsets.ts";
 import { findProgram, mustRun } from "../lib/command.ts";
 import { BUILD, ROOT } from "../lib/paths.ts";
 import { formatSize } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
 import { refuseAllocation } from "./allocation.ts";
-import { compileAssemblyScript } from "./assemblyscript.ts";
 import { type Cache, filesBelow, openCache } from "./cache.ts";
 
 export interface BuildOptions {
@@ -34,6 +32,9 @@ export interface Image {
 
 const MAIN = "kernel/main.ts";
 const WASM_PAGE = 65_536;
+
+/** -O1: every forward jump is near; NASM's search for short ones takes over a hundred passes over the whole kernel. */
+const NASM_FORMAT = ["-f", "elf64", "-O1", "-g", "-F", "dwarf"];
 
 /** Files of one build. */
 interface Paths extends Image {
@@ -110,6 +111,8 @@ function compileKernel(cache: Cache, paths: Paths, options: BuildOptions): Promi
     parameters: [entry, options.defines],
     outputs: [paths.wasm, paths.map],
     run: async () => {
+      // Loaded on demand: compilers take longer to load than an up-to-date build takes to check.
+      const { compileAssemblyScript } = await import("./assemblyscript.ts");
       const entries = [entry, "kernel/lib/panic.ts"];
       const { wasm, map } = await compileAssemblyScript({ entries, defines: options.defines });
       writeFileSync(paths.wasm, wasm);
@@ -150,7 +153,10 @@ function writeOffsets(cache: Cache, paths: Paths): Promise<boolean> {
     name: "offsets",
     inputs: [...filesBelow(join(ROOT, "kernel/vcpu"), /\.ts$/), ...filesBelow(join(ROOT, "tools/gen"), /\.ts$/)],
     outputs: [paths.offsets],
-    run: async () => writeFileSync(paths.offsets, await generateOffsets()),
+    run: async () => {
+      const { generateOffsets } = await import("../gen/offsets.ts");
+      writeFileSync(paths.offsets, await generateOffsets());
+    },
   });
 }
 
@@ -164,6 +170,7 @@ async function assembleAll(cache: Cache, paths: Paths): Promise<string[]> {
       cache.step({
         name: `nasm ${basename(source)}`,
         inputs: [source, ...(source === paths.asm ? [] : [...includes, paths.offsets])],
+        parameters: NASM_FORMAT,
         outputs: [objects[i]!],
         run: () => assemble(source, objects[i]!, paths.directory),
       }),
@@ -173,8 +180,7 @@ async function assembleAll(cache: Cache, paths: Paths): Promise<string[]> {
 }
 
 async function assemble(source: string, object: string, directory: string): Promise<void> {
-  const format = ["-f", "elf64", "-g", "-F", "dwarf"];
-  await mustRun("nasm", [...format, "-I", join(ROOT, "boot/"), "-I", `${directory}/`, "-o", object, source], { cwd: ROOT });
+  await mustRun("nasm", [...NASM_FORMAT, "-I", join(ROOT, "boot/"), "-I", `${directory}/`, "-o", object, source], { cwd: ROOT });
 }
 
 /** The table that turns addresses into TypeScript lines; it needs the offsets that NASM gave the generated code. */
