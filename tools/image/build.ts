@@ -7,6 +7,7 @@ import { readElfSymbols } from "../aot/object/elf.ts";
 import { sourcesOf } from "../aot/sourcemap.ts";
 import { buildSymbolTable, symbolTableAssembly } from "../aot/symtab/write.ts";
 import { findProgram, mustRun } from "../lib/command.ts";
+import { withLock } from "../lib/lock.ts";
 import { BUILD, ROOT } from "../lib/paths.ts";
 import { formatSize } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
@@ -49,9 +50,13 @@ interface Paths extends Image {
   offsets: string;
 }
 
-/** Builds the image; steps whose inputs have not changed are skipped. */
-export async function buildImage(options: BuildOptions = {}): Promise<Image> {
+/** Builds the image; steps whose inputs have not changed are skipped. Other processes that build wait. */
+export function buildImage(options: BuildOptions = {}): Promise<Image> {
   requireTools();
+  return withLock(join(BUILD, "image.lock"), () => build(options));
+}
+
+async function build(options: BuildOptions): Promise<Image> {
   const log = options.log ?? (() => {});
   const paths = pathsOf(options);
   mkdirSync(paths.directory, { recursive: true });
@@ -63,17 +68,23 @@ export async function buildImage(options: BuildOptions = {}): Promise<Image> {
   const objects = await assembleAll(cache, paths);
   objects.push(await makeSymbolTable(cache, paths));
   if (await link(cache, paths, objects)) {
-    log(`image: ${relative(ROOT, paths.elf)}, ${formatSize(Math.ceil(statSync(paths.elf).size / 1024) * 1024)}`);
+    log(
+      `image: ${relative(ROOT, paths.elf)}, ${formatSize(Math.ceil(statSync(paths.elf).size / 1024) * 1024)}`,
+    );
   }
   return { elf: paths.elf, elf64: paths.elf64 };
 }
 
 function requireTools(): void {
-  const missing = Object.entries({ nasm: "nasm", ld: "binutils", objcopy: "binutils" }).filter(([name]) => !findProgram(name));
+  const missing = Object.entries({ nasm: "nasm", ld: "binutils", objcopy: "binutils" }).filter(
+    ([name]) => !findProgram(name),
+  );
   if (missing.length === 0) return;
   const names = missing.map(([name]) => name).join(", ");
   const packages = [...new Set(missing.map(([, name]) => name))].join(" ");
-  throw new UserError(`Building the image needs ${names}. Install the Debian packages ${packages} (\`make setup\` does).`);
+  throw new UserError(
+    `Building the image needs ${names}. Install the Debian packages ${packages} (\`make setup\` does).`,
+  );
 }
 
 function pathsOf(options: BuildOptions): Paths {
@@ -143,7 +154,8 @@ function explain<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof CompileError) throw new UserError(`The code generator refused the kernel: ${error.message}`);
+    if (error instanceof CompileError)
+      throw new UserError(`The code generator refused the kernel: ${error.message}`);
     throw error;
   }
 }
@@ -151,7 +163,10 @@ function explain<T>(work: () => T): T {
 function writeOffsets(cache: Cache, paths: Paths): Promise<boolean> {
   return cache.step({
     name: "offsets",
-    inputs: [...filesBelow(join(ROOT, "kernel/vcpu"), /\.ts$/), ...filesBelow(join(ROOT, "tools/gen"), /\.ts$/)],
+    inputs: [
+      ...filesBelow(join(ROOT, "kernel/vcpu"), /\.ts$/),
+      ...filesBelow(join(ROOT, "tools/gen"), /\.ts$/),
+    ],
     outputs: [paths.offsets],
     run: async () => {
       const { generateOffsets } = await import("../gen/offsets.ts");
@@ -180,7 +195,11 @@ async function assembleAll(cache: Cache, paths: Paths): Promise<string[]> {
 }
 
 async function assemble(source: string, object: string, directory: string): Promise<void> {
-  await mustRun("nasm", [...NASM_FORMAT, "-I", join(ROOT, "boot/"), "-I", `${directory}/`, "-o", object, source], { cwd: ROOT });
+  await mustRun(
+    "nasm",
+    [...NASM_FORMAT, "-I", join(ROOT, "boot/"), "-I", `${directory}/`, "-o", object, source],
+    { cwd: ROOT },
+  );
 }
 
 /** The table that turns addresses into TypeScript lines; it needs the offsets that NASM gave the generated code. */
@@ -193,7 +212,11 @@ async function makeSymbolTable(cache: Cache, paths: Paths): Promise<string> {
     outputs: [object],
     run: async () => {
       const functions = JSON.parse(readFileSync(paths.functions, "utf8")) as FunctionInfo[];
-      const table = buildSymbolTable(functions, readElfSymbols(code), sourcesOf(readFileSync(paths.map, "utf8")));
+      const table = buildSymbolTable(
+        functions,
+        readElfSymbols(code),
+        sourcesOf(readFileSync(paths.map, "utf8")),
+      );
       writeFileSync(paths.symtab, symbolTableAssembly(table));
       await assemble(paths.symtab, object, paths.directory);
     },
@@ -209,8 +232,24 @@ function link(cache: Cache, paths: Paths, objects: string[]): Promise<boolean> {
     outputs: [paths.elf, paths.elf64],
     run: async () => {
       const { linearBytes } = JSON.parse(readFileSync(paths.link, "utf8"));
-      const options = ["-m", "elf_x86_64", "-static", "-nostdlib", "-z", "max-page-size=4096", "--build-id=none"];
-      await mustRun("ld", [...options, `--defsym=LINEAR_BYTES=${linearBytes}`, "-T", script, "-o", paths.elf64, ...objects]);
+      const options = [
+        "-m",
+        "elf_x86_64",
+        "-static",
+        "-nostdlib",
+        "-z",
+        "max-page-size=4096",
+        "--build-id=none",
+      ];
+      await mustRun("ld", [
+        ...options,
+        `--defsym=LINEAR_BYTES=${linearBytes}`,
+        "-T",
+        script,
+        "-o",
+        paths.elf64,
+        ...objects,
+      ]);
       await mustRun("objcopy", ["--strip-all", "-O", "elf32-i386", paths.elf64, paths.elf]);
     },
   });
