@@ -19,7 +19,8 @@ function setStackPointer(e: Emulator, value: u64): void {
   e.vcpu.setGpr(RSP, size == 8 ? value : (e.vcpu.rsp & ~mask) | (value & mask));
 }
 
-function push(e: Emulator, value: u64, size: u32): bool {
+/** Pushes `size` bytes. */
+export function pushValue(e: Emulator, value: u64, size: u32): bool {
   const top = (e.vcpu.rsp - size) & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, top, size, WALK_WRITE)) return false;
   writeOperand(e, e.source, value);
@@ -34,9 +35,9 @@ function opcodeRegister(e: Emulator): u32 {
 
 export function executePush(e: Emulator): bool {
   const i = e.instruction;
-  if (i.form == FORM_IMM) return push(e, i.immediate, i.operandSize);
-  if (i.form == FORM_REG) return push(e, readRegister(e.vcpu, i, opcodeRegister(e), i.operandSize), i.operandSize);
-  return readRm(e, WALK_READ) && push(e, e.value, i.operandSize);
+  if (i.form == FORM_IMM) return pushValue(e, i.immediate, i.operandSize);
+  if (i.form == FORM_REG) return pushValue(e, readRegister(e.vcpu, i, opcodeRegister(e), i.operandSize), i.operandSize);
+  return readRm(e, WALK_READ) && pushValue(e, e.value, i.operandSize);
 }
 
 /** The address of a memory destination is computed with RSP as it is after the pop. */
@@ -75,7 +76,7 @@ export function executeCall(e: Emulator): bool {
   if (!readRm(e, WALK_READ)) return false;
   const target = e.value;
   if (!isTarget(e, target)) return failWith(e, VECTOR_GP, 0);
-  if (!push(e, e.nextRip, e.instruction.operandSize)) return false;
+  if (!pushValue(e, e.nextRip, e.instruction.operandSize)) return false;
   e.nextRip = target;
   return true;
 }
