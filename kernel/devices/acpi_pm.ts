@@ -1,6 +1,6 @@
-// ACPI fixed hardware (ACPI specification, "ACPI Hardware Specification"): power management 1 events and control, the power
-// management timer, general-purpose event block 0. The machine is always in ACPI mode: SCI_EN reads as 1, and the FADT
-// names no SMI command port.
+// ACPI fixed hardware (ACPI specification, "ACPI Hardware Specification"): power management 1 events and
+// control, the power management timer, general-purpose event block 0. The machine is always in ACPI mode:
+// SCI_EN reads as 1, and the FADT names no SMI command port.
 import { div_wide, mul_high } from "../arch/intrinsics";
 import { arenaNew } from "../lib/arena";
 

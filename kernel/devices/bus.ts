@@ -1,5 +1,5 @@
-// Who answers at which port and at which guest-physical address: one byte per port, and a short list of MMIO ranges.
-// The bus knows device numbers only; what a number means is kernel/guest/platform.ts's business.
+// Who answers at which port and at which guest-physical address: one byte per port, and a short list of MMIO
+// ranges. The bus knows device numbers only; what a number means is kernel/guest/platform.ts's business.
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 import { MAX_MMIO_RANGES } from "../lib/limits";
 
@@ -43,7 +43,10 @@ export function busClaimPorts(bus: Bus, first: u32, count: u32, device: u32): vo
   }
 }
 
-/** Gives ports back, as when a guest turns a PCI function's I/O decoding off. They must all belong to `device`. */
+/**
+ * Gives ports back, as when a guest turns a PCI function's I/O decoding off. They must all belong to
+ * `device`.
+ */
 export function busReleasePorts(bus: Bus, first: u32, count: u32, device: u32): void {
   assert(count != 0 && count <= PORTS && first <= PORTS - count, "bus: port range");
   for (let port = first; port < first + count; port++) {

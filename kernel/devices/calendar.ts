@@ -1,4 +1,5 @@
-// The proleptic Gregorian calendar in integers: days since 1970-01-01 to a date and back, for years 0 to 9999.
+// The proleptic Gregorian calendar in integers: days since 1970-01-01 to a date and back, for years 0 to
+// 9999.
 
 const DAYS_PER_ERA: i64 = 146_097; // 400 years
 const DAYS_BEFORE_1970: i64 = 719_468; // from 0000-03-01: years that begin in March end with the leap day

@@ -1,5 +1,6 @@
-// The debug console port (E9h of Bochs and QEMU, 402h of SeaBIOS and OVMF): writes are characters, reads tell that it is
-// there. Opt-in per VM. Unlike a UART it cannot make the guest wait, so a full ring drops characters and counts them.
+// The debug console port (E9h of Bochs and QEMU, 402h of SeaBIOS and OVMF): writes are characters, reads tell
+// that it is there. Opt-in per VM. Unlike a UART it cannot make the guest wait, so a full ring drops
+// characters and counts them.
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 
 /** Bytes of the output ring: a power of two. */

@@ -1,5 +1,5 @@
-// The debug-exit port by which test kernels end their machine (QEMU's isa-debug-exit): a write of any size stops the VM,
-// and the value becomes part of its exit status. Opt-in per VM.
+// The debug-exit port by which test kernels end their machine (QEMU's isa-debug-exit): a write of any size
+// stops the VM, and the value becomes part of its exit status. Opt-in per VM.
 import { arenaNew } from "../lib/arena";
 
 @unmanaged

@@ -1,6 +1,7 @@
-// The keyboard controller of a PC (Intel 8042 as the IBM PC/AT Technical Reference, "Keyboard Controller", describes it),
-// with nothing plugged in, and system control port A. Commands answer as a controller without auxiliary port does, so that
-// an operating system which probes it finds a healthy controller and no keyboard. Its use here is resetting the machine.
+// The keyboard controller of a PC (Intel 8042 as the IBM PC/AT Technical Reference, "Keyboard Controller",
+// describes it), with nothing plugged in, and system control port A. Commands answer as a controller without
+// auxiliary port does, so that an operating system which probes it finds a healthy controller and no
+// keyboard. Its use here is resetting the machine.
 import { arenaNew } from "../lib/arena";
 
 // Offsets; the platform maps ports to them.
@@ -11,14 +12,16 @@ export const I8042_COMMAND: u32 = 4;
 /** System control port A, 92h: A20 gate (bit 1) and fast reset (bit 0). */
 export const I8042_PORT_A: u32 = 8;
 
-// Status: 7 parity error | 6 time-out | 5 auxiliary data | 4 not locked | 3 last write was a command | 2 system | 1 input full | 0 output full.
+// Status: 7 parity error | 6 time-out | 5 auxiliary data | 4 not locked | 3 last write was a command | 2
+// system | 1 input full | 0 output full.
 const STATUS_OUTPUT_FULL: u32 = 1 << 0;
 const STATUS_SYSTEM: u32 = 1 << 2;
 const STATUS_COMMAND: u32 = 1 << 3;
 const STATUS_NOT_LOCKED: u32 = 1 << 4;
 const STATUS_TIMEOUT: u32 = 1 << 6;
 
-// Command byte: 6 translate | 5 auxiliary clock off | 4 keyboard clock off | 2 system flag | 1 auxiliary interrupt | 0 keyboard interrupt.
+// Command byte: 6 translate | 5 auxiliary clock off | 4 keyboard clock off | 2 system flag | 1 auxiliary
+// interrupt | 0 keyboard interrupt.
 const CTR_KEYBOARD_INTERRUPT: u32 = 1 << 0;
 const CTR_SYSTEM: u32 = 1 << 2;
 const CTR_KEYBOARD_OFF: u32 = 1 << 4;

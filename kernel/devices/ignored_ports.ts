@@ -1,11 +1,14 @@
-// Ports that software touches for reasons which a virtual machine need not honour: reads give all ones, writes go nowhere,
-// and nobody logs them as unknown.
+// Ports that software touches for reasons which a virtual machine need not honour: reads give all ones,
+// writes go nowhere, and nobody logs them as unknown.
 
 // first port, count, for each range
 const RANGES: StaticArray<u16> = [
-  0x80, 1, // POST codes; Linux's I/O delay
-  0xed, 1, // Linux's alternative I/O delay (io_delay=0xed)
-  0xf0, 2, // x87: clear busy, reset
+  0x80,
+  1, // POST codes; Linux's I/O delay
+  0xed,
+  1, // Linux's alternative I/O delay (io_delay=0xed)
+  0xf0,
+  2, // x87: clear busy, reset
 ];
 
 /** Number of ranges. */

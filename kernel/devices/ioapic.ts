@@ -1,5 +1,6 @@
-// The I/O APIC: 24 input pins whose edges or levels become interrupt messages (Intel "82093AA I/O Advanced Programmable
-// Interrupt Controller" data sheet, with the EOI register of version 20h from Intel's ICH data sheets).
+// The I/O APIC: 24 input pins whose edges or levels become interrupt messages (Intel "82093AA I/O Advanced
+// Programmable Interrupt Controller" data sheet, with the EOI register of version 20h from Intel's ICH data
+// sheets).
 //
 // Redirection entry:
 //
@@ -65,7 +66,10 @@ export function ioapicReset(d: Ioapic): void {
   for (let pin: u32 = 0; pin < IOAPIC_PINS; pin++) store<u64>(entryAt(d, pin), ENTRY_MASKED);
 }
 
-/** MMIO read; `offset` from the IOAPIC's base. Narrow accesses get the low bytes; unknown offsets read as ones. */
+/**
+ * MMIO read; `offset` from the IOAPIC's base. Narrow accesses get the low bytes; unknown offsets read as
+ * ones.
+ */
 export function ioapicRead(d: Ioapic, offset: u32, size: u32, _now: u64): u32 {
   const value = offset == SELECT ? d.select : offset == WINDOW ? readWindow(d) : 0xffffffff;
   return size == 4 ? value : value & ((1 << (size * 8)) - 1);
@@ -80,8 +84,8 @@ export function ioapicWrite(d: Ioapic, offset: u32, size: u32, value: u32, _now:
 }
 
 /**
- * Level of input `pin` 0..23, as the device means it: the polarity bit only describes the wire. An edge at a masked pin is
- * lost; a level waits.
+ * Level of input `pin` 0..23, as the device means it: the polarity bit only describes the wire. An edge at a
+ * masked pin is lost; a level waits.
  */
 export function ioapicSetPin(d: Ioapic, pin: u32, asserted: bool): void {
   assert(pin < IOAPIC_PINS, "ioapic: pin");
@@ -99,7 +103,10 @@ function ready(d: Ioapic): u32 {
   return d.edges | (d.asserted & d.level & d.unmasked & ~d.remoteIrr & ~d.extInt);
 }
 
-/** Pin whose interrupt message is to be sent now (`ioapicEntry` says what and to whom), or NO_PIN. Call until NO_PIN. */
+/**
+ * Pin whose interrupt message is to be sent now (`ioapicEntry` says what and to whom), or NO_PIN. Call until
+ * NO_PIN.
+ */
 export function ioapicTakePending(d: Ioapic): i32 {
   const pins = ready(d);
   if (pins == 0) return NO_PIN;
@@ -127,7 +134,10 @@ export function ioapicEoi(d: Ioapic, vector: u32): void {
   }
 }
 
-/** Whether an unmasked ExtINT entry passes its asserted pin (the PIC's INTR) on: the vector then comes from the PIC. */
+/**
+ * Whether an unmasked ExtINT entry passes its asserted pin (the PIC's INTR) on: the vector then comes from
+ * the PIC.
+ */
 export function ioapicExtIntPending(d: Ioapic): bool {
   return (d.asserted & d.unmasked & d.extInt) != 0;
 }
@@ -173,7 +183,10 @@ function writeWindow(d: Ioapic, value: u32): void {
   digest(d, pin);
 }
 
-/** Brings the bit sets up to date with an entry. A pin made edge-triggered forgets its remote IRR, as Linux relies on. */
+/**
+ * Brings the bit sets up to date with an entry. A pin made edge-triggered forgets its remote IRR, as Linux
+ * relies on.
+ */
 function digest(d: Ioapic, pin: u32): void {
   const entry = load<u64>(entryAt(d, pin));
   const bit: u32 = 1 << pin;

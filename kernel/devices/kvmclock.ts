@@ -1,5 +1,6 @@
-// The paravirtual clock that Linux knows as kvm-clock (Linux documentation, "KVM-specific MSRs"): the guest computes its
-// time from its TSC with a factor that the hypervisor states once, so that reading the clock never exits.
+// The paravirtual clock that Linux knows as kvm-clock (Linux documentation, "KVM-specific MSRs"): the guest
+// computes its time from its TSC with a factor that the hypervisor states once, so that reading the clock
+// never exits.
 //
 // System time, 32 bytes:                          Wall clock, 12 bytes:
 //   0  u32 version: odd while being written         0  u32 version
@@ -73,13 +74,14 @@ function scale(c: KvmClock): void {
   // SECOND / (tscHz << shift) in 32-bit fixed point, from the exact rate.
   c.multiplier =
     shift >= 0
-      ? <u32>((SECOND << 32) / (c.tscHz << <u64>shift))
-      : <u32>div_wide(SECOND >> <u64>(32 + shift), SECOND << <u64>(32 - shift), c.tscHz);
+      ? <u32>((SECOND << 32) / (c.tscHz << (<u64>shift)))
+      : <u32>div_wide(SECOND >> <u64>(32 + shift), SECOND << (<u64>(32 - shift)), c.tscHz);
 }
 
 /**
- * Fills the 32 bytes at `buffer` for the guest's TSC value `tsc` at VM time `now`. The version is even: whoever copies them
- * must write an odd version to guest memory before, and the version last (the fields need no other order).
+ * Fills the 32 bytes at `buffer` for the guest's TSC value `tsc` at VM time `now`. The version is even:
+ * whoever copies them must write an odd version to guest memory before, and the version last (the fields need
+ * no other order).
  */
 export function kvmClockFill(c: KvmClock, buffer: usize, tsc: u64, now: u64): void {
   c.version += 2;

@@ -1,13 +1,23 @@
-// The local APIC as sender and receiver of interrupt messages (Intel SDM volume 3, "Issuing Interprocessor Interrupts" and
-// "Determining IPI Destination"). The platform carries messages from one APIC to the others.
+// The local APIC as sender and receiver of interrupt messages (Intel SDM volume 3, "Issuing Interprocessor
+// Interrupts" and "Determining IPI Destination"). The platform carries messages from one APIC to the others.
 //
 // Interrupt command register:
 //
 //   63..56 (32 in x2APIC)  19..18     15     14     12      11       10..8  7..0
 //   destination            shorthand  level  asser  status  logical  mode   vector
 import {
-  DELIVERY_FIXED, DELIVERY_INIT, DELIVERY_LOWEST, DELIVERY_NMI, DELIVERY_STARTUP, ESR_SEND_ILLEGAL_VECTOR,
-  FIRST_LEGAL_VECTOR, hardwareEnabled, inX2apicMode, Lapic, lapicDeliver, lapicRaiseError,
+  DELIVERY_FIXED,
+  DELIVERY_INIT,
+  DELIVERY_LOWEST,
+  DELIVERY_NMI,
+  DELIVERY_STARTUP,
+  ESR_SEND_ILLEGAL_VECTOR,
+  FIRST_LEGAL_VECTOR,
+  hardwareEnabled,
+  inX2apicMode,
+  Lapic,
+  lapicDeliver,
+  lapicRaiseError,
 } from "./lapic_state";
 
 /** Result of `lapicTakeIpi` when there is none. */
@@ -47,20 +57,27 @@ export function ipiSend(l: Lapic, icr: u64): void {
   }
   const shorthand = shorthandOf(icr);
   const toSelf =
-    shorthand == SHORTHAND_NONE ? icrDestinationMatches(icr, l, l) : shorthand == SHORTHAND_SELF || shorthand == SHORTHAND_ALL;
+    shorthand == SHORTHAND_NONE
+      ? icrDestinationMatches(icr, l, l)
+      : shorthand == SHORTHAND_SELF || shorthand == SHORTHAND_ALL;
   if (toSelf) lapicIpi(l, icr);
   const takenBySelf = toSelf && mode == DELIVERY_LOWEST;
   l.ipiPending = shorthand != SHORTHAND_SELF && !takenBySelf;
 }
 
-/** An ICR command whose targets may include other CPUs, once, or NO_IPI. Its effects on this CPU are done already. */
+/**
+ * An ICR command whose targets may include other CPUs, once, or NO_IPI. Its effects on this CPU are done
+ * already.
+ */
 export function lapicTakeIpi(l: Lapic): u64 {
   if (!l.ipiPending) return NO_IPI;
   l.ipiPending = false;
   return l.icr;
 }
 
-/** Whether the ICR command `icr` written by `source` is for `target`, another CPU; deliver it with `lapicIpi`. */
+/**
+ * Whether the ICR command `icr` written by `source` is for `target`, another CPU; deliver it with `lapicIpi`.
+ */
 export function lapicIpiMatches(icr: u64, source: Lapic, target: Lapic): bool {
   const shorthand = shorthandOf(icr);
   if (shorthand == SHORTHAND_NONE) return icrDestinationMatches(icr, source, target);
@@ -78,7 +95,10 @@ export function lapicIpi(target: Lapic, icr: u64): void {
   lapicMessage(target, modeOf(icr), <u32>icr & 0xff, false);
 }
 
-/** Accepts an interrupt message of any delivery mode (from IOAPIC, MSI or an ICR). SMI and ExtINT have no effect here. */
+/**
+ * Accepts an interrupt message of any delivery mode (from IOAPIC, MSI or an ICR). SMI and ExtINT have no
+ * effect here.
+ */
 export function lapicMessage(l: Lapic, mode: u32, vector: u32, level: bool): void {
   if (!hardwareEnabled(l)) return;
   switch (mode) {
@@ -101,7 +121,9 @@ export function lapicMessage(l: Lapic, mode: u32, vector: u32, level: bool): voi
   }
 }
 
-/** Whether a message with an 8-bit destination (IOAPIC, MSI) is for this APIC. `logical`: destination mode. */
+/**
+ * Whether a message with an 8-bit destination (IOAPIC, MSI) is for this APIC. `logical`: destination mode.
+ */
 export function lapicMatches(l: Lapic, destination: u32, logical: bool): bool {
   return matches(l, destination, logical, XAPIC_BROADCAST);
 }
@@ -117,7 +139,10 @@ function matchesCluster(logicalId: u32, destination: u32): bool {
   return destination >> 16 == logicalId >> 16 && (destination & logicalId & 0xffff) != 0;
 }
 
-/** xAPIC: the flat model is eight CPUs of one bit each; the cluster model is a 4-bit cluster and four CPUs of one bit. */
+/**
+ * xAPIC: the flat model is eight CPUs of one bit each; the cluster model is a 4-bit cluster and four CPUs of
+ * one bit.
+ */
 function matchesLogical(l: Lapic, destination: u32): bool {
   if (destination > 0xff) return false;
   const mine = l.ldr >> 24;

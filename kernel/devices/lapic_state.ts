@@ -1,5 +1,6 @@
-// The local APIC: its state, and the three 256-bit registers that hold accepted interrupts (Intel SDM volume 3, "Advanced
-// Programmable Interrupt Controller"). kernel/devices/lapic.ts is the face that the platform uses.
+// The local APIC: its state, and the three 256-bit registers that hold accepted interrupts (Intel SDM volume
+// 3, "Advanced Programmable Interrupt Controller"). kernel/devices/lapic.ts is the face that the platform
+// uses.
 import { tailOf } from "../lib/arena";
 
 /** Result of `lapicHighestPending` and `lapicTakeEoi` when there is none. */

@@ -1,10 +1,12 @@
-// The local APIC's timer (Intel SDM volume 3, "APIC Timer"): one-shot, periodic and TSC-deadline modes. Everything is
-// computed from the VM time of the next expiry; nothing counts.
+// The local APIC's timer (Intel SDM volume 3, "APIC Timer"): one-shot, periodic and TSC-deadline modes.
+// Everything is computed from the VM time of the next expiry; nothing counts.
 import { div_wide, mul_high } from "../arch/intrinsics";
 import { MIN_TIMER_PERIOD_NS } from "../lib/limits";
 import { Lapic, lapicDeliver, LVT_MASKED, LVT_VECTOR } from "./lapic_state";
 
-/** Timer input clock, hertz, before the divide configuration register. One tick is one nanosecond of VM time. */
+/**
+ * Timer input clock, hertz, before the divide configuration register. One tick is one nanosecond of VM time.
+ */
 export const LAPIC_TIMER_HZ: u64 = 1_000_000_000;
 
 const MODE_MASK: u32 = 3 << 17;
@@ -26,14 +28,14 @@ function inTscDeadlineMode(l: Lapic): bool {
 
 /** Nanoseconds from the initial count to zero. */
 function periodNs(l: Lapic): u64 {
-  return <u64>l.initialCount << divideShift(l);
+  return (<u64>l.initialCount) << divideShift(l);
 }
 
 /** Current count register. */
 export function timerCurrentCount(l: Lapic, now: u64): u32 {
   if (!l.timerArmed || inTscDeadlineMode(l) || l.timerExpiry <= now) return 0;
   const shift = divideShift(l);
-  const count = (l.timerExpiry - now + ((<u64>1 << shift) - 1)) >> shift;
+  const count = (l.timerExpiry - now + (((<u64>1) << shift) - 1)) >> shift;
   return <u32>min<u64>(count, l.initialCount);
 }
 
@@ -49,7 +51,7 @@ export function timerSetInitialCount(l: Lapic, value: u32, now: u64): void {
 export function timerSetDivide(l: Lapic, value: u32, now: u64): void {
   const left = timerCurrentCount(l, now);
   l.divide = value & DIVIDE_WRITABLE;
-  if (l.timerArmed && !inTscDeadlineMode(l)) l.timerExpiry = now + (<u64>left << divideShift(l));
+  if (l.timerArmed && !inTscDeadlineMode(l)) l.timerExpiry = now + ((<u64>left) << divideShift(l));
 }
 
 /** Changing to or from TSC-deadline mode disarms the timer. */

@@ -1,7 +1,7 @@
-// PCI configuration space of bus 0: single-function devices in 32 slots, with a host bridge in slot 0, reached through
-// configuration mechanism #1 or a memory-mapped (ECAM) window (PCI Local Bus Specification, "Configuration Space"). Each
-// register byte has a value, a power-on value and a mask of bits that the guest may write, which makes base address
-// registers size themselves.
+// PCI configuration space of bus 0: single-function devices in 32 slots, with a host bridge in slot 0,
+// reached through configuration mechanism #1 or a memory-mapped (ECAM) window (PCI Local Bus Specification,
+// "Configuration Space"). Each register byte has a value, a power-on value and a mask of bits that the guest
+// may write, which makes base address registers size themselves.
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 import { MAX_PCI_SLOTS } from "../lib/limits";
 
@@ -77,7 +77,10 @@ export function pciReset(d: Pci): void {
   }
 }
 
-/** Puts a function into an empty slot (0..31). Registers as they read: `ids` 00h, `classRevision` 08h, `subsystem` 2Ch. */
+/**
+ * Puts a function into an empty slot (0..31). Registers as they read: `ids` 00h, `classRevision` 08h,
+ * `subsystem` 2Ch.
+ */
 export function pciAddFunction(d: Pci, slot: u32, ids: u32, classRevision: u32, subsystem: u32): void {
   assert(slot < MAX_PCI_SLOTS && (d.present & (1 << slot)) == 0, "pci: slot taken");
   d.present |= 1 << slot;
@@ -89,11 +92,17 @@ export function pciAddFunction(d: Pci, slot: u32, ids: u32, classRevision: u32, 
   pciDefine(d, slot, INTERRUPT_LINE, 1, 0, 0xff);
 }
 
-/** Gives `slot` base address register `bar` (a 64-bit one takes the next too) of `bytes`, a power of two; `kind`: PCI_BAR_*. */
+/**
+ * Gives `slot` base address register `bar` (a 64-bit one takes the next too) of `bytes`, a power of two;
+ * `kind`: PCI_BAR_*.
+ */
 export function pciAddBar(d: Pci, slot: u32, bar: u32, bytes: u64, kind: u32): void {
   const wide = kind == PCI_BAR_MEMORY64;
   assert(bar + (wide ? 1 : 0) < BARS, "pci: base address register");
-  assert((bytes & (bytes - 1)) == 0 && bytes >= (kind == PCI_BAR_IO ? 4 : 16), "pci: size of a base address register");
+  assert(
+    (bytes & (bytes - 1)) == 0 && bytes >= (kind == PCI_BAR_IO ? 4 : 16),
+    "pci: size of a base address register",
+  );
   const mask = ~(bytes - 1);
   pciDefine(d, slot, FIRST_BAR + bar * 4, 4, kind, <u32>mask);
   if (wide) pciDefine(d, slot, FIRST_BAR + bar * 4 + 4, 4, 0, <u32>(mask >> 32));
@@ -105,7 +114,10 @@ export function pciSetInterrupt(d: Pci, slot: u32, pin: u32, line: u32): void {
   pciDefine(d, slot, INTERRUPT_PIN, 1, pin, 0);
 }
 
-/** Defines `size` (1, 2 or 4) bytes of a function's registers: power-on value and the bits that the guest may write. */
+/**
+ * Defines `size` (1, 2 or 4) bytes of a function's registers: power-on value and the bits that the guest may
+ * write.
+ */
 export function pciDefine(d: Pci, slot: u32, register: u32, size: u32, value: u32, writable: u32): void {
   assert(slot < MAX_PCI_SLOTS && register + size <= REGISTERS, "pci: register");
   for (let i: u32 = 0; i < size; i++) {
@@ -115,7 +127,10 @@ export function pciDefine(d: Pci, slot: u32, register: u32, size: u32, value: u3
   }
 }
 
-/** Sets a function's register bits from the device's side (status bits); the guest's write mask does not apply. */
+/**
+ * Sets a function's register bits from the device's side (status bits); the guest's write mask does not
+ * apply.
+ */
 export function pciSetBits(d: Pci, slot: u32, register: u32, mask: u32, value: u32): void {
   assert(slot < MAX_PCI_SLOTS && register + 4 <= REGISTERS, "pci: register");
   const at = image(d, slot, VALUES) + <usize>register;
@@ -151,10 +166,13 @@ export function pciBarAddress(d: Pci, slot: u32, bar: u32): u64 {
   if ((low & PCI_BAR_IO) != 0) return (command & COMMAND_IO) != 0 ? <u64>(low & ~3) : NO_ADDRESS;
   if ((command & COMMAND_MEMORY) == 0) return NO_ADDRESS;
   const high = (low & 6) == PCI_BAR_MEMORY64 ? pciConfigRead(d, slot, FIRST_BAR + bar * 4 + 4, 4) : 0;
-  return (<u64>high << 32) | <u64>(low & ~15);
+  return ((<u64>high) << 32) | <u64>(low & ~15);
 }
 
-/** CF8h..CFFh; `offset` 0..7. The address register answers 32-bit accesses only: its bytes are other devices' ports. */
+/**
+ * CF8h..CFFh; `offset` 0..7. The address register answers 32-bit accesses only: its bytes are other devices'
+ * ports.
+ */
 export function pciRead(d: Pci, offset: u32, size: u32, _now: u64): u32 {
   if (offset == 0 && size == 4) return d.address;
   if (offset < DATA_PORT) return 0xffffffff;
@@ -180,7 +198,10 @@ export function pciEcamWrite(d: Pci, offset: u32, size: u32, value: u32, _now: u
   pciConfigWrite(d, ecamSlot(offset), offset & 0xfff, size, value);
 }
 
-/** Slot whose command, base address or device-specific registers were written, once for all writes so far, or NO_SLOT. */
+/**
+ * Slot whose command, base address or device-specific registers were written, once for all writes so far, or
+ * NO_SLOT.
+ */
 export function pciTakeChange(d: Pci): i32 {
   const changed = d.changed;
   if (changed == 0) return NO_SLOT;
@@ -219,5 +240,9 @@ function ecamSlot(offset: u32): u32 {
 /** Whether a write can move a function's addresses or switch something in its device. */
 function concernsPlatform(register: u32, size: u32): bool {
   const end = register + size;
-  return (register < COMMAND + 2 && end > COMMAND) || (register < FIRST_BAR + BARS * 4 && end > FIRST_BAR) || end > AFTER_HEADER;
+  return (
+    (register < COMMAND + 2 && end > COMMAND) ||
+    (register < FIRST_BAR + BARS * 4 && end > FIRST_BAR) ||
+    end > AFTER_HEADER
+  );
 }

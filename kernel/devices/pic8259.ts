@@ -1,5 +1,5 @@
-// The pair of 8259A interrupt controllers of a PC (Intel "8259A Programmable Interrupt Controller" data sheet), with the
-// edge/level control registers of PC chipsets. The slave's INT is the master's request 2.
+// The pair of 8259A interrupt controllers of a PC (Intel "8259A Programmable Interrupt Controller" data
+// sheet), with the edge/level control registers of PC chipsets. The slave's INT is the master's request 2.
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 
 // Offsets of the register groups; the platform maps ports to them.
@@ -122,7 +122,8 @@ export function pic8259Line(d: Pic8259, _now: u64): bool {
 
 /**
  * The CPU's interrupt-acknowledge cycle.
- * @returns the vector; that of request 7 of the chip concerned if the request has gone away (a spurious interrupt).
+ * @returns the vector; that of request 7 of the chip concerned if the request has gone away (a spurious
+ * interrupt).
  */
 export function pic8259Acknowledge(d: Pic8259): u32 {
   const first = master(d);
@@ -180,8 +181,8 @@ function highestOf(c: Pic8259Chip, requests: u32): u32 {
 }
 
 /**
- * The request that INT stands for, or NONE. Requests in service hold back their own and lower priorities; not if masked in
- * special mask mode, and the cascade not itself in special fully nested mode.
+ * The request that INT stands for, or NONE. Requests in service hold back their own and lower priorities; not
+ * if masked in special mask mode, and the cascade not itself in special fully nested mode.
  */
 function pendingRequest(c: Pic8259Chip): u32 {
   if (!c.initialized) return NONE;

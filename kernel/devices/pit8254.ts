@@ -1,11 +1,22 @@
-// The 8254 interval timer of a PC: three counters, and system control port B (61h), which gates counter 2 to the speaker and
-// shows its OUT. The clock is VM time, so that counts are exact whenever they are looked at.
+// The 8254 interval timer of a PC: three counters, and system control port B (61h), which gates counter 2 to
+// the speaker and shows its OUT. The clock is VM time, so that counts are exact whenever they are looked at.
 import { div_wide, mul_high } from "../arch/intrinsics";
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 import { MIN_TIMER_PERIOD_NS } from "../lib/limits";
 import {
-  ACCESS_LATCH, counterAdvance, counterLatchCount, counterLatchStatus, counterNextEvent, counterOut, counterRead,
-  counterReset, counterSetGate, counterSetMode, counterWrite, NO_TICK, PitCounter,
+  ACCESS_LATCH,
+  counterAdvance,
+  counterLatchCount,
+  counterLatchStatus,
+  counterNextEvent,
+  counterOut,
+  counterRead,
+  counterReset,
+  counterSetGate,
+  counterSetMode,
+  counterWrite,
+  NO_TICK,
+  PitCounter,
 } from "./pit_counter";
 
 /** Input clock, hertz. */
@@ -64,7 +75,8 @@ export function pit8254Read(d: Pit8254, offset: u32, size: u32, now: u64): u32 {
   const tick = ticksAt(now);
   catchUp(d, tick);
   let value = readPort(d, offset, tick);
-  for (let i: u32 = 1; i < size; i++) value |= (offset < PIT_PORT_B ? readPort(d, offset + i, tick) : 0xff) << (i * 8);
+  for (let i: u32 = 1; i < size; i++)
+    value |= (offset < PIT_PORT_B ? readPort(d, offset + i, tick) : 0xff) << (i * 8);
   return value;
 }
 
@@ -74,7 +86,8 @@ export function pit8254Write(d: Pit8254, offset: u32, size: u32, value: u32, now
   catchUp(d, tick);
   const before = counterOut(counter(d, 0), tick);
   writePort(d, offset, value & 0xff, tick);
-  for (let i: u32 = 1; i < size && offset + i < PIT_PORT_B; i++) writePort(d, offset + i, (value >> (i * 8)) & 0xff, tick);
+  for (let i: u32 = 1; i < size && offset + i < PIT_PORT_B; i++)
+    writePort(d, offset + i, (value >> (i * 8)) & 0xff, tick);
   if (!before && counterOut(counter(d, 0), tick)) d.edges += 1;
 }
 
@@ -86,8 +99,8 @@ export function pit8254Line(d: Pit8254, now: u64): bool {
 }
 
 /**
- * Rising edges of OUT 0 up to the last access or `pit8254Advance`, once. OUT is low for too short to be sampled: pulse IRQ 0
- * (low, high) if not zero, then set it to the line.
+ * Rising edges of OUT 0 up to the last access or `pit8254Advance`, once. OUT is low for too short to be
+ * sampled: pulse IRQ 0 (low, high) if not zero, then set it to the line.
  */
 export function pit8254TakeEdges(d: Pit8254): u32 {
   const edges = d.edges;
@@ -95,14 +108,19 @@ export function pit8254TakeEdges(d: Pit8254): u32 {
   return edges;
 }
 
-/** Next rising edge of OUT 0 (edges closer together than the limit are seen several at once), or U64.MAX_VALUE. */
+/**
+ * Next rising edge of OUT 0 (edges closer together than the limit are seen several at once), or
+ * U64.MAX_VALUE.
+ */
 export function pit8254Deadline(d: Pit8254, now: u64): u64 {
   const tick = ticksAt(now);
   catchUp(d, tick);
   const event = counterNextEvent(counter(d, 0), tick);
   if (event == NO_TICK) return u64.MAX_VALUE;
   const due = nsAt(event);
-  return counter(d, 0).count * SECOND < MIN_TIMER_PERIOD_NS * PIT_HZ ? max<u64>(due, now + MIN_TIMER_PERIOD_NS) : due;
+  return counter(d, 0).count * SECOND < MIN_TIMER_PERIOD_NS * PIT_HZ
+    ? max<u64>(due, now + MIN_TIMER_PERIOD_NS)
+    : due;
 }
 
 export function pit8254Advance(d: Pit8254, now: u64): void {

@@ -1,5 +1,6 @@
-// One counter of the 8254 (Intel "8254 Programmable Interval Timer" data sheet), computed instead of counted: what is kept
-// is the tick at which the counting element held its full count, and everything else follows from the present tick.
+// One counter of the 8254 (Intel "8254 Programmable Interval Timer" data sheet), computed instead of counted:
+// what is kept is the tick at which the counting element held its full count, and everything else follows
+// from the present tick.
 
 /** No rising edge to come. */
 export const NO_TICK: u64 = u64.MAX_VALUE;
@@ -172,7 +173,7 @@ function squareWaveCount(c: PitCounter, phase: u32): u32 {
 }
 
 function toBcd(value: u32): u32 {
-  return (value % 10) | ((value / 10) % 10 << 4) | ((value / 100) % 10 << 8) | (value / 1000 << 12);
+  return (value % 10) | (((value / 10) % 10) << 4) | (((value / 100) % 10) << 8) | ((value / 1000) << 12);
 }
 
 function fromBcd(value: u32): u32 {
@@ -256,7 +257,10 @@ function nextBoundary(c: PitCounter, tick: u64): u64 {
   return tick + (end - phase);
 }
 
-/** The gate input. It stops modes 0, 2, 3 and 4 while low; its rise restarts modes 2 and 3 and triggers modes 1 and 5. */
+/**
+ * The gate input. It stops modes 0, 2, 3 and 4 while low; its rise restarts modes 2 and 3 and triggers modes
+ * 1 and 5.
+ */
 export function counterSetGate(c: PitCounter, gate: bool, tick: u64): void {
   if (gate == c.gate) return;
   c.gate = gate;

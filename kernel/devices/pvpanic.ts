@@ -1,5 +1,5 @@
-// pvpanic: one port through which a guest kernel says that it has panicked (QEMU documentation, "pvpanic device";
-// ACPI identifier QEMU0001).
+// pvpanic: one port through which a guest kernel says that it has panicked (QEMU documentation, "pvpanic
+// device"; ACPI identifier QEMU0001).
 //
 //   7..2      1             0
 //   reserved  crash loaded  panicked
@@ -28,7 +28,7 @@ export function pvpanicReset(d: Pvpanic): void {
 /** The events that this device understands. Bytes past the port read as ones. */
 export function pvpanicRead(_d: Pvpanic, offset: u32, size: u32, _now: u64): u32 {
   if (offset != 0) return 0xffffffff;
-  return (PVPANIC_PANICKED | PVPANIC_CRASH_LOADED) | (size > 1 ? 0xffffff00 : 0);
+  return PVPANIC_PANICKED | PVPANIC_CRASH_LOADED | (size > 1 ? 0xffffff00 : 0);
 }
 
 /** Reports events; unknown bits are ignored, as the specification asks. */

@@ -1,5 +1,5 @@
-// The reset control register of PC chipsets, port CF9h (Intel PCH data sheets, "Reset Control Register"), named in the
-// ACPI FADT as RESET_REG with RESET_VALUE 06h.
+// The reset control register of PC chipsets, port CF9h (Intel PCH data sheets, "Reset Control Register"),
+// named in the ACPI FADT as RESET_REG with RESET_VALUE 06h.
 //
 //   7..4      3                2          1             0
 //   reserved  full power cycle reset CPU  system reset  reserved

@@ -1,5 +1,6 @@
-// The real-time clock of a PC with its CMOS RAM (Motorola "MC146818A Real-Time Clock Plus RAM"). The time of day is VM time
-// plus an offset; registers are made from it when they are read. The divider chain runs at 32768 Hz.
+// The real-time clock of a PC with its CMOS RAM (Motorola "MC146818A Real-Time Clock Plus RAM"). The time of
+// day is VM time plus an offset; registers are made from it when they are read. The divider chain runs at
+// 32768 Hz.
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 import { CalendarDate, dateFromDays, daysFromDate, weekdayOf } from "./calendar";
 
@@ -111,7 +112,8 @@ export function rtcSetMemory(d: Rtc, bytesBelow4G: u64, bytesAbove4G: u64): void
 export function rtcRead(d: Rtc, offset: u32, size: u32, now: u64): u32 {
   rtcAdvance(d, now);
   let value: u32 = 0;
-  for (let i: u32 = 0; i < size; i++) value |= (offset + i == DATA ? readRegister(d, d.index, now) : 0xff) << (i * 8);
+  for (let i: u32 = 0; i < size; i++)
+    value |= (offset + i == DATA ? readRegister(d, d.index, now) : 0xff) << (i * 8);
   return value;
 }
 
@@ -202,14 +204,19 @@ function tickAt(ns: u64): u64 {
 /** First chain time, ns, at which `tick` has come. */
 function chainTime(tick: u64): u64 {
   const part = tick & ((1 << CHAIN_HZ_SHIFT) - 1);
-  return (tick >> CHAIN_HZ_SHIFT) * SECOND + (part * TICK_NUMERATOR + TICK_DENOMINATOR - 1) / TICK_DENOMINATOR;
+  return (
+    (tick >> CHAIN_HZ_SHIFT) * SECOND + (part * TICK_NUMERATOR + TICK_DENOMINATOR - 1) / TICK_DENOMINATOR
+  );
 }
 
-/** Ticks of the periodic interrupt as register A selects it: 3 is 8192 Hz … 15 is 2 Hz; 1 and 2 are 256 and 128 Hz; 0 none. */
+/**
+ * Ticks of the periodic interrupt as register A selects it: 3 is 8192 Hz … 15 is 2 Hz; 1 and 2 are 256 and
+ * 128 Hz; 0 none.
+ */
 function periodTicks(d: Rtc): u64 {
   const rate = cmos(d, REGISTER_A) & 15;
   if (rate == 0) return 0;
-  return <u64>1 << (rate <= 2 ? rate + 6 : rate - 1);
+  return (<u64>1) << (rate <= 2 ? rate + 6 : rate - 1);
 }
 
 /** Makes the clock show `seconds` plus `part` ns at `now`. */
@@ -289,7 +296,10 @@ function writeTime(d: Rtc, index: u32, value: u32, now: u64): void {
   takeTime(d, (now + d.phase) % SECOND, now);
 }
 
-/** Registers A and B can stop the clock, with the time in its registers, and start it again from what they hold. */
+/**
+ * Registers A and B can stop the clock, with the time in its registers, and start it again from what they
+ * hold.
+ */
 function writeControl(d: Rtc, index: u32, value: u32, now: u64): void {
   const wasHeld = isHeld(d);
   const wasReset = dividerReset(d);
@@ -350,7 +360,9 @@ function decodeHour(d: Rtc, byte: u32): u32 {
   return (decode(d, byte & ~HOURS_PM) % 12) + ((byte & HOURS_PM) != 0 ? 12 : 0);
 }
 
-/** First chain time after `chain`, ns, at which a second begins that the alarm bytes match, or U64.MAX_VALUE. */
+/**
+ * First chain time after `chain`, ns, at which a second begins that the alarm bytes match, or U64.MAX_VALUE.
+ */
 function nextAlarm(d: Rtc, chain: u64): u64 {
   const second = chain / SECOND + 1;
   let start = (d.base + <i64>second) % DAY_SECONDS;

@@ -1,9 +1,11 @@
-// A 16550A serial port as its data sheet (National Semiconductor "PC16550D Universal Asynchronous Receiver/Transmitter
-// with FIFOs") and the PC's wiring have it: OUT2 gates the interrupt, carrier and peer are always there.
+// A 16550A serial port as its data sheet (National Semiconductor "PC16550D Universal Asynchronous
+// Receiver/Transmitter with FIFOs") and the PC's wiring have it: OUT2 gates the interrupt, carrier and peer
+// are always there.
 //
-// The transmitter is a ring that the platform drains. It takes a byte at once, and stops reporting an empty holding
-// register while a full FIFO's worth of bytes would not fit: a guest that obeys LSR.THRE never loses output. The receiver
-// takes bytes only while it has room, so an overrun happens only in loopback, by the guest's own doing.
+// The transmitter is a ring that the platform drains. It takes a byte at once, and stops reporting an empty
+// holding register while a full FIFO's worth of bytes would not fit: a guest that obeys LSR.THRE never loses
+// output. The receiver takes bytes only while it has room, so an overrun happens only in loopback, by the
+// guest's own doing.
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 
 // Register offsets. With LCR.DLAB set, 0 and 1 are the divisor latch.
@@ -76,7 +78,9 @@ const SECOND: u64 = 1_000_000_000;
 /** Characters of silence after which a FIFO below its trigger interrupts. */
 const TIMEOUT_CHARACTERS: u64 = 4;
 
-/** Ends in the receiver FIFO (16 x u16: character, its LSR error bits in the high byte), then the output ring. */
+/**
+ * Ends in the receiver FIFO (16 x u16: character, its LSR error bits in the high byte), then the output ring.
+ */
 @unmanaged
 export class Uart16550 {
   ier: u32;
@@ -146,7 +150,8 @@ export function uart16550Line(d: Uart16550, now: u64): bool {
 
 /** When the character timeout will interrupt. */
 export function uart16550Deadline(d: Uart16550, _now: u64): u64 {
-  const waiting = d.fifosEnabled && d.receiveCount != 0 && !d.timeoutPending && (d.ier & IER_RECEIVED_DATA) != 0;
+  const waiting =
+    d.fifosEnabled && d.receiveCount != 0 && !d.timeoutPending && (d.ier & IER_RECEIVED_DATA) != 0;
   return waiting ? d.receiveTime + timeoutNs(d) : u64.MAX_VALUE;
 }
 
@@ -170,7 +175,9 @@ export function uart16550OutputCount(d: Uart16550): u32 {
   return d.ringTail - d.ringHead;
 }
 
-/** Takes the oldest of them; there must be one. May raise the line, since the transmitter may become empty. */
+/**
+ * Takes the oldest of them; there must be one. May raise the line, since the transmitter may become empty.
+ */
 export function uart16550OutputTake(d: Uart16550): u32 {
   assert(d.ringTail != d.ringHead, "uart16550: nothing to take");
   const wasEmpty = holdingEmpty(d);
@@ -268,7 +275,9 @@ function readInterruptId(d: Uart16550): u32 {
   return d.fifosEnabled ? id | IIR_FIFOS_ENABLED : id;
 }
 
-/** Enabling the transmitter-empty interrupt while the register is empty raises it at once: drivers rely on it. */
+/**
+ * Enabling the transmitter-empty interrupt while the register is empty raises it at once: drivers rely on it.
+ */
 function writeInterruptEnable(d: Uart16550, value: u32): void {
   const enabled = value & ~d.ier;
   const disabled = d.ier & ~value;

@@ -55,7 +55,10 @@ test("power off: S5 needs both the type and the enable bit, in one write or two"
   const requested = (pm: Awaited<ReturnType<typeof open>>) => pm.kernel.memory.getUint8(pm.pointer + 20);
   for (const write of [
     (pm: Awaited<ReturnType<typeof open>>) => pm.write(CONTROL, (5 << 10) | (1 << 13), 2),
-    (pm: Awaited<ReturnType<typeof open>>) => (pm.write(CONTROL, 5 << 10, 2), pm.write(CONTROL, (5 << 10) | (1 << 13), 2)),
+    (pm: Awaited<ReturnType<typeof open>>) => {
+      pm.write(CONTROL, 5 << 10, 2);
+      pm.write(CONTROL, (5 << 10) | (1 << 13), 2);
+    },
     (pm: Awaited<ReturnType<typeof open>>) => pm.write(CONTROL + 1, (5 << 2) | (1 << 5), 1),
   ]) {
     const pm = await open();
@@ -100,7 +103,12 @@ test("general-purpose events", async () => {
 
 test("random accesses", async () => {
   const pm = await open();
-  fuzz(pm, Array.from({ length: 16 }, (_, i) => i), 20000, (random) => {
-    if (random(10) === 0) pm.now += BigInt(random(2 ** 31)) * 1000n;
-  });
+  fuzz(
+    pm,
+    Array.from({ length: 16 }, (_, i) => i),
+    20000,
+    (random) => {
+      if (random(10) === 0) pm.now += BigInt(random(2 ** 31)) * 1000n;
+    },
+  );
 });

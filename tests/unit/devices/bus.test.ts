@@ -5,8 +5,10 @@ import { loadKernel } from "../harness.js";
 async function open() {
   const { exports } = await loadKernel(["kernel/devices/bus.ts"]);
   const bus = exports.busNew?.() as number;
-  const call = (name: string, ...args: (number | bigint)[]) => exports[`bus${name}`]?.(bus, ...args) as number;
-  const device = (index: number, kernel = exports) => new DataView(kernel.memory.buffer).getUint32((call("Range", index) >>> 0) + 16, true);
+  const call = (name: string, ...args: (number | bigint)[]) =>
+    exports[`bus${name}`]?.(bus, ...args) as number;
+  const device = (index: number, kernel = exports) =>
+    new DataView(kernel.memory.buffer).getUint32((call("Range", index) >>> 0) + 16, true);
   return { call, device };
 }
 
@@ -22,7 +24,14 @@ test("ports answer as the device that claimed them, and only those", async () =>
 });
 
 test("claims that overlap, wrap or name no device are bugs", async () => {
-  for (const [first, count, device] of [[0x3ff, 1, 2], [0x3f0, 9, 2], [0xffff, 2, 2], [0x70, 0, 2], [0x70, 2, 0], [0x70, 2, 256]] as const) {
+  for (const [first, count, device] of [
+    [0x3ff, 1, 2],
+    [0x3f0, 9, 2],
+    [0xffff, 2, 2],
+    [0x70, 0, 2],
+    [0x70, 2, 0],
+    [0x70, 2, 256],
+  ] as const) {
     const { call } = await open();
     call("ClaimPorts", 0x3f8, 8, 1);
     expect(() => call("ClaimPorts", first, count, device)).toThrow();

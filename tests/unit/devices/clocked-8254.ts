@@ -1,4 +1,5 @@
-// A counter of the 8254 as Intel's data sheet tells it, clock by clock: the independent expectation for the computed model.
+// A counter of the 8254 as Intel's data sheet tells it, clock by clock: the independent expectation for the
+// computed model.
 
 export class ClockedCounter {
   out = true;
@@ -10,6 +11,8 @@ export class ClockedCounter {
   private triggered = false;
   private counting = false;
   private done = false;
+  /** Mode 3: the half-period under way began with an odd count. */
+  private odd = false;
 
   constructor(
     private readonly mode: number,
@@ -41,8 +44,10 @@ export class ClockedCounter {
         else if (this.gate && this.step(1) === 0 && !this.done) this.finish(true);
         break;
       case 1:
-        if (this.triggered) this.load(), this.setOut(false);
-        else if (this.step(1) === 0 && !this.done) this.finish(true);
+        if (this.triggered) {
+          this.load();
+          this.setOut(false);
+        } else if (this.step(1) === 0 && !this.done) this.finish(true);
         break;
       case 2:
         this.clockRate();
@@ -56,7 +61,10 @@ export class ClockedCounter {
   }
 
   private clockRate(): void {
-    if (this.triggered || this.loadPending) return this.load();
+    if (this.triggered || this.loadPending) {
+      this.load();
+      return;
+    }
     if (!this.gate || !this.counting) return;
     if (this.element === 1) {
       this.load();
@@ -81,12 +89,14 @@ export class ClockedCounter {
     } else this.element = (this.element as number) - 2;
   }
 
-  private odd = false;
-
   private clockStrobe(): void {
-    if (this.mode === 4 ? this.loadPending : this.triggered) return this.load(), this.setOut(true);
-    this.setOut(true, this.mode === 4 && !this.gate);
+    if (this.mode === 4 ? this.loadPending : this.triggered) {
+      this.load();
+      this.setOut(true);
+      return;
+    }
     if (this.mode === 4 && !this.gate) return;
+    this.setOut(true);
     if (this.step(1) === 0 && !this.done) this.finish(false);
   }
 
@@ -110,8 +120,7 @@ export class ClockedCounter {
     this.setOut(level);
   }
 
-  private setOut(level: boolean, keep = false): void {
-    if (keep) return;
+  private setOut(level: boolean): void {
     if (level && !this.out) this.rises++;
     this.out = level;
   }

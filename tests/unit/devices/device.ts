@@ -1,4 +1,5 @@
-// A device model of kernel/devices, compiled and alone: its registers as a guest driver meets them, and its clock.
+// A device model of kernel/devices, compiled and alone: its registers as a guest driver meets them, and its
+// clock.
 import { expect } from "vitest";
 import { type KernelModule, loadKernel } from "../harness.js";
 
@@ -7,7 +8,10 @@ export const MICROSECOND = 1_000n;
 export const MILLISECOND = 1_000_000n;
 export const SECOND = 1_000_000_000n;
 
-/** Exported functions take pointers, numbers and BigInts alike; results are made unsigned by the callers below. */
+/**
+ * Exported functions take pointers, numbers and BigInts alike; results are made unsigned by the callers
+ * below.
+ */
 type Argument = number | bigint;
 
 export class Device {
@@ -27,7 +31,10 @@ export class Device {
 
   /** The same for functions that return u64. */
   call64(name: string, ...args: Argument[]): bigint {
-    return BigInt.asUintN(64, this.kernel.exports[`${this.prefix}${name}`]?.(this.pointer, ...args) as bigint);
+    return BigInt.asUintN(
+      64,
+      this.kernel.exports[`${this.prefix}${name}`]?.(this.pointer, ...args) as bigint,
+    );
   }
 
   read(offset: number, size = 1): number {
@@ -61,8 +68,14 @@ export class Device {
   }
 }
 
-/** Loads `kernel/devices/<file>.ts` and makes one device, reset. `arguments_`: what its reset function takes. */
-export async function openDevice(file: string, prefix: string, ...resetArguments: Argument[]): Promise<Device> {
+/**
+ * Loads `kernel/devices/<file>.ts` and makes one device, reset. `arguments_`: what its reset function takes.
+ */
+export async function openDevice(
+  file: string,
+  prefix: string,
+  ...resetArguments: Argument[]
+): Promise<Device> {
   const kernel = await loadKernel([`kernel/devices/${file}.ts`]);
   const device = new Device(kernel, prefix, kernel.exports[`${prefix}New`]?.() as number);
   device.call("Reset", ...resetArguments);
@@ -83,10 +96,16 @@ export function randomNumbers(seed: number): (bound: number) => number {
 }
 
 /**
- * Random accesses at `offsets`, of every size, with time passing: nothing traps, the line is always a boolean, a deadline
- * is never in the past after advancing to it. `extra` runs between accesses (pins, input). Lasts `steps` accesses.
+ * Random accesses at `offsets`, of every size, with time passing: nothing traps, the line is always a
+ * boolean, a deadline is never in the past after advancing to it. `extra` runs between accesses (pins,
+ * input). Lasts `steps` accesses.
  */
-export function fuzz(device: Device, offsets: number[], steps: number, extra: (random: (n: number) => number) => void): void {
+export function fuzz(
+  device: Device,
+  offsets: number[],
+  steps: number,
+  extra: (random: (n: number) => number) => void,
+): void {
   const random = randomNumbers(0x5eed);
   for (let i = 0; i < steps; i++) {
     const offset = offsets[random(offsets.length)] as number;

@@ -8,7 +8,8 @@ const [DATA, COMMAND, PORT_A] = [0, 4, 8] as const;
 
 /** With what the platform reads as methods. */
 async function open(): Promise<{ kbc: Device; resetRequested: () => boolean }> {
-  const glue = `import { I8042 } from "./kernel/devices/i8042"; export function resetRequested(d: I8042): bool { return d.resetRequested; }`;
+  const glue = `import { I8042 } from "./kernel/devices/i8042";
+    export function resetRequested(d: I8042): bool { return d.resetRequested; }`;
   const kernel = await loadKernel(["kernel/devices/i8042.ts"], glue);
   const kbc = new DeviceClass(kernel, "i8042", kernel.exports.i8042New?.() as number);
   kbc.call("Reset");
@@ -42,7 +43,7 @@ describe("Linux's probe", () => {
     expect(command(kbc, 0xd4, 0xf2)).toBe(undefined);
   });
 
-  test("the keyboard port tests well, and nobody answers a keyboard command: RESEND with the time-out bit", async () => {
+  test("nobody answers a keyboard command: RESEND with the time-out bit", async () => {
     const { kbc } = await open();
     expect(command(kbc, 0xab)).toBe(0);
     command(kbc, 0xae);
@@ -72,7 +73,13 @@ describe("Linux's probe", () => {
 describe("reset", () => {
   test.each([
     ["the pulse command of Linux's reboot=k", [[COMMAND, 0xfe]]],
-    ["the output port", [[COMMAND, 0xd1], [DATA, 0xde]]],
+    [
+      "the output port",
+      [
+        [COMMAND, 0xd1],
+        [DATA, 0xde],
+      ],
+    ],
     ["port A", [[PORT_A, 0x01]]],
   ] as const)("%s", async (_name, writes) => {
     const { kbc, resetRequested } = await open();

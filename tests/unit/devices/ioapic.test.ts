@@ -7,9 +7,18 @@ const LEVEL = 1 << 15;
 const REMOTE_IRR = 1 << 14;
 
 const open = () => openDevice("ioapic", "ioapic");
-const get = (d: Device, index: number) => (d.write(0, index, 4), d.read(0x10, 4));
-const set = (d: Device, index: number, value: number) => (d.write(0, index, 4), d.write(0x10, value, 4));
-const route = (d: Device, pin: number, low: number, high = 0) => (set(d, 0x11 + 2 * pin, high), set(d, 0x10 + 2 * pin, low));
+function get(d: Device, index: number): number {
+  d.write(0, index, 4);
+  return d.read(0x10, 4);
+}
+function set(d: Device, index: number, value: number): void {
+  d.write(0, index, 4);
+  d.write(0x10, value, 4);
+}
+function route(d: Device, pin: number, low: number, high = 0): void {
+  set(d, 0x11 + 2 * pin, high);
+  set(d, 0x10 + 2 * pin, low);
+}
 const pin = (d: Device, number: number, level: boolean) => d.call("SetPin", number, level ? 1 : 0);
 const sent = (d: Device): number[] => {
   const pins: number[] = [];

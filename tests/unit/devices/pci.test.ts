@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { type Device, fuzz, NEVER, openDevice } from "./device.js";
 
 const open = () => openDevice("pci", "pci");
-const address = (slot: number, register: number, bus = 0, fn = 0) => (0x80000000 | (bus << 16) | (slot << 11) | (fn << 8) | (register & 0xfc)) >>> 0;
+const address = (slot: number, register: number, bus = 0, fn = 0) =>
+  (0x80000000 | (bus << 16) | (slot << 11) | (fn << 8) | (register & 0xfc)) >>> 0;
 const read = (pci: Device, slot: number, register: number, size = 4, bus = 0, fn = 0) => {
   pci.write(0, address(slot, register, bus, fn), 4);
   return pci.read(4 + (register & 3), size);
@@ -42,7 +43,13 @@ describe("mechanism #1", () => {
     expect(read(pci, 0, 0x0a, 2)).toBe(0x0600);
     expect(read(pci, 0, 0, 2)).toBe(0x8086);
     expect(read(pci, 0, 0x0e, 1)).toBe(0); // one function, plain header
-    expect([read(pci, 1, 0), read(pci, 0, 0, 4, 1), read(pci, 0, 0, 4, 0, 1), read(pci, 31, 0, 2), read(pci, 31, 0, 1)]).toEqual([0xffffffff, 0xffffffff, 0xffffffff, 0xffff, 0xff]);
+    expect([
+      read(pci, 1, 0),
+      read(pci, 0, 0, 4, 1),
+      read(pci, 0, 0, 4, 0, 1),
+      read(pci, 31, 0, 2),
+      read(pci, 31, 0, 1),
+    ]).toEqual([0xffffffff, 0xffffffff, 0xffffffff, 0xffff, 0xff]);
   });
 
   test("without the enable bit the data port is dead", async () => {
@@ -53,7 +60,9 @@ describe("mechanism #1", () => {
 
   test("bytes and words of the data port reach their part of the register; past it are ones", async () => {
     const pci = await openWithFunction();
-    expect([read(pci, 3, 0, 2), read(pci, 3, 2, 2), read(pci, 3, 3, 1), read(pci, 3, 1, 4)]).toEqual([0x1af4, 0x1042, 0x10, 0xff10421a]);
+    expect([read(pci, 3, 0, 2), read(pci, 3, 2, 2), read(pci, 3, 3, 1), read(pci, 3, 1, 4)]).toEqual([
+      0x1af4, 0x1042, 0x10, 0xff10421a,
+    ]);
   });
 });
 
@@ -62,13 +71,17 @@ describe("a function", () => {
     const pci = await openWithFunction();
     for (const register of [0x00, 0x08, 0x2c]) write(pci, 3, register, 0xffffffff);
     write(pci, 3, 0x3c, 0xffff, 2);
-    expect([read(pci, 3, 0), read(pci, 3, 8), read(pci, 3, 0x2c), read(pci, 3, 0x3c, 2)]).toEqual([0x10421af4, 0x01000001, 0x00021af4, 0x01ff]);
+    expect([read(pci, 3, 0), read(pci, 3, 8), read(pci, 3, 0x2c), read(pci, 3, 0x3c, 2)]).toEqual([
+      0x10421af4, 0x01000001, 0x00021af4, 0x01ff,
+    ]);
   });
 
   test("base address registers size themselves", async () => {
     const pci = await openWithFunction();
     for (const register of [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x30]) write(pci, 3, register, 0xffffffff);
-    expect([0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x30].map((r) => read(pci, 3, r))).toEqual([0xffff8004, 0xffffffff, 0xffffffc1, 0xfffff000, 0, 0, 0]);
+    expect([0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x30].map((r) => read(pci, 3, r))).toEqual([
+      0xffff8004, 0xffffffff, 0xffffffc1, 0xfffff000, 0, 0, 0,
+    ]);
   });
 
   test("the platform learns where they are once decoding is on", async () => {
@@ -79,7 +92,11 @@ describe("a function", () => {
     write(pci, 3, 0x1c, 0xfe000000);
     expect([0, 2, 3].map((bar) => pci.call64("BarAddress", 3, bar))).toEqual([NEVER, NEVER, NEVER]);
     write(pci, 3, 4, 0x0002, 2);
-    expect([0, 2, 3].map((bar) => pci.call64("BarAddress", 3, bar))).toEqual([0x1c0000000n, NEVER, 0xfe000000n]);
+    expect([0, 2, 3].map((bar) => pci.call64("BarAddress", 3, bar))).toEqual([
+      0x1c0000000n,
+      NEVER,
+      0xfe000000n,
+    ]);
     write(pci, 3, 4, 0xffff, 2);
     expect(pci.call64("BarAddress", 3, 2)).toBe(0xc040n);
     expect(read(pci, 3, 4, 2)).toBe(0x0547);
@@ -124,7 +141,12 @@ describe("a function", () => {
 test("the ECAM window shows the same registers, and ones in extended space", async () => {
   const pci = await openWithFunction();
   const ecam = (offset: number, size: number) => pci.call("EcamRead", offset, size, 0n) >>> 0;
-  expect([ecam(3 << 15, 4), ecam((3 << 15) | 0x100, 4), ecam((3 << 15) | (1 << 12), 4), ecam(1 << 20, 4)]).toEqual([0x10421af4, 0xffffffff, 0xffffffff, 0xffffffff]);
+  expect([
+    ecam(3 << 15, 4),
+    ecam((3 << 15) | 0x100, 4),
+    ecam((3 << 15) | (1 << 12), 4),
+    ecam(1 << 20, 4),
+  ]).toEqual([0x10421af4, 0xffffffff, 0xffffffff, 0xffffffff]);
   pci.call("EcamWrite", (3 << 15) | 4, 2, 6, 0n);
   expect(read(pci, 3, 4, 2)).toBe(6);
 });

@@ -8,7 +8,10 @@ const open = () => openDevice("pic8259", "pic8259");
 /** Linux's init_8259A(0): vectors 30h and 38h, everything unmasked. */
 async function openInitialized(icw4 = 0x01): Promise<Device> {
   const pic = await open();
-  for (const [first, base, wiring] of [[0, 0x30, 4], [2, 0x38, 2]] as const) {
+  for (const [first, base, wiring] of [
+    [0, 0x30, 4],
+    [2, 0x38, 2],
+  ] as const) {
     pic.write(first, 0x11);
     pic.write(first + 1, base);
     pic.write(first + 1, wiring);
@@ -19,10 +22,19 @@ async function openInitialized(icw4 = 0x01): Promise<Device> {
   return pic;
 }
 const pin = (pic: Device, irq: number, level: boolean) => pic.call("SetPin", irq, level ? 1 : 0);
-const raise = (pic: Device, irq: number) => (pin(pic, irq, false), pin(pic, irq, true));
+function raise(pic: Device, irq: number): void {
+  pin(pic, irq, false);
+  pin(pic, irq, true);
+}
 const acknowledge = (pic: Device) => pic.call("Acknowledge");
-const isr = (pic: Device, first: number) => (pic.write(first, 0x0b), pic.read(first));
-const irr = (pic: Device, first: number) => (pic.write(first, 0x0a), pic.read(first));
+function isr(pic: Device, first: number): number {
+  pic.write(first, 0x0b);
+  return pic.read(first);
+}
+function irr(pic: Device, first: number): number {
+  pic.write(first, 0x0a);
+  return pic.read(first);
+}
 
 describe("initialisation", () => {
   test("Linux's probe: the mask register holds what is written", async () => {
@@ -52,7 +64,13 @@ describe("initialisation", () => {
     acknowledge(pic);
     raise(pic, 4);
     pic.write(1, 0xf0);
-    for (const [port, value] of [[0, 0x11], [1, 0x40], [1, 4], [1, 1]] as const) pic.write(port, value);
+    for (const [port, value] of [
+      [0, 0x11],
+      [1, 0x40],
+      [1, 4],
+      [1, 1],
+    ] as const)
+      pic.write(port, value);
     expect([pic.read(1), isr(pic, 0), irr(pic, 0), pic.line]).toEqual([0, 0, 0, false]);
     raise(pic, 4);
     expect(acknowledge(pic)).toBe(0x44);
@@ -68,16 +86,19 @@ describe("initialisation", () => {
 });
 
 describe("requests", () => {
-  test.each(Array.from({ length: 16 }, (_, i) => i).filter((i) => i !== 2))("IRQ %i gives its vector", async (irq) => {
-    const pic = await openInitialized();
-    raise(pic, irq);
-    expect(pic.line).toBe(true);
-    expect(acknowledge(pic)).toBe(0x30 + irq);
-    expect(pic.line).toBe(false);
-    if (irq >= 8) pic.write(2, 0x60 + (irq & 7));
-    pic.write(0, irq >= 8 ? 0x62 : 0x60 + irq); // Linux: specific EOI, slave first, then the cascade
-    expect([isr(pic, 0), isr(pic, 2)]).toEqual([0, 0]);
-  });
+  test.each(Array.from({ length: 16 }, (_, i) => i).filter((i) => i !== 2))(
+    "IRQ %i gives its vector",
+    async (irq) => {
+      const pic = await openInitialized();
+      raise(pic, irq);
+      expect(pic.line).toBe(true);
+      expect(acknowledge(pic)).toBe(0x30 + irq);
+      expect(pic.line).toBe(false);
+      if (irq >= 8) pic.write(2, 0x60 + (irq & 7));
+      pic.write(0, irq >= 8 ? 0x62 : 0x60 + irq); // Linux: specific EOI, slave first, then the cascade
+      expect([isr(pic, 0), isr(pic, 2)]).toEqual([0, 0]);
+    },
+  );
 
   test("an edge interrupts once, however long the input stays high", async () => {
     const pic = await openInitialized();
@@ -127,7 +148,7 @@ describe("requests", () => {
     expect(acknowledge(pic)).toBe(0x3c);
   });
 
-  test("requests that were waiting in the slave at the acknowledge are not forgotten in automatic EOI mode", async () => {
+  test("automatic EOI: requests that waited in the slave at the acknowledge are not forgotten", async () => {
     const pic = await openInitialized(0x03);
     raise(pic, 12);
     raise(pic, 8);
@@ -145,7 +166,7 @@ describe("spurious interrupts", () => {
     expect(isr(pic, 0) & 0x80).toBe(0);
   });
 
-  test("a slave's request that goes away takes the cascade's with it, so that the master is the one to answer", async () => {
+  test("a slave's request that goes away takes the cascade's with it: the master answers", async () => {
     const pic = await openInitialized();
     raise(pic, 10);
     pic.write(3, 0xff);
@@ -220,7 +241,7 @@ describe("operation commands", () => {
     expect(pic.line).toBe(false);
   });
 
-  test("special fully nested mode: the slave may interrupt its own service, lower masters may not", async () => {
+  test("special fully nested mode: the slave may interrupt its own service", async () => {
     const pic = await openInitialized(0x11);
     raise(pic, 12);
     acknowledge(pic);

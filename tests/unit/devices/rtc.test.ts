@@ -10,12 +10,20 @@ async function openAt(iso: string): Promise<Device> {
   rtc.call("SetTime", BigInt(Date.parse(iso) / 1000), rtc.now);
   return rtc;
 }
-const get = (rtc: Device, index: number) => (rtc.write(0, index), rtc.read(1));
-const set = (rtc: Device, index: number, value: number) => (rtc.write(0, index), rtc.write(1, value));
+function get(rtc: Device, index: number): number {
+  rtc.write(0, index);
+  return rtc.read(1);
+}
+function set(rtc: Device, index: number, value: number): void {
+  rtc.write(0, index);
+  rtc.write(1, value);
+}
 const bcd = (byte: number) => (byte >> 4) * 10 + (byte & 15);
 /** The time in BCD, 24 hours. */
 function clock(rtc: Device): string {
-  const [second, minute, hour, day, month, year, century] = [0, 2, 4, 7, 8, 9, CENTURY].map((i) => String(bcd(get(rtc, i))).padStart(2, "0"));
+  const [second, minute, hour, day, month, year, century] = [0, 2, 4, 7, 8, 9, CENTURY].map((i) =>
+    String(bcd(get(rtc, i))).padStart(2, "0"),
+  );
   return `${century}${year}-${month}-${day}T${hour}:${minute}:${second}Z`;
 }
 const iso = (date: Date) => date.toISOString().replace(".000", "");
@@ -34,9 +42,16 @@ describe("reading", () => {
   test("dates agree with JavaScript's from 1970 to 2399", async () => {
     const random = randomNumbers(42);
     const rtc = await openAt("2000-01-01T00:00:00Z");
-    const special = ["2000-02-28T23:59:59Z", "2000-02-29T12:00:00Z", "2100-02-28T23:59:59Z", "1999-12-31T23:59:59Z", "2024-02-29T00:00:00Z"];
+    const special = [
+      "2000-02-28T23:59:59Z",
+      "2000-02-29T12:00:00Z",
+      "2100-02-28T23:59:59Z",
+      "1999-12-31T23:59:59Z",
+      "2024-02-29T00:00:00Z",
+    ];
     for (let i = 0; i < 500; i++) {
-      const seconds = i < special.length ? Date.parse(special[i] as string) / 1000 : random(2 ** 31) * 6 + random(86400);
+      const seconds =
+        i < special.length ? Date.parse(special[i] as string) / 1000 : random(2 ** 31) * 6 + random(86400);
       rtc.call("SetTime", BigInt(seconds), rtc.now);
       const date = new Date(seconds * 1000);
       expect([clock(rtc), get(rtc, 6)]).toEqual([iso(date), date.getUTCDay() + 1]);
@@ -54,7 +69,11 @@ describe("reading", () => {
     };
     const seen: number[][] = [];
     for (const hour of [0, 1, 11, 12, 13, 23]) {
-      rtc.call("SetTime", BigInt(Date.parse(`2026-11-21T${String(hour).padStart(2, "0")}:45:59Z`) / 1000), rtc.now);
+      rtc.call(
+        "SetTime",
+        BigInt(Date.parse(`2026-11-21T${String(hour).padStart(2, "0")}:45:59Z`) / 1000),
+        rtc.now,
+      );
       seen.push([hours(true, false), hours(true, true), hours(false, true), hours(false, false)]);
     }
     expect(seen).toEqual([
@@ -69,7 +88,7 @@ describe("reading", () => {
     expect([0, 2, 9].map((i) => get(rtc, i))).toEqual([59, 45, 26]);
   });
 
-  test("update in progress is up for the 2228 µs before each second, and never while the bytes change", async () => {
+  test("update in progress is up for the 2228 µs before each second", async () => {
     const rtc = await openAt("2026-01-01T00:00:00Z");
     let [up, down, changedWhileDown, last] = [0, 0, 0, get(rtc, 0)];
     for (; rtc.now < 3n * SECOND; rtc.now += 100_000n) {
@@ -103,13 +122,22 @@ describe("reading", () => {
 });
 
 describe("setting", () => {
-  test("Linux's mc146818_set_time: stop, reset the divider, write, start; the next second comes half a second later", async () => {
+  test("Linux's mc146818_set_time: the next second comes half a second after the start", async () => {
     const rtc = await openAt("2026-11-21T10:00:00Z");
     rtc.pass(123n * MILLISECOND);
     const [control, rate] = [get(rtc, B), get(rtc, A)];
     set(rtc, B, control | SET);
     set(rtc, A, rate | 0x70);
-    for (const [index, value] of [[9, 0x31], [8, 0x02], [7, 0x28], [4, 0x23], [2, 0x59], [0, 0x58], [CENTURY, 0x20]] as const) set(rtc, index, value);
+    for (const [index, value] of [
+      [9, 0x31],
+      [8, 0x02],
+      [7, 0x28],
+      [4, 0x23],
+      [2, 0x59],
+      [0, 0x58],
+      [CENTURY, 0x20],
+    ] as const)
+      set(rtc, index, value);
     rtc.pass(SECOND);
     expect(clock(rtc)).toBe("2031-02-28T23:59:58Z"); // stopped
     expect(get(rtc, A) & 0x80).toBe(0);
@@ -152,7 +180,14 @@ describe("interrupts", () => {
   });
 
   test("periodic at each of the rates", async () => {
-    for (const [rate, hz] of [[1, 256], [2, 128], [3, 8192], [6, 1024], [10, 64], [15, 2]] as const) {
+    for (const [rate, hz] of [
+      [1, 256],
+      [2, 128],
+      [3, 8192],
+      [6, 1024],
+      [10, 64],
+      [15, 2],
+    ] as const) {
       const rtc = await openAt("2026-01-01T00:00:00Z");
       set(rtc, A, 0x20 | rate);
       set(rtc, B, HOURS24 | PIE);
@@ -173,7 +208,7 @@ describe("interrupts", () => {
     expect(rtc.deadline).toBe(NEVER);
   });
 
-  const alarmAfter = async (hour: number, minute: number, second: number, b = HOURS24) => {
+  const alarmAfter = async (hour: number, minute: number, second: number, b: number = HOURS24) => {
     const rtc = await openAt("2026-11-21T22:58:30Z");
     set(rtc, B, b | AIE);
     [second, minute, hour].forEach((value, i) => set(rtc, 2 * i + 1, value));
@@ -205,7 +240,11 @@ describe("interrupts", () => {
     rtc.pass(4999n * MILLISECOND);
     expect(rtc.line).toBe(false);
     rtc.pass(MILLISECOND);
-    expect([rtc.line, clock(rtc), get(rtc, C) & 0xb0]).toEqual([true, "2026-11-22T00:00:00Z", 0x80 | AIE | UIE]);
+    expect([rtc.line, clock(rtc), get(rtc, C) & 0xb0]).toEqual([
+      true,
+      "2026-11-22T00:00:00Z",
+      0x80 | AIE | UIE,
+    ]);
     expect(rtc.deadline).toBe(5n * SECOND + 86400n * SECOND);
   });
 
@@ -225,7 +264,14 @@ describe("CMOS memory", () => {
     const rtc = await openAt("2026-01-01T00:00:00Z");
     rtc.call("SetMemory", 3n << 30n, 5n << 30n);
     const word = (index: number) => get(rtc, index) | (get(rtc, index + 1) << 8);
-    expect([word(0x15), word(0x17), word(0x30), word(0x34), word(0x5b), get(rtc, 0x5d)]).toEqual([640, 0xffff, 0xffff, (3 * 1024 - 16) * 16, (5 * 1024 * 16) & 0xffff, 1]);
+    expect([word(0x15), word(0x17), word(0x30), word(0x34), word(0x5b), get(rtc, 0x5d)]).toEqual([
+      640,
+      0xffff,
+      0xffff,
+      (3 * 1024 - 16) * 16,
+      (5 * 1024 * 16) & 0xffff,
+      1,
+    ]);
     let sum = 0;
     for (let i = 0x10; i < 0x2e; i++) sum += get(rtc, i);
     expect((get(rtc, 0x2e) << 8) | get(rtc, 0x2f)).toBe(sum);

@@ -1,11 +1,18 @@
-// The devices of one or two ports: debug exit, debug console, pvpanic, reset control, and the ports that nobody minds.
+// The devices of one or two ports: debug exit, debug console, pvpanic, reset control, and the ports that
+// nobody minds.
 import { expect, test } from "vitest";
 import { loadKernel } from "../harness.js";
 import { Device, fuzz } from "./device.js";
 
 /** Opens a device together with an accessor for one of its fields. */
-async function open(file: string, prefix: string, type: string, field: string): Promise<{ device: Device; value: () => number }> {
-  const glue = `import { ${type} } from "./kernel/devices/${file}"; export function value(d: ${type}): u32 { return <u32>d.${field}; }`;
+async function open(
+  file: string,
+  prefix: string,
+  type: string,
+  field: string,
+): Promise<{ device: Device; value: () => number }> {
+  const glue = `import { ${type} } from "./kernel/devices/${file}";
+    export function value(d: ${type}): u32 { return <u32>d.${field}; }`;
   const kernel = await loadKernel([`kernel/devices/${file}.ts`], glue);
   const device = new Device(kernel, prefix, kernel.exports[`${prefix}New`]?.() as number);
   device.call("Reset");
@@ -49,7 +56,12 @@ test("pvpanic: says which events it knows, remembers those reported", async () =
 
 test("reset control: Linux's two writes of reboot=p, and the FADT's one", async () => {
   for (const writes of [[0x02, 0x06], [0x0a, 0x0e], [0x06]]) {
-    const { device, value: requested } = await open("reset_control", "resetControl", "ResetControl", "resetRequested");
+    const { device, value: requested } = await open(
+      "reset_control",
+      "resetControl",
+      "ResetControl",
+      "resetRequested",
+    );
     for (const value of writes.slice(0, -1)) {
       device.write(0, value);
       expect(device.read(0)).toBe(value);

@@ -1,0 +1,283 @@
+// Guest accesses to the local APIC's registers, as xAPIC MMIO and as x2APIC MSRs (Intel SDM volume 3, "Local
+// APIC Register Address Map" and "x2APIC Register Address Space"). Version 14h with six LVT entries.
+import { ipiSend, x2apicLogicalId } from "./lapic_ipi";
+import { endOfInterrupt, isLevelFixed, sampleLevelLint } from "./lapic_pins";
+import {
+  ARBITRATION,
+  CURRENT_COUNT,
+  DFR,
+  DIVIDE,
+  EOI,
+  ERROR_WRITABLE,
+  ESR,
+  hasX2apicWrite,
+  ICR_HIGH,
+  ICR_LOW,
+  ID,
+  INITIAL_COUNT,
+  IRR_FIRST,
+  ISR_FIRST,
+  LDR,
+  LINT_WRITABLE,
+  LVT_COUNTERS,
+  LVT_ERROR,
+  LVT_LINT0,
+  LVT_LINT1,
+  LVT_THERMAL,
+  LVT_TIMER,
+  PPR,
+  readableInX2apic,
+  REMOTE_READ,
+  SELF_IPI,
+  SVR,
+  SVR_WRITABLE,
+  THERMAL_WRITABLE,
+  TIMER_WRITABLE,
+  TMR_FIRST,
+  TPR,
+  VERSION,
+  writableInX2apic,
+} from "./lapic_registers";
+import {
+  ESR_ILLEGAL_REGISTER,
+  inX2apicMode,
+  inXapicMode,
+  IRR,
+  ISR,
+  Lapic,
+  lapicRaiseError,
+  LVT_MASKED,
+  LVT_REMOTE_IRR,
+  processorPriority,
+  setWord,
+  softwareEnabled,
+  TMR,
+} from "./lapic_state";
+import {
+  lapicAdvance,
+  timerCurrentCount,
+  timerSetDivide,
+  timerSetInitialCount,
+  timerSetLvt,
+} from "./lapic_timer";
+
+const X2APIC_FIRST_MSR: u32 = 0x800;
+const X2APIC_LAST_MSR: u32 = 0x8ff;
+
+/** Version 14h, LVT entries 0..5, EOI broadcasts can be suppressed. */
+const VERSION_VALUE: u32 = (1 << 24) | (5 << 16) | 0x14;
+const ICR_LOW_WRITABLE: u32 = 0x000ccfff;
+
+/**
+ * xAPIC MMIO read; `offset` 0..FFFh. Registers are 32 bits at multiples of 16; what is between them reads as
+ * zero. Outside xAPIC mode nobody answers.
+ */
+export function lapicRead(l: Lapic, offset: u32, size: u32, now: u64): u32 {
+  if (!inXapicMode(l)) return 0xffffffff;
+  const inside = offset & 15;
+  if (inside + size > 4) return 0;
+  const value = readRegister(l, (offset >> 4) & 0xff, now) >> (inside * 8);
+  return size == 4 ? value : value & ((1 << (size * 8)) - 1);
+}
+
+/** xAPIC MMIO write. Only 32-bit writes at a register's address count. */
+export function lapicWrite(l: Lapic, offset: u32, size: u32, value: u32, now: u64): void {
+  if (!inXapicMode(l) || (offset & 15) != 0 || size != 4) return;
+  if (offset >> 4 == EOI) endOfInterrupt(l);
+  else writeXapic(l, (offset >> 4) & 0xff, value, now);
+}
+
+/**
+ * RDMSR of 800h..8FFh: stores the value at `result`. False: #GP(0), since there is no such register in this
+ * mode.
+ */
+export function lapicMsrRead(l: Lapic, msr: u32, result: usize, now: u64): bool {
+  if (!inX2apicMode(l) || msr < X2APIC_FIRST_MSR || msr > X2APIC_LAST_MSR) return false;
+  const register = msr - X2APIC_FIRST_MSR;
+  if (!readableInX2apic(register)) return false;
+  store<u64>(result, register == ICR_LOW ? l.icr : readRegister(l, register, now));
+  return true;
+}
+
+/** WRMSR of 800h..8FFh. False: #GP(0): read-only or no such register, or reserved bits set. */
+export function lapicMsrWrite(l: Lapic, msr: u32, value: u64, now: u64): bool {
+  if (!inX2apicMode(l) || msr < X2APIC_FIRST_MSR || msr > X2APIC_LAST_MSR) return false;
+  const register = msr - X2APIC_FIRST_MSR;
+  if (register == EOI && value == 0) {
+    endOfInterrupt(l); // by far the most frequent write
+    return true;
+  }
+  if (register == ICR_LOW) {
+    if ((<u32>value & ~ICR_LOW_WRITABLE) != 0) return false;
+    l.icr = value;
+    ipiSend(l, value);
+    return true;
+  }
+  if ((value & ~(<u64>writableInX2apic(register))) != 0 || !hasX2apicWrite(register)) return false;
+  if (register == SELF_IPI) ipiSend(l, (1 << 18) | value);
+  else writeRegister(l, register, <u32>value, now);
+  return true;
+}
+
+function readRegister(l: Lapic, register: u32, now: u64): u32 {
+  switch (register) {
+    case ID:
+      return inX2apicMode(l) ? l.apicId : l.apicId << 24;
+    case VERSION:
+      return VERSION_VALUE;
+    case TPR:
+      return l.tpr;
+    case PPR:
+      return processorPriority(l);
+    case LDR:
+      return inX2apicMode(l) ? x2apicLogicalId(l) : l.ldr;
+    case DFR:
+      return l.dfr;
+    case SVR:
+      return l.svr;
+    case ESR:
+      return l.esr;
+    case ICR_LOW:
+      return <u32>l.icr;
+    case ICR_HIGH:
+      return <u32>(l.icr >> 32);
+    case LVT_TIMER:
+      return l.lvtTimer;
+    case LVT_THERMAL:
+      return l.lvtThermal;
+    case LVT_COUNTERS:
+      return l.lvtCounters;
+    case LVT_LINT0:
+      return l.lvtLint0;
+    case LVT_LINT1:
+      return l.lvtLint1;
+    case LVT_ERROR:
+      return l.lvtError;
+    case INITIAL_COUNT:
+      return l.initialCount;
+    case CURRENT_COUNT:
+      lapicAdvance(l, now);
+      return timerCurrentCount(l, now);
+    case DIVIDE:
+      return l.divide;
+    case EOI:
+    case ARBITRATION:
+    case REMOTE_READ:
+      return 0;
+    default:
+      return readSetRegister(l, register);
+  }
+}
+
+/** ISR, TMR and IRR: eight registers each, one after the other. */
+function readSetRegister(l: Lapic, register: u32): u32 {
+  if (register >= ISR_FIRST && register < TMR_FIRST) return setWord(l, ISR, register & 7);
+  if (register >= TMR_FIRST && register < IRR_FIRST) return setWord(l, TMR, register & 7);
+  if (register >= IRR_FIRST && register < ESR) return setWord(l, IRR, register & 7);
+  lapicRaiseError(l, ESR_ILLEGAL_REGISTER);
+  return 0;
+}
+
+/** Writes that exist in xAPIC mode only, and those of both modes. */
+function writeXapic(l: Lapic, register: u32, value: u32, now: u64): void {
+  switch (register) {
+    case LDR:
+      l.ldr = value & 0xff000000;
+      break;
+    case DFR:
+      l.dfr = value | 0x0fffffff;
+      break;
+    case ICR_LOW:
+      l.icr = (l.icr & 0xffffffff00000000) | <u64>(value & ICR_LOW_WRITABLE);
+      ipiSend(l, l.icr);
+      break;
+    case ICR_HIGH:
+      l.icr = (l.icr & 0xffffffff) | ((<u64>(value & 0xff000000)) << 32);
+      break;
+    default:
+      writeRegister(l, register, value, now);
+      break;
+  }
+}
+
+/** Writes common to both modes; reserved bits are dropped (x2APIC mode has refused them before). */
+function writeRegister(l: Lapic, register: u32, value: u32, now: u64): void {
+  switch (register) {
+    case TPR:
+      l.tpr = value & 0xff;
+      break;
+    case SVR:
+      writeSpuriousVector(l, value & SVR_WRITABLE);
+      break;
+    case ESR:
+      l.esr = l.newErrors;
+      l.newErrors = 0;
+      break;
+    case INITIAL_COUNT:
+      lapicAdvance(l, now);
+      timerSetInitialCount(l, value, now);
+      break;
+    case DIVIDE:
+      lapicAdvance(l, now);
+      timerSetDivide(l, value, now);
+      break;
+    case ID:
+    case VERSION:
+    case ARBITRATION:
+    case PPR:
+    case REMOTE_READ:
+    case CURRENT_COUNT:
+      break; // read-only
+    default:
+      writeLvt(l, register, value, now);
+      break;
+  }
+}
+
+/** Software-disabling masks the whole local vector table. */
+function writeSpuriousVector(l: Lapic, value: u32): void {
+  l.svr = value;
+  if (softwareEnabled(l)) return;
+  l.lvtTimer |= LVT_MASKED;
+  l.lvtThermal |= LVT_MASKED;
+  l.lvtCounters |= LVT_MASKED;
+  l.lvtLint0 |= LVT_MASKED;
+  l.lvtLint1 |= LVT_MASKED;
+  l.lvtError |= LVT_MASKED;
+}
+
+/** While the APIC is software-disabled, mask bits cannot be cleared. */
+function writeLvt(l: Lapic, register: u32, value: u32, now: u64): void {
+  const forced: u32 = softwareEnabled(l) ? 0 : LVT_MASKED;
+  switch (register) {
+    case LVT_TIMER:
+      lapicAdvance(l, now);
+      timerSetLvt(l, (value & TIMER_WRITABLE) | forced);
+      break;
+    case LVT_THERMAL:
+      l.lvtThermal = (value & THERMAL_WRITABLE) | forced;
+      break;
+    case LVT_COUNTERS:
+      l.lvtCounters = (value & THERMAL_WRITABLE) | forced;
+      break;
+    case LVT_LINT0:
+      l.lvtLint0 = (value & LINT_WRITABLE) | forced | keptRemoteIrr(l.lvtLint0, value);
+      if (isLevelFixed(l.lvtLint0)) sampleLevelLint(l, 0);
+      break;
+    case LVT_LINT1:
+      l.lvtLint1 = (value & LINT_WRITABLE) | forced | keptRemoteIrr(l.lvtLint1, value);
+      if (isLevelFixed(l.lvtLint1)) sampleLevelLint(l, 1);
+      break;
+    case LVT_ERROR:
+      l.lvtError = (value & ERROR_WRITABLE) | forced;
+      break;
+    default:
+      if (register < ISR_FIRST || register >= ESR) lapicRaiseError(l, ESR_ILLEGAL_REGISTER);
+      break;
+  }
+}
+
+/** Remote IRR is read-only, and means something to level-triggered fixed entries only. */
+function keptRemoteIrr(before: u32, value: u32): u32 {
+  return isLevelFixed(value) ? before & LVT_REMOTE_IRR : 0;
+}

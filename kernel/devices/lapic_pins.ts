@@ -1,0 +1,74 @@
+// The local APIC's input pins LINT0 and LINT1 (Intel SDM volume 3, "Local Vector Table"), and the end of
+// interrupts, which lets level-triggered pins interrupt again.
+import {
+  DELIVERY_EXTINT,
+  DELIVERY_FIXED,
+  DELIVERY_NMI,
+  hardwareEnabled,
+  ISR,
+  Lapic,
+  lapicDeliver,
+  LVT_LEVEL,
+  LVT_MASKED,
+  LVT_MODE_SHIFT,
+  LVT_REMOTE_IRR,
+  LVT_VECTOR,
+  setHas,
+  setHighest,
+  setRemove,
+  SVR_SUPPRESS_EOI,
+  TMR,
+} from "./lapic_state";
+
+/** Level of input pin LINT0 or LINT1 (`pin` 0 or 1). LINT0 is the PIC's INTR, LINT1 the NMI. */
+export function lapicSetLint(l: Lapic, pin: u32, level: bool): void {
+  const bit: u32 = 1 << pin;
+  const rising = level && (l.lintLevels & bit) == 0;
+  l.lintLevels = level ? l.lintLevels | bit : l.lintLevels & ~bit;
+  const entry = pin == 0 ? l.lvtLint0 : l.lvtLint1;
+  if (!hardwareEnabled(l) || (entry & LVT_MASKED) != 0) return;
+  const mode = (entry >> LVT_MODE_SHIFT) & 7;
+  if (mode == DELIVERY_NMI && rising) l.nmiPending = true;
+  if (mode != DELIVERY_FIXED) return;
+  if ((entry & LVT_LEVEL) != 0) sampleLevelLint(l, pin);
+  else if (rising) lapicDeliver(l, entry & LVT_VECTOR, false);
+}
+
+/**
+ * Whether the PIC's INTR on LINT0 reaches the CPU as ExtINT (always when the APIC is off): the PIC gives the
+ * vector.
+ */
+export function lapicExtIntPending(l: Lapic): bool {
+  if ((l.lintLevels & 1) == 0) return false;
+  if (!hardwareEnabled(l)) return true;
+  return (l.lvtLint0 & (LVT_MASKED | (7 << LVT_MODE_SHIFT))) == DELIVERY_EXTINT << LVT_MODE_SHIFT;
+}
+
+/** A level-triggered fixed LINT interrupts while its pin is high and its last interrupt has had its EOI. */
+export function sampleLevelLint(l: Lapic, pin: u32): void {
+  const entry = pin == 0 ? l.lvtLint0 : l.lvtLint1;
+  if ((l.lintLevels & (1 << pin)) == 0 || (entry & (LVT_MASKED | LVT_REMOTE_IRR)) != 0) return;
+  if (pin == 0) l.lvtLint0 = entry | LVT_REMOTE_IRR;
+  else l.lvtLint1 = entry | LVT_REMOTE_IRR;
+  lapicDeliver(l, entry & LVT_VECTOR, true);
+}
+
+export function isLevelFixed(entry: u32): bool {
+  return (entry & (LVT_LEVEL | (7 << LVT_MODE_SHIFT))) == LVT_LEVEL;
+}
+
+export function endOfInterrupt(l: Lapic): void {
+  const vector = setHighest(l, ISR);
+  if (vector < 0) return;
+  setRemove(l, ISR, <u32>vector);
+  if (!setHas(l, TMR, <u32>vector)) return;
+  if ((l.svr & SVR_SUPPRESS_EOI) == 0) l.eoiVector = vector;
+  if ((l.lvtLint0 & (LVT_REMOTE_IRR | LVT_VECTOR)) == (LVT_REMOTE_IRR | <u32>vector)) {
+    l.lvtLint0 &= ~LVT_REMOTE_IRR;
+    sampleLevelLint(l, 0);
+  }
+  if ((l.lvtLint1 & (LVT_REMOTE_IRR | LVT_VECTOR)) == (LVT_REMOTE_IRR | <u32>vector)) {
+    l.lvtLint1 &= ~LVT_REMOTE_IRR;
+    sampleLevelLint(l, 1);
+  }
+}
