@@ -29,6 +29,8 @@ tv_asm_svm_enter:
         mov [rbx + Vcpu.tscEntry + 4], edx
         mov rax, rsi
         clgi
+        ; Not right before VMRUN: QEMU would begin the guest in the shadow of this STI.
+        sti
         mov [rbx + Vcpu.hostStack], rsp
         mov rsp, rbx
         mov rcx, [rsp + Vcpu.rcx]
@@ -46,7 +48,6 @@ tv_asm_svm_enter:
         mov r14, [rsp + Vcpu.r14]
         mov r15, [rsp + Vcpu.r15]
         vmload
-        sti
         vmrun
         cli
         ; RAX is the VMCB again, RSP the vCPU; all else is the guest's. Time first.
