@@ -107,7 +107,7 @@ ${fieldOffsets("Vcpu", [
 ])}
 ${fieldOffsets("ExitRecord", [
   "kind", "reason", "qualification", "info", "rip", "nextRip", "gpa", "gva", "flags", "port", "size", "addressSize", "segment",
-  "msr", "crNumber", "crAccess", "gpr", "vector", "errorCode", "interruptedEvent", "byteCount", "bytes0", "bytes1",
+  "msr", "crNumber", "crAccess", "gpr", "vector", "errorCode", "interruptedEvent", "interruptedError", "interruptedLength", "byteCount", "bytes0", "bytes1",
 ])}
 import { ExitRecord } from "./kernel/vcpu/exit";
 `;

@@ -22,7 +22,7 @@ export const EXIT = {
 } as const;
 
 const NARROW = new Set(
-  "valid dirty requests event eventError eventLength interruptibility gdtrLimit interruptWindow nmiWindow activity kind reason flags port size addressSize segment msr crNumber crAccess gpr vector errorCode interruptedEvent byteCount".split(
+  "valid dirty requests event eventError eventLength interruptibility gdtrLimit interruptWindow nmiWindow activity kind reason flags port size addressSize segment msr crNumber crAccess gpr vector errorCode interruptedEvent interruptedError interruptedLength byteCount".split(
     " ",
   ),
 );
