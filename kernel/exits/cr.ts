@@ -1,3 +1,5 @@
+// biome-ignore-all format: one register a line.
+//
 // Accesses to control registers: which register, which direction, and the general-purpose register or memory operand
 // (SDM and APM, "MOV CRn", "CLTS", "LMSW", "SMSW"). The rules for new values are in crwrite.ts.
 import { CR0_TS } from "../arch/cr";

@@ -2,8 +2,26 @@
 // follow (SDM, "Control Registers", "Paging-Mode Modifications", "MOV—Move to/from Control Registers"; APM, "System-Control
 // Registers" and "Activating Long Mode").
 import {
-  CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_CET, CR4_LA57, CR4_PAE,
-  CR4_PCIDE, CR4_PGE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP,
+  CR0_AM,
+  CR0_CD,
+  CR0_EM,
+  CR0_ET,
+  CR0_MP,
+  CR0_NE,
+  CR0_NW,
+  CR0_PE,
+  CR0_PG,
+  CR0_TS,
+  CR0_WP,
+  CR4_CET,
+  CR4_LA57,
+  CR4_PAE,
+  CR4_PCIDE,
+  CR4_PGE,
+  CR4_PKE,
+  CR4_PSE,
+  CR4_SMAP,
+  CR4_SMEP,
 } from "../arch/cr";
 import { EFER_LMA, EFER_LME } from "../arch/msr";
 import { GuestMemory, guestLoad64 } from "../mm/guestmem";

@@ -112,7 +112,7 @@ export function loadSegment(e: Emulator, index: u32, selector: u32, cpl: u32): b
   }
   // The processor marks the descriptor as accessed.
   if ((access & ACCESSED) == 0 && !writeSystem(e, at + 5, 1, access | ACCESSED)) return false;
-  setFromDescriptor(segment, selector, descriptor | (<u64>ACCESSED << 40));
+  setFromDescriptor(segment, selector, descriptor | ((<u64>ACCESSED) << 40));
   return true;
 }
 
@@ -133,7 +133,7 @@ function mayLoad(index: u32, selector: u32, access: u32, cpl: u32): bool {
 export function setVirtual8086(e: Emulator, index: u32, selector: u32): void {
   const segment = e.vcpu.segment(index);
   segment.selector = selector;
-  segment.base = <u64>selector << 4;
+  segment.base = (<u64>selector) << 4;
   segment.limit = 0xffff;
   // Present, DPL 3, data, writable, accessed.
   segment.access = 0xf3;

@@ -1,3 +1,5 @@
+// biome-ignore-all format: one class of exit a line.
+//
 // From the exit record to the handler of its class. The order of EXIT_* makes this one jump table.
 import {
   EXIT_CPUID, EXIT_CR, EXIT_DEADLINE, EXIT_DESCRIPTOR, EXIT_DR, EXIT_ENTRY_FAILURE, EXIT_EXCEPTION,

@@ -1,3 +1,5 @@
+// biome-ignore-all format: one register a line.
+//
 // MOV to and from debug registers, when they exit (SDM, "Debug Registers"; APM, "MOV DRn"). The processor has checked CPL.
 import { CR4_DE } from "../arch/cr";
 import { change, need } from "../vcpu/backend";

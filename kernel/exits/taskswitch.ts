@@ -104,7 +104,7 @@ function enterTask(e: Emulator, selector: u32, at: u64, descriptor: u64, cause: 
   const vcpu = e.vcpu;
   const task = vcpu.segment(SEG_TR);
   const oldSelector = task.selector;
-  const busy = descriptor | (<u64>TSS_BUSY << 32);
+  const busy = descriptor | ((<u64>TSS_BUSY) << 32);
   const form = tssForm(<u32>(descriptor >> 40));
   const nested = cause == BY_CALL || cause == BY_GATE;
   const base = ((descriptor >> 16) & 0xffffff) | ((descriptor >> 56) << 24);

@@ -130,7 +130,7 @@ function isLeaf(walk: GuestWalk, level: u32, entry: u64): bool {
 /** Whether the processor takes `entry` as a page-directory-pointer entry when it loads the four of PAE paging. */
 export function isValidPdpte(entry: u64, physicalBits: u32): bool {
   if ((entry & ENTRY_PRESENT) == 0) return true;
-  const address = ENTRY_ADDRESS & ((<u64>1 << physicalBits) - 1);
+  const address = ENTRY_ADDRESS & (((<u64>1) << physicalBits) - 1);
   return (entry & ~address & (ENTRY_NX | PAE_HIGH_RESERVED | ENTRY_ADDRESS | PAE_PDPTE_RESERVED)) == 0;
 }
 
@@ -162,19 +162,19 @@ function replaceEntry(hpa: u64, entryBytes: u32, held: u64, wanted: u64): bool {
 
 /** Bits that must be zero in this entry. */
 function reservedBits(walk: GuestWalk, level: u32, entry: u64): u64 {
-  const aboveAddress = ENTRY_ADDRESS & ~((<u64>1 << walk.physicalBits) - 1);
+  const aboveAddress = ENTRY_ADDRESS & ~(((<u64>1) << walk.physicalBits) - 1);
   const leaf = isLeaf(walk, level, entry);
   if (walk.levels == 2) {
     if (level == 1 || !leaf) return 0;
     // 4 MiB page: bits 20..13 hold physical address bits 39..32, as far as the processor has them; bit 21 is reserved.
-    return (1 << 21) | ((aboveAddress >> 32) << 13 & 0x1f_e000);
+    return (1 << 21) | (((aboveAddress >> 32) << 13) & 0x1f_e000);
   }
   let reserved = aboveAddress;
   if ((walk.efer & EFER_NXE) == 0 || isPointerTable(walk, level)) reserved |= ENTRY_NX;
   if (walk.levels == 3) reserved |= PAE_HIGH_RESERVED;
   if (isPointerTable(walk, level)) return reserved | PAE_PDPTE_RESERVED;
   if (level >= 4) return reserved | ENTRY_LARGE;
-  if (level > 1 && leaf) reserved |= ((<u64>1 << (12 + 9 * (level - 1))) - 1) & ENTRY_ADDRESS & ~LARGE_PAT;
+  if (level > 1 && leaf) reserved |= (((<u64>1) << (12 + 9 * (level - 1))) - 1) & ENTRY_ADDRESS & ~LARGE_PAT;
   return reserved;
 }
 
@@ -200,10 +200,10 @@ function fault(walk: GuestWalk, cause: u32): u32 {
 }
 
 function finish(walk: GuestWalk, gva: u64, level: u32, shift: u32): u32 {
-  const pageBytes = <u64>1 << shift;
+  const pageBytes = (<u64>1) << shift;
   let frame = walk.entry & ENTRY_ADDRESS & ~(pageBytes - 1);
   if (walk.levels == 2 && level == 2) {
-    frame = (walk.entry & 0xffc0_0000) | ((walk.entry >> 13 & 0xff) << 32);
+    frame = (walk.entry & 0xffc0_0000) | (((walk.entry >> 13) & 0xff) << 32);
   }
   walk.gpa = frame | (gva & (pageBytes - 1));
   walk.pageBytes = pageBytes;

@@ -1,5 +1,15 @@
 // The instruction decoder against iced-x86, an independent decoder: tens of thousands of encodings in each code size.
-import { Code, CpuidFeature, Decoder, DecoderOptions, EncodingKind, Mnemonic, OpKind, Register, RegisterExt } from "iced-x86";
+import {
+  Code,
+  CpuidFeature,
+  Decoder,
+  DecoderOptions,
+  EncodingKind,
+  Mnemonic,
+  OpKind,
+  Register,
+  RegisterExt,
+} from "iced-x86";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type KernelModule, loadKernel } from "./harness.js";
 import { Random } from "./random.js";
@@ -57,7 +67,9 @@ function registerNumber(register: Register): number {
 /** Bytes that look like an instruction: prefixes, an opcode of one of the four maps, then noise. */
 function candidate(random: Random, map: number, opcode: number): Uint8Array {
   const bytes: number[] = [];
-  const prefixes = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65, 0x48, 0x41, 0x44, 0x4f, 0x40];
+  const prefixes = [
+    0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65, 0x48, 0x41, 0x44, 0x4f, 0x40,
+  ];
   while (random.below(3) === 0) bytes.push(prefixes[random.below(prefixes.length)] as number);
   if (map > 0) bytes.push(0x0f);
   if (map === 2) bytes.push(0x38);
@@ -72,7 +84,9 @@ function skipped(theirs: Theirs): boolean {
   if (theirs.encoding !== EncodingKind.Legacy) return true;
   if (theirs.mnemonic === Mnemonic.Extrq || theirs.mnemonic === Mnemonic.Insertq) return true;
   // VIA's and Cyrix's own instructions.
-  return theirs.cpuidFeatures().some((feature) => /PADLOCK|CYRIX|CENTAUR|GEODE/i.test(CpuidFeature[feature] ?? ""));
+  return theirs
+    .cpuidFeatures()
+    .some((feature) => /PADLOCK|CYRIX|CENTAUR|GEODE/i.test(CpuidFeature[feature] ?? ""));
 }
 
 describe.each([
@@ -99,8 +113,13 @@ describe.each([
           continue;
         }
         if (skipped(theirs)) continue;
-        expect(result, `${hex}: ${theirs.toString()}`).toBe(theirs.mnemonic === Mnemonic.Ud2 ||
-          theirs.mnemonic === Mnemonic.Ud0 || theirs.mnemonic === Mnemonic.Ud1 ? UNDEFINED : OK);
+        expect(result, `${hex}: ${theirs.toString()}`).toBe(
+          theirs.mnemonic === Mnemonic.Ud2 ||
+            theirs.mnemonic === Mnemonic.Ud0 ||
+            theirs.mnemonic === Mnemonic.Ud1
+            ? UNDEFINED
+            : OK,
+        );
         if (result !== OK) continue;
         expect(get("length"), `${hex}: ${theirs.toString()}`).toBe(theirs.length);
         compared++;

@@ -82,7 +82,10 @@ const moves: Form[] = [
   { name: "push m", opcode: [0xff], reg: 6 },
   { name: "pop m", opcode: [0x8f], reg: 0 },
   ...Array.from({ length: 16 }, (_, n): Form => ({ name: `cmov${n} r, m`, opcode: [0x0f, 0x40 + n] })),
-  ...Array.from({ length: 16 }, (_, n): Form => ({ name: `set${n} m8`, opcode: [0x0f, 0x90 + n], reg: 0, byte: true })),
+  ...Array.from(
+    { length: 16 },
+    (_, n): Form => ({ name: `set${n} m8`, opcode: [0x0f, 0x90 + n], reg: 0, byte: true }),
+  ),
 ];
 
 /** A dividend whose quotient fits, made from the divisor in memory. */
@@ -145,16 +148,28 @@ const others: Form[] = [
   { name: "shld m, r, cl", opcode: [0x0f, 0xa5], undefinedFlags: AF | OF | CF },
   { name: "shrd m, r, imm8", opcode: [0x0f, 0xac], immediate: imm8, undefinedFlags: AF | OF | CF },
   { name: "shrd m, r, cl", opcode: [0x0f, 0xad], undefinedFlags: AF | OF | CF },
-  ...[4, 5, 6, 7].map((reg): Form => ({
-    name: `bt${reg} m, imm8`, opcode: [0x0f, 0xba], reg, immediate: imm8, undefinedFlags: OF | SF | AF | PF, lock: reg > 4,
-  })),
-  ...[0xa3, 0xab, 0xb3, 0xbb].map((opcode): Form => ({
-    name: `bt ${opcode.toString(16)} m, r`, opcode: [0x0f, opcode], undefinedFlags: OF | SF | AF | PF,
-    // Any bit within the block.
-    prepare: (state, random) => state.registers.forEach((_, n) => {
-      if (n !== 4 && n !== 7) state.registers[n] = BigInt(random.below(8 * 100) - 8 * 56);
+  ...[4, 5, 6, 7].map(
+    (reg): Form => ({
+      name: `bt${reg} m, imm8`,
+      opcode: [0x0f, 0xba],
+      reg,
+      immediate: imm8,
+      undefinedFlags: OF | SF | AF | PF,
+      lock: reg > 4,
     }),
-  })),
+  ),
+  ...[0xa3, 0xab, 0xb3, 0xbb].map(
+    (opcode): Form => ({
+      name: `bt ${opcode.toString(16)} m, r`,
+      opcode: [0x0f, opcode],
+      undefinedFlags: OF | SF | AF | PF,
+      // Any bit within the block.
+      prepare: (state, random) =>
+        state.registers.forEach((_, n) => {
+          if (n !== 4 && n !== 7) state.registers[n] = BigInt(random.below(8 * 100) - 8 * 56);
+        }),
+    }),
+  ),
   { name: "bsf r, m", opcode: [0x0f, 0xbc], undefinedFlags: ALL & ~ZF },
   { name: "bsr r, m", opcode: [0x0f, 0xbd], undefinedFlags: ALL & ~ZF },
   { name: "tzcnt r, m", opcode: [0xf3, 0x0f, 0xbc], undefinedFlags: OF | SF | AF | PF },
@@ -185,7 +200,13 @@ const strings: Form[] = ["movs", "cmps", "stos", "lods", "scas"].flatMap((name, 
 
 /** One random case of a form: operand size, registers, displacement, LOCK. */
 function instance(form: Form, random: Random): Case & { size: number } {
-  const sizes = form.byte ? [1] : form.name.startsWith("cmpxchg8b") ? [4] : form.name.includes("push") || form.name.includes("pop") ? [8, 2] : [2, 4, 8];
+  const sizes = form.byte
+    ? [1]
+    : form.name.startsWith("cmpxchg8b")
+      ? [4]
+      : form.name.includes("push") || form.name.includes("pop")
+        ? [8, 2]
+        : [2, 4, 8];
   const size = form.name.startsWith("popcnt") ? random.pick([2, 4, 8]) : random.pick(sizes);
   const bytes: number[] = [];
   const opcode = [...form.opcode];
@@ -193,8 +214,11 @@ function instance(form: Form, random: Random): Case & { size: number } {
   if (size === 2) bytes.push(0x66);
   while ([0xf2, 0xf3].includes(opcode[0] as number)) bytes.push(opcode.shift() as number);
   let reg = form.reg ?? random.pick([0, 1, 2, 3, 5, 6, 8, 10, 13, 15]);
-  if (form.prepare && form.opcode[1] !== undefined && (form.opcode[1] & 0xe7) === 0xa3) reg = random.pick([0, 1, 2, 3, 5, 6, 9]);
-  const rex = (size === 8 && !form.name.startsWith("push") && !form.name.startsWith("pop m") ? 8 : 0) | (reg >= 8 ? 4 : 0);
+  if (form.prepare && form.opcode[1] !== undefined && (form.opcode[1] & 0xe7) === 0xa3)
+    reg = random.pick([0, 1, 2, 3, 5, 6, 9]);
+  const rex =
+    (size === 8 && !form.name.startsWith("push") && !form.name.startsWith("pop m") ? 8 : 0) |
+    (reg >= 8 ? 4 : 0);
   if (rex !== 0 || (form.byte && random.below(2) === 0)) bytes.push(0x40 | rex);
   bytes.push(...opcode);
   const before: State = {
@@ -202,7 +226,8 @@ function instance(form: Form, random: Random): Case & { size: number } {
     flags: 0x202n | (BigInt(random.next()) & ALL),
     memory: Uint8Array.from({ length: BLOCK_BYTES }, () => random.below(256)),
   };
-  if (random.below(4) === 0) before.memory.fill(random.pick([0, 0xff, 0x80]), Number(MEMORY_AT), Number(MEMORY_AT) + 8);
+  if (random.below(4) === 0)
+    before.memory.fill(random.pick([0, 0xff, 0x80]), Number(MEMORY_AT), Number(MEMORY_AT) + 8);
   before.registers[4] = BLOCK + 32n;
   before.registers[7] = BLOCK + MEMORY_AT;
   if (!form.bare) {
@@ -249,7 +274,9 @@ describe.each([
 ])("%s", (group, forms) => {
   test("does what the processor does", () => {
     const random = new Random(group.length);
-    const cases = forms.flatMap((form) => Array.from({ length: 40 }, () => ({ form, ...instance(form, random) })));
+    const cases = forms.flatMap((form) =>
+      Array.from({ length: 40 }, () => ({ form, ...instance(form, random) })),
+    );
     const expected = runNative(cases);
     const wrong = new Map<string, string>();
     cases.forEach((one, n) => {
@@ -258,13 +285,16 @@ describe.each([
       const mask = ALL & ~(one.form.undefinedFlags ?? 0n);
       const differences: string[] = [];
       theirs.registers.forEach((value, r) => {
-        if (value !== ours.registers[r]) differences.push(`r${r} ${value.toString(16)} not ${ours.registers[r]?.toString(16)}`);
+        if (value !== ours.registers[r])
+          differences.push(`r${r} ${value.toString(16)} not ${ours.registers[r]?.toString(16)}`);
       });
       if (((theirs.flags ^ ours.flags) & mask) !== 0n) {
         differences.push(`flags ${(theirs.flags & ALL).toString(16)} not ${(ours.flags & ALL).toString(16)}`);
       }
       if (Buffer.compare(theirs.memory, ours.memory) !== 0) {
-        differences.push(`memory ${Buffer.from(theirs.memory).toString("hex")} not ${Buffer.from(ours.memory).toString("hex")}`);
+        differences.push(
+          `memory ${Buffer.from(theirs.memory).toString("hex")} not ${Buffer.from(ours.memory).toString("hex")}`,
+        );
       }
       if (differences.length !== 0 && !undefinedResult(one)) {
         wrong.set(one.form.name, `${Buffer.from(one.bytes).toString("hex")}: ${differences.join("; ")}`);
@@ -277,6 +307,8 @@ describe.each([
 /** Double shifts of 16-bit operands by more than 16, whose results the manual leaves open. */
 function undefinedResult(one: Case & { form: Form; size: number }): boolean {
   if (!/^sh[lr]d/.test(one.form.name) || one.size !== 2) return false;
-  const count = one.form.immediate ? (one.bytes.at(-1) as number) : Number((one.before.registers[1] as bigint) & 0xffn);
+  const count = one.form.immediate
+    ? (one.bytes.at(-1) as number)
+    : Number((one.before.registers[1] as bigint) & 0xffn);
   return (count & 31) > 16;
 }

@@ -1,6 +1,6 @@
 // A vCPU with kernel/exits under it, driven from a test: set state, cause an exit, look at what the handler did.
 import { exitsGlue, MMIO_BACKING } from "./exits-glue.js";
-import { type FakeCpu } from "./fake-cpu.js";
+import type { FakeCpu } from "./fake-cpu.js";
 import { type KernelModule, loadKernel } from "./harness.js";
 
 export const RAX = 0;
@@ -14,11 +14,43 @@ export const RDI = 7;
 
 export const OUTCOME = { resume: 0, advance: 1, inject: 2, halt: 3, stop: 4 } as const;
 export const EXIT = {
-  unknown: 0, cpuid: 1, rdmsr: 2, wrmsr: 3, io: 4, cr: 5, dr: 6, nestedFault: 7, hlt: 8, hypercall: 9,
-  externalInterrupt: 10, nmi: 11, interruptWindow: 12, nmiWindow: 13, deadline: 14, exception: 15, tripleFault: 16,
-  pause: 17, rdtsc: 18, rdtscp: 19, rdpmc: 20, xsetbv: 21, invd: 22, wbinvd: 23, invlpg: 24, monitor: 25, mwait: 26,
-  taskSwitch: 27, init: 28, sipi: 29, nestedVirtualization: 30, descriptor: 31, mtf: 32, nestedMisconfig: 33,
-  entryFailure: 34, machineCheck: 35, otherInstruction: 36,
+  unknown: 0,
+  cpuid: 1,
+  rdmsr: 2,
+  wrmsr: 3,
+  io: 4,
+  cr: 5,
+  dr: 6,
+  nestedFault: 7,
+  hlt: 8,
+  hypercall: 9,
+  externalInterrupt: 10,
+  nmi: 11,
+  interruptWindow: 12,
+  nmiWindow: 13,
+  deadline: 14,
+  exception: 15,
+  tripleFault: 16,
+  pause: 17,
+  rdtsc: 18,
+  rdtscp: 19,
+  rdpmc: 20,
+  xsetbv: 21,
+  invd: 22,
+  wbinvd: 23,
+  invlpg: 24,
+  monitor: 25,
+  mwait: 26,
+  taskSwitch: 27,
+  init: 28,
+  sipi: 29,
+  nestedVirtualization: 30,
+  descriptor: 31,
+  mtf: 32,
+  nestedMisconfig: 33,
+  entryFailure: 34,
+  machineCheck: 35,
+  otherInstruction: 36,
 } as const;
 
 const NARROW = new Set(
@@ -40,7 +72,9 @@ export class ExitsMachine {
 
   /** @param ram bytes of guest RAM from guest-physical 0, which is also its host-physical address. */
   static async create(ram: bigint): Promise<ExitsMachine> {
-    const machine = new ExitsMachine(await loadKernel(["kernel/exits/dispatch.ts", "kernel/exits/advance.ts"], exitsGlue));
+    const machine = new ExitsMachine(
+      await loadKernel(["kernel/exits/dispatch.ts", "kernel/exits/advance.ts"], exitsGlue),
+    );
     machine.call("addRam", 0n, ram, 0n);
     machine.reset();
     return machine;
@@ -96,7 +130,8 @@ export class ExitsMachine {
   }
 
   setExit(fields: Record<string, number | bigint>): void {
-    for (const [field, value] of Object.entries(fields)) this.write(this.at(field, "ExitRecord"), field, value);
+    for (const [field, value] of Object.entries(fields))
+      this.write(this.at(field, "ExitRecord"), field, value);
   }
 
   getExit(field: string): bigint {
@@ -128,7 +163,9 @@ export class ExitsMachine {
 
   /** Acts on `outcome` as the run loop does, and returns what comes of it. */
   finish(outcome: number): number {
-    return outcome === OUTCOME.advance || outcome === OUTCOME.halt ? (this.call("runAdvance") as number) : outcome;
+    return outcome === OUTCOME.advance || outcome === OUTCOME.halt
+      ? (this.call("runAdvance") as number)
+      : outcome;
   }
 
   /** The pending exception, as `#vector` and its error code. */

@@ -24,11 +24,16 @@ const USER_DATA = 0x40;
 let m: ExitsMachine;
 
 const descriptor = (base: bigint, limit: bigint, access: bigint): bigint =>
-  (limit & 0xffffn) | ((base & 0xffffffn) << 16n) | (access << 40n) | ((limit >> 16n) << 48n) | ((base >> 24n) << 56n);
+  (limit & 0xffffn) |
+  ((base & 0xffffffn) << 16n) |
+  (access << 40n) |
+  ((limit >> 16n) << 48n) |
+  ((base >> 24n) << 56n);
 const entry = (selector: number) => m.cpu.load(GDT + BigInt(selector & ~7), 8);
 const setEntry = (selector: number, value: bigint) => m.cpu.store(GDT + BigInt(selector), 8, value);
 const field = (offset: number, bytes = 4) => m.cpu.load(OLD + BigInt(offset), bytes);
-const setField = (offset: number, value: bigint, bytes = 4) => m.cpu.store(NEW + BigInt(offset), bytes, value);
+const setField = (offset: number, value: bigint, bytes = 4) =>
+  m.cpu.store(NEW + BigInt(offset), bytes, value);
 
 beforeEach(async () => {
   m = await ExitsMachine.create(1n << 20n);
@@ -55,22 +60,43 @@ beforeEach(async () => {
   setField(36, 0x46n);
   setField(40, 0x99n);
   setField(56, STACK);
-  for (const [n, selector] of [DATA, CODE, DATA, DATA, DATA, 0].entries()) setField(72 + 4 * n, BigInt(selector));
+  for (const [n, selector] of [DATA, CODE, DATA, DATA, DATA, 0].entries())
+    setField(72 + 4 * n, BigInt(selector));
   setField(96, BigInt(NEW_LDT));
 });
 
 function change(cause: number, selector = NEW_TSS, fields: Record<string, number | bigint> = {}): number {
-  return m.exit(EXIT.taskSwitch, { qualification: (BigInt(cause) << 30n) | BigInt(selector), rip: 0x1000n, nextRip: 0x1007n, ...fields });
+  return m.exit(EXIT.taskSwitch, {
+    qualification: (BigInt(cause) << 30n) | BigInt(selector),
+    rip: 0x1000n,
+    nextRip: 0x1007n,
+    ...fields,
+  });
 }
 
 describe("between 32-bit tasks", () => {
   test("CALL saves the old task, links and nests the new one", () => {
     expect(change(CALL)).toBe(OUTCOME.resume);
-    expect([field(32), field(36), field(40), field(56), field(76, 2)]).toEqual([0x1007n, 0x202n, 0x11n, 0x7000n, 8n]);
-    expect([m.get("rip"), m.get("rflags"), m.reg(RAX), m.reg(RSP)]).toEqual([0x2000n, 0x46n | NT | 2n, 0x99n, STACK]);
+    expect([field(32), field(36), field(40), field(56), field(76, 2)]).toEqual([
+      0x1007n,
+      0x202n,
+      0x11n,
+      0x7000n,
+      8n,
+    ]);
+    expect([m.get("rip"), m.get("rflags"), m.reg(RAX), m.reg(RSP)]).toEqual([
+      0x2000n,
+      0x46n | NT | 2n,
+      0x99n,
+      STACK,
+    ]);
     expect(m.cpu.load(NEW, 2)).toBe(BigInt(OLD_TSS));
     expect([entry(OLD_TSS) & BUSY, entry(NEW_TSS) & BUSY]).toEqual([BUSY, BUSY]);
-    expect([m.call("segmentSelector", 7), m.call("segmentBase", 7), m.call("segmentAccess", 7)]).toEqual([NEW_TSS, NEW, 0x8b]);
+    expect([m.call("segmentSelector", 7), m.call("segmentBase", 7), m.call("segmentAccess", 7)]).toEqual([
+      NEW_TSS,
+      NEW,
+      0x8b,
+    ]);
     expect([m.call("segmentSelector", 6), m.call("segmentBase", 6)]).toEqual([NEW_LDT, 0x14000n]);
     expect(m.call("segmentAccess", 1)).toBe(0xc09b);
     expect(m.call("segmentAccess", 5) as number).toBe(1 << 16);
@@ -91,7 +117,9 @@ describe("between 32-bit tasks", () => {
   });
 
   test("a fault through a task gate saves the faulting address and pushes its error code", () => {
-    expect(change(GATE, NEW_TSS, { interruptedEvent: 0x80000b0d, interruptedError: 0x18 })).toBe(OUTCOME.resume);
+    expect(change(GATE, NEW_TSS, { interruptedEvent: 0x80000b0d, interruptedError: 0x18 })).toBe(
+      OUTCOME.resume,
+    );
     expect([field(32), m.reg(RSP), m.cpu.load(STACK - 4n, 4)]).toEqual([0x1000n, STACK - 4n, 0x18n]);
     expect(m.getExit("interruptedEvent")).toBe(0n);
     expect(m.get("rflags") & NT).toBe(NT);

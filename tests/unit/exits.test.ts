@@ -1,6 +1,19 @@
 // Every class of exit, from the record that a backend fills to registers, memory, devices and events.
 import { beforeEach, describe, expect, test } from "vitest";
-import { CODE16, DATA16, EXIT, ExitsMachine, OUTCOME, RAX, RBX, RCX, RDI, RDX, RSI, RSP } from "./exits-machine.js";
+import {
+  CODE16,
+  DATA16,
+  EXIT,
+  ExitsMachine,
+  OUTCOME,
+  RAX,
+  RBX,
+  RCX,
+  RDI,
+  RDX,
+  RSI,
+  RSP,
+} from "./exits-machine.js";
 
 const TF = 1n << 8n;
 const REQUEST_SAMPLE = 1n;
@@ -100,7 +113,11 @@ describe("MSRs", () => {
 describe("port I/O", () => {
   test("IN merges 8 and 16 bits into RAX, and clears the upper half with 32", () => {
     m.cpu.portIn = () => 0x89abcdef;
-    for (const [size, value] of [[1, 0x1122_3344_5566_77efn], [2, 0x1122_3344_5566_cdefn], [4, 0x89ab_cdefn]] as const) {
+    for (const [size, value] of [
+      [1, 0x1122_3344_5566_77efn],
+      [2, 0x1122_3344_5566_cdefn],
+      [4, 0x89ab_cdefn],
+    ] as const) {
       m.setReg(RAX, 0x1122_3344_5566_7788n);
       expect(m.exit(EXIT.io, { port: 0x60, size, flags: IO_IN })).toBe(OUTCOME.advance);
       expect(m.reg(RAX)).toBe(value);
@@ -121,10 +138,22 @@ describe("port I/O", () => {
     m.setReg(RCX, 5n);
     m.setReg(RDX, 0x3f8n);
     const outcome = m.exit(EXIT.io, {
-      port: 0x3f8, size: 1, flags: IO_STRING | IO_REP | IO_DECODED, segment: 4, addressSize: 8, rip: 0x1000n, nextRip: 0x1003n,
+      port: 0x3f8,
+      size: 1,
+      flags: IO_STRING | IO_REP | IO_DECODED,
+      segment: 4,
+      addressSize: 8,
+      rip: 0x1000n,
+      nextRip: 0x1003n,
     });
     expect(outcome).toBe(OUTCOME.advance);
-    expect(m.cpu.portLog).toEqual(["out8 3f8 68", "out8 3f8 65", "out8 3f8 6c", "out8 3f8 6c", "out8 3f8 6f"]);
+    expect(m.cpu.portLog).toEqual([
+      "out8 3f8 68",
+      "out8 3f8 65",
+      "out8 3f8 6c",
+      "out8 3f8 6c",
+      "out8 3f8 6f",
+    ]);
     expect([m.reg(RSI), m.reg(RCX)]).toEqual([0x2005n, 0n]);
   });
 
@@ -139,14 +168,28 @@ describe("port I/O", () => {
     m.setReg(RDI, 0xaaaa_0002n);
     m.setReg(RCX, 0xbbbb_0003n);
     m.setReg(RDX, 0x1f0n);
-    expect(m.exit(EXIT.io, { port: 0x1f0, size: 2, flags: IO_IN | IO_STRING | IO_REP, nextRip: 0x1002n })).toBe(OUTCOME.advance);
-    expect([m.cpu.load(0x20002n, 2), m.cpu.load(0x20000n, 2), m.cpu.load(0x2fffen, 2)]).toEqual([0x1110n, 0x1111n, 0x1112n]);
+    expect(
+      m.exit(EXIT.io, { port: 0x1f0, size: 2, flags: IO_IN | IO_STRING | IO_REP, nextRip: 0x1002n }),
+    ).toBe(OUTCOME.advance);
+    expect([m.cpu.load(0x20002n, 2), m.cpu.load(0x20000n, 2), m.cpu.load(0x2fffen, 2)]).toEqual([
+      0x1110n,
+      0x1111n,
+      0x1112n,
+    ]);
     expect([m.reg(RDI), m.reg(RCX)]).toEqual([0xaaaa_fffcn, 0xbbbb_0000n]);
   });
 
   test("REP with a count of zero does nothing but advance", () => {
     m.setReg(RCX, 0n);
-    expect(m.exit(EXIT.io, { port: 0x80, size: 1, flags: IO_STRING | IO_REP | IO_DECODED, segment: 3, addressSize: 8 })).toBe(OUTCOME.advance);
+    expect(
+      m.exit(EXIT.io, {
+        port: 0x80,
+        size: 1,
+        flags: IO_STRING | IO_REP | IO_DECODED,
+        segment: 3,
+        addressSize: 8,
+      }),
+    ).toBe(OUTCOME.advance);
     expect(m.cpu.portLog).toEqual([]);
   });
 
@@ -154,7 +197,15 @@ describe("port I/O", () => {
     m.setReg(RCX, 5000n);
     m.setReg(RSI, 0x2000n);
     m.setReg(RDX, 0x80n);
-    const fields = { port: 0x80, size: 1, flags: IO_STRING | IO_REP | IO_DECODED, segment: 3, addressSize: 8, rip: 0x1000n, nextRip: 0x1002n };
+    const fields = {
+      port: 0x80,
+      size: 1,
+      flags: IO_STRING | IO_REP | IO_DECODED,
+      segment: 3,
+      addressSize: 8,
+      rip: 0x1000n,
+      nextRip: 0x1002n,
+    };
     expect(m.exit(EXIT.io, fields)).toBe(OUTCOME.resume);
     expect([m.reg(RCX), m.reg(RSI)]).toEqual([904n, 0x3000n]);
     expect(m.exit(EXIT.io, fields)).toBe(OUTCOME.advance);
@@ -167,7 +218,13 @@ describe("port I/O", () => {
     m.set("cr3", 0x8000n);
     m.setReg(RDI, 0x7000n);
     m.setReg(RCX, 1n);
-    const outcome = m.exit(EXIT.io, { port: 0x60, size: 1, flags: IO_IN | IO_STRING | IO_REP | IO_DECODED, segment: 0, addressSize: 8 });
+    const outcome = m.exit(EXIT.io, {
+      port: 0x60,
+      size: 1,
+      flags: IO_IN | IO_STRING | IO_REP | IO_DECODED,
+      segment: 0,
+      addressSize: 8,
+    });
     expect(outcome).toBe(OUTCOME.inject);
     expect(m.exception()).toBe("#14(2)");
     expect(m.get("cr2")).toBe(0x7000n);
@@ -180,7 +237,15 @@ describe("port I/O", () => {
     m.setReg(RCX, 2n);
     m.setReg(RSI, 0x2000n);
     m.set("rip", 0x1000n);
-    const fields = { port: 0x80, size: 1, flags: IO_STRING | IO_REP | IO_DECODED, segment: 3, addressSize: 8, rip: 0x1000n, nextRip: 0x1002n };
+    const fields = {
+      port: 0x80,
+      size: 1,
+      flags: IO_STRING | IO_REP | IO_DECODED,
+      segment: 3,
+      addressSize: 8,
+      rip: 0x1000n,
+      nextRip: 0x1002n,
+    };
     expect(m.finish(m.exit(EXIT.io, fields))).toBe(OUTCOME.inject);
     expect([m.exception(), m.reg(RCX), m.get("rip")]).toEqual(["#1", 1n, 0x1000n]);
     expect(m.finish(m.exit(EXIT.io, fields))).toBe(OUTCOME.inject);
@@ -207,7 +272,15 @@ describe("nested faults", () => {
     m.set("rip", 0x1000n);
     m.setReg(RAX, 0x0bn);
     m.setReg(RDI, 0xfee0_00b0n);
-    const fields = { gpa: 0xfee0_00b0n, flags: 2, rip: 0x1000n, nextRip: 0, byteCount: 15, bytes0: 0x9090_9090_9090_0789n, bytes1: 0n };
+    const fields = {
+      gpa: 0xfee0_00b0n,
+      flags: 2,
+      rip: 0x1000n,
+      nextRip: 0,
+      byteCount: 15,
+      bytes0: 0x9090_9090_9090_0789n,
+      bytes1: 0n,
+    };
     expect(m.finish(m.exit(EXIT.nestedFault, fields))).toBe(OUTCOME.resume); // mov [rdi], eax
     expect([m.device(0xfee0_00b0n, 4), m.get("rip")]).toEqual([0x0bn, 0x1002n]);
   });

@@ -53,8 +53,24 @@ const modes: Mode[] = [
   { name: "PAE", cr0: PG, cr4: PAE, efer: 0n, indexes: [2, 9, 9], entry: 8, large: [2] },
   { name: "PAE with NX", cr0: PG, cr4: PAE, efer: NXE, indexes: [2, 9, 9], entry: 8, large: [2] },
   { name: "4-level", cr0: PG, cr4: PAE, efer: LMA | NXE, indexes: [9, 9, 9, 9], entry: 8, large: [2, 3] },
-  { name: "4-level without NX", cr0: PG, cr4: PAE, efer: LMA, indexes: [9, 9, 9, 9], entry: 8, large: [2, 3] },
-  { name: "5-level", cr0: PG, cr4: PAE | LA57, efer: LMA | NXE, indexes: [9, 9, 9, 9, 9], entry: 8, large: [2, 3] },
+  {
+    name: "4-level without NX",
+    cr0: PG,
+    cr4: PAE,
+    efer: LMA,
+    indexes: [9, 9, 9, 9],
+    entry: 8,
+    large: [2, 3],
+  },
+  {
+    name: "5-level",
+    cr0: PG,
+    cr4: PAE | LA57,
+    efer: LMA | NXE,
+    indexes: [9, 9, 9, 9, 9],
+    entry: 8,
+    large: [2, 3],
+  },
 ];
 
 let k: KernelModule;
@@ -81,7 +97,11 @@ function reference(mode: Mode, cr0: bigint, cr4: bigint, cr3: bigint, access: nu
   const marks: Expected["marks"] = [];
   const fault = (cause: number): Expected => ({
     status: FAULT,
-    error: cause | (access & WRITE ? 2 : 0) | (access & USER ? 4 : 0) | (access & FETCH && (nx || (cr4 & SMEP) !== 0n) ? 16 : 0),
+    error:
+      cause |
+      (access & WRITE ? 2 : 0) |
+      (access & USER ? 4 : 0) |
+      (access & FETCH && (nx || (cr4 & SMEP) !== 0n) ? 16 : 0),
     marks,
   });
   let table = cr3 & (levels === 3 ? 0xffffffe0n : 0xffffffffff000n);
@@ -155,8 +175,12 @@ describe.each(modes)("$name", (mode) => {
       const cr0 = mode.cr0 | (random.below(2) ? WP : 0n);
       const cr4 = mode.cr4 | (random.below(3) ? 0n : SMEP) | (random.below(3) ? 0n : SMAP);
       const cr3 = BigInt(random.below(64)) << 12n;
-      const access = random.pick([0, WRITE, FETCH]) | (random.below(2) ? USER : random.below(2) ? SMAP_OPEN : 0);
-      const gva = mode.entry === 4 || mode.indexes.length === 3 ? BigInt(random.next()) : (BigInt(random.next()) << 24n) | BigInt(random.next());
+      const access =
+        random.pick([0, WRITE, FETCH]) | (random.below(2) ? USER : random.below(2) ? SMAP_OPEN : 0);
+      const gva =
+        mode.entry === 4 || mode.indexes.length === 3
+          ? BigInt(random.next())
+          : (BigInt(random.next()) << 24n) | BigInt(random.next());
       // Fresh entries along the path only: the reference's own steps say where.
       let table = cr3 & (mode.indexes.length === 3 ? 0xffffffe0n : ~0n);
       let shift = 12n + BigInt(mode.indexes.reduce((a, b) => a + b, 0));
@@ -164,7 +188,9 @@ describe.each(modes)("$name", (mode) => {
         shift -= BigInt(bits);
         const at = table + BigInt(mode.entry) * ((gva >> shift) & ((1n << BigInt(bits)) - 1n));
         const top = mode.indexes.length === 3 && bits === 2;
-        const entry = top ? randomEntry(random, 8) & (random.below(4) ? ~0x1e6n : ~0n) : randomEntry(random, mode.entry);
+        const entry = top
+          ? randomEntry(random, 8) & (random.below(4) ? ~0x1e6n : ~0n)
+          : randomEntry(random, mode.entry);
         if (at < 0x100000n) store(at, mode.entry, entry);
         table = entry & 0xffffffffff000n;
         if (table >= 0x100000n) break;
@@ -175,12 +201,16 @@ describe.each(modes)("$name", (mode) => {
       const what = `${mode.name} gva ${gva.toString(16)} cr3 ${cr3.toString(16)} access ${access}`;
       if (status !== expected.status) expect(status, what).toBe(expected.status);
       seen.set(status, (seen.get(status) ?? 0) + 1);
-      if (status === OK && BigInt.asUintN(64, call("gpa") as bigint) !== expected.gpa) expect(call("gpa"), what).toBe(expected.gpa);
-      if (status === FAULT && call("errorCode") !== expected.error) expect(call("errorCode"), what).toBe(expected.error);
+      if (status === OK && BigInt.asUintN(64, call("gpa") as bigint) !== expected.gpa)
+        expect(call("gpa"), what).toBe(expected.gpa);
+      if (status === FAULT && call("errorCode") !== expected.error)
+        expect(call("errorCode"), what).toBe(expected.error);
       expected.marks.forEach((mark, n) => {
         // Entries on the way may coincide when tables point at themselves.
-        if ((load(mark.at, mode.entry) & mark.set) !== mark.set) expect.fail(`${what}: no accessed or dirty flag`);
-        if (((before[n] as bigint) & ~0x60n) !== (load(mark.at, mode.entry) & ~0x60n)) expect.fail(`${what}: entry changed`);
+        if ((load(mark.at, mode.entry) & mark.set) !== mark.set)
+          expect.fail(`${what}: no accessed or dirty flag`);
+        if (((before[n] as bigint) & ~0x60n) !== (load(mark.at, mode.entry) & ~0x60n))
+          expect.fail(`${what}: entry changed`);
       });
     }
     expect(seen.get(OK) ?? 0).toBeGreaterThan(150);

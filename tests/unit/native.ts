@@ -40,11 +40,30 @@ function unpack(packed: Uint8Array): State {
   };
 }
 
-const names = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+const names = [
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+];
 
 /** A static ELF64 program: one loop over the cases' code, their states in a writable copy that is written out at the end. */
 function program(cases: Case[]): string {
-  const loads = names.filter((name) => name !== "rsp").map((name) => `mov ${name}, [rel scratch + ${8 * names.indexOf(name)}]`);
+  const loads = names
+    .filter((name) => name !== "rsp")
+    .map((name) => `mov ${name}, [rel scratch + ${8 * names.indexOf(name)}]`);
   const stores = names.map((name, n) => `mov [rel scratch + ${8 * n}], ${name}`);
   return `
 bits 64
@@ -143,7 +162,8 @@ export function runNative(cases: Case[]): State[] {
     execFileSync("nasm", ["-O0", "-f", "bin", "-o", "cases", "cases.asm"], { cwd: folder });
     execFileSync("chmod", ["+x", "cases"], { cwd: folder });
     const output = execFileSync(join(folder, "cases"), { maxBuffer: 1 << 28 });
-    if (output.length !== cases.length * STATE_BYTES) throw new Error(`native run: ${output.length} bytes of results`);
+    if (output.length !== cases.length * STATE_BYTES)
+      throw new Error(`native run: ${output.length} bytes of results`);
     return cases.map((_, n) => unpack(output.subarray(n * STATE_BYTES, (n + 1) * STATE_BYTES)));
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -24,7 +24,19 @@ export class Random {
 
   /** 64 random bits, with small and extreme values more often than chance gives. */
   wide(): bigint {
-    const corner = [0n, 1n, 0x7fn, 0x80n, 0xffn, 0x7fffn, 0x8000n, 0x7fffffffn, 0x80000000n, 1n << 63n, (1n << 64n) - 1n];
+    const corner = [
+      0n,
+      1n,
+      0x7fn,
+      0x80n,
+      0xffn,
+      0x7fffn,
+      0x8000n,
+      0x7fffffffn,
+      0x80000000n,
+      1n << 63n,
+      (1n << 64n) - 1n,
+    ];
     if (this.below(3) === 0) return corner[this.below(corner.length)] as bigint;
     return (BigInt(this.next()) << 32n) | BigInt(this.next());
   }

@@ -21,15 +21,23 @@ import { sizeMask } from "./linear";
 /** `a` operation `b`; sets the flags. For CMP the result is that of SUB. */
 export function arithmetic(e: Emulator, operation: u32, a: u64, b: u64, size: u32): u64 {
   switch (operation) {
-    case OP_ADD: return add(e, a, b, 0, size);
-    case OP_ADC: return add(e, a, b, carry(e), size);
+    case OP_ADD:
+      return add(e, a, b, 0, size);
+    case OP_ADC:
+      return add(e, a, b, carry(e), size);
     case OP_SUB:
-    case OP_CMP: return subtract(e, a, b, 0, size);
-    case OP_SBB: return subtract(e, a, b, carry(e), size);
-    case OP_AND: return logical(e, a & b, size);
-    case OP_OR: return logical(e, a | b, size);
-    case OP_XOR: return logical(e, a ^ b, size);
-    default: return a;
+    case OP_CMP:
+      return subtract(e, a, b, 0, size);
+    case OP_SBB:
+      return subtract(e, a, b, carry(e), size);
+    case OP_AND:
+      return logical(e, a & b, size);
+    case OP_OR:
+      return logical(e, a | b, size);
+    case OP_XOR:
+      return logical(e, a ^ b, size);
+    default:
+      return a;
   }
 }
 
@@ -62,15 +70,18 @@ export function unary(e: Emulator, operation: u32, a: u64, size: u32): u64 {
   const held = carry(e);
   let result: u64 = 0;
   switch (operation) {
-    case OP_NOT: return ~a & sizeMask(size);
-    case OP_NEG: return subtract(e, 0, a, 0, size);
+    case OP_NOT:
+      return ~a & sizeMask(size);
+    case OP_NEG:
+      return subtract(e, 0, a, 0, size);
     case OP_INC:
       result = add(e, a, 1, 0, size);
       break;
     case OP_DEC:
       result = subtract(e, a, 1, 0, size);
       break;
-    default: return a;
+    default:
+      return a;
   }
   // INC and DEC leave CF alone.
   setFlag(e, RFLAGS_CF, held != 0);
@@ -80,7 +91,7 @@ export function unary(e: Emulator, operation: u32, a: u64, size: u32): u64 {
 /** The value of `size` bytes, sign-extended. */
 export function signExtend(value: u64, size: u32): u64 {
   const unused: u64 = 64 - 8 * size;
-  return <u64>((<i64>(value << unused)) >> unused);
+  return <u64>(<i64>(value << unused) >> unused);
 }
 
 /** The bytes of `value` in reverse order. */

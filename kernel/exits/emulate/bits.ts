@@ -22,7 +22,7 @@ export function executeBitTest(e: Emulator): bool {
     if (!locate(e, e.target, i.segment, address, size, access)) return false;
   }
   const held = loadRm(e);
-  const bit = <u64>1 << (offset & (bits - 1));
+  const bit = (<u64>1) << (offset & (bits - 1));
   if (i.operation != OP_BT && !storeRm(e, held, changed(i.operation, held, bit))) return false;
   setFlag(e, RFLAGS_CF, (held & bit) != 0);
   return true;

@@ -1,3 +1,5 @@
+// biome-ignore-all format: one case a line.
+//
 // The instruction decoder: bytes in, `Instruction` out (SDM, "Instruction Format"). It is total: any bytes end in one of
 // four results, after at most fifteen of them.
 import { MAX_INSTRUCTION_BYTES } from "../../lib/limits";

@@ -1,3 +1,5 @@
+// biome-ignore-all format: one operation a line.
+//
 // The executor: what each decoded operation does to registers, memory and flags. String instructions are in string.ts.
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { RAX } from "../../vcpu/registers";

@@ -41,7 +41,8 @@ export function fetchInstruction(e: Emulator): bool {
     return true;
   }
   if (result == DECODE_TRUNCATED) return failWith(e, VECTOR_GP, 0);
-  e.outcome = result == DECODE_UNDEFINED ? raise(vcpu, VECTOR_UD) : refuse(e, "emulation: instruction not covered");
+  e.outcome =
+    result == DECODE_UNDEFINED ? raise(vcpu, VECTOR_UD) : refuse(e, "emulation: instruction not covered");
   return false;
 }
 

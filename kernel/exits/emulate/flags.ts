@@ -1,12 +1,20 @@
 // The arithmetic flags of results, as the manuals define them (SDM, "EFLAGS Cross-Reference"). Where they are undefined,
 // what processors do.
-import { RFLAGS_AF, RFLAGS_ARITHMETIC, RFLAGS_CF, RFLAGS_OF, RFLAGS_PF, RFLAGS_SF, RFLAGS_ZF } from "../../arch/cr";
+import {
+  RFLAGS_AF,
+  RFLAGS_ARITHMETIC,
+  RFLAGS_CF,
+  RFLAGS_OF,
+  RFLAGS_PF,
+  RFLAGS_SF,
+  RFLAGS_ZF,
+} from "../../arch/cr";
 import { Emulator } from "./emulator";
 import { sizeMask } from "./linear";
 
 /** The sign bit of a value of `size` bytes. */
 export function signBit(size: u32): u64 {
-  return <u64>1 << (8 * size - 1);
+  return (<u64>1) << (8 * size - 1);
 }
 
 /** SF, ZF and PF of a result. */
@@ -38,14 +46,30 @@ export function condition(flags: u64, code: u32): bool {
   const less = ((flags & RFLAGS_SF) != 0) != ((flags & RFLAGS_OF) != 0);
   let holds = false;
   switch ((code >> 1) & 7) {
-    case 0: holds = (flags & RFLAGS_OF) != 0; break;
-    case 1: holds = (flags & RFLAGS_CF) != 0; break;
-    case 2: holds = zero; break;
-    case 3: holds = zero || (flags & RFLAGS_CF) != 0; break;
-    case 4: holds = (flags & RFLAGS_SF) != 0; break;
-    case 5: holds = (flags & RFLAGS_PF) != 0; break;
-    case 6: holds = less; break;
-    default: holds = zero || less; break;
+    case 0:
+      holds = (flags & RFLAGS_OF) != 0;
+      break;
+    case 1:
+      holds = (flags & RFLAGS_CF) != 0;
+      break;
+    case 2:
+      holds = zero;
+      break;
+    case 3:
+      holds = zero || (flags & RFLAGS_CF) != 0;
+      break;
+    case 4:
+      holds = (flags & RFLAGS_SF) != 0;
+      break;
+    case 5:
+      holds = (flags & RFLAGS_PF) != 0;
+      break;
+    case 6:
+      holds = less;
+      break;
+    default:
+      holds = zero || less;
+      break;
   }
   return holds != ((code & 1) != 0);
 }

@@ -20,7 +20,15 @@ import { STATUS_UNHANDLED_EXIT } from "../../abi/status";
 import { LOG_ERROR, logEnd, logHex, logStart, logText } from "../../lib/log";
 import { NO_HPA } from "../../mm/frames";
 import { guestTranslate } from "../../mm/guestmem";
-import { WALK_FAULT, WALK_FETCH, WALK_OK, WALK_RETRY, WALK_USER, WALK_WRITE, walkGuest } from "../../mm/guestwalk";
+import {
+  WALK_FAULT,
+  WALK_FETCH,
+  WALK_OK,
+  WALK_RETRY,
+  WALK_USER,
+  WALK_WRITE,
+  walkGuest,
+} from "../../mm/guestwalk";
 import { change } from "../../vcpu/backend";
 import { machine } from "../../vcpu/machine";
 import { OUTCOME_RESUME } from "../../vcpu/outcome";
@@ -65,7 +73,14 @@ export function failPageFault(e: Emulator, gva: u64, errorCode: u32): bool {
  * Locates `size` bytes at `segment`:`offset` for reading or writing (WALK_WRITE in `access`) as `operand`. All checks that
  * the processor makes before it touches memory happen here, so that an instruction which fails has changed nothing.
  */
-export function locate(e: Emulator, operand: Operand, segment: u32, offset: u64, size: u32, access: u32): bool {
+export function locate(
+  e: Emulator,
+  operand: Operand,
+  segment: u32,
+  offset: u64,
+  size: u32,
+  access: u32,
+): bool {
   let gva = offset;
   if (e.mode == CODE_64) {
     if (segment >= SEG_FS) gva += e.vcpu.segment(segment).base;
@@ -143,7 +158,7 @@ function stopOutside(e: Emulator, gva: u64): u32 {
 /** True for addresses whose upper bits repeat bit 47, or bit 56 with 5-level paging. */
 export function isCanonical(e: Emulator, gva: u64): bool {
   const unused: u64 = (e.vcpu.cr4 & CR4_LA57) != 0 ? 7 : 16;
-  return <u64>((<i64>(gva << unused)) >> unused) == gva;
+  return <u64>(<i64>(gva << unused) >> unused) == gva;
 }
 
 function checksAlignment(e: Emulator): bool {
@@ -193,23 +208,41 @@ export function readOperand(e: Emulator, operand: Operand): u64 {
   const hpa = operand.hpa;
   if (hpa == NO_HPA) return machine().mmioRead(e.vcpu, operand.gpa, operand.size);
   switch (operand.size) {
-    case 1: return <u64>(phys_load8(hpa) & 0xff);
-    case 2: return <u64>(phys_load16(hpa) & 0xffff);
-    case 4: return <u64>phys_load32(hpa);
-    default: return phys_load64(hpa);
+    case 1:
+      return <u64>(phys_load8(hpa) & 0xff);
+    case 2:
+      return <u64>(phys_load16(hpa) & 0xffff);
+    case 4:
+      return <u64>phys_load32(hpa);
+    default:
+      return phys_load64(hpa);
   }
 }
 
 /** Writes the operand's low bytes. */
 export function writeOperand(e: Emulator, operand: Operand, value: u64): void {
-  if (operand.first != operand.size) return writeSplit(e, operand, value);
+  if (operand.first != operand.size) {
+    writeSplit(e, operand, value);
+    return;
+  }
   const hpa = operand.hpa;
-  if (hpa == NO_HPA) return machine().mmioWrite(e.vcpu, operand.gpa, operand.size, value & sizeMask(operand.size));
+  if (hpa == NO_HPA) {
+    machine().mmioWrite(e.vcpu, operand.gpa, operand.size, value & sizeMask(operand.size));
+    return;
+  }
   switch (operand.size) {
-    case 1: phys_store8(hpa, <u32>value); break;
-    case 2: phys_store16(hpa, <u32>value); break;
-    case 4: phys_store32(hpa, <u32>value); break;
-    default: phys_store64(hpa, value); break;
+    case 1:
+      phys_store8(hpa, <u32>value);
+      break;
+    case 2:
+      phys_store16(hpa, <u32>value);
+      break;
+    case 4:
+      phys_store32(hpa, <u32>value);
+      break;
+    default:
+      phys_store64(hpa, value);
+      break;
   }
 }
 
@@ -225,10 +258,18 @@ export function replaceOperand(e: Emulator, operand: Operand, held: u64, value: 
   }
   let found: u64 = 0;
   switch (operand.size) {
-    case 1: found = <u64>(phys_cmpxchg8(hpa, <u32>held, <u32>value) & 0xff); break;
-    case 2: found = <u64>(phys_cmpxchg16(hpa, <u32>held, <u32>value) & 0xffff); break;
-    case 4: found = <u64>phys_cmpxchg32(hpa, <u32>held, <u32>value); break;
-    default: found = phys_cmpxchg64(hpa, held, value); break;
+    case 1:
+      found = <u64>(phys_cmpxchg8(hpa, <u32>held, <u32>value) & 0xff);
+      break;
+    case 2:
+      found = <u64>(phys_cmpxchg16(hpa, <u32>held, <u32>value) & 0xffff);
+      break;
+    case 4:
+      found = <u64>phys_cmpxchg32(hpa, <u32>held, <u32>value);
+      break;
+    default:
+      found = phys_cmpxchg64(hpa, held, value);
+      break;
   }
   e.outcome = OUTCOME_RESUME;
   return found == (held & sizeMask(operand.size));

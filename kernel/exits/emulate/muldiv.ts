@@ -67,7 +67,7 @@ export function divide(e: Emulator, signed: bool, b: u64, size: u32): bool {
     high = <u64>(<i64>low >> 63);
   }
   const negative = signed && <i64>high < 0;
-  const negativeDivisor = signed && (b >> (bits - 1)) != 0;
+  const negativeDivisor = signed && b >> (bits - 1) != 0;
   if (negative) {
     high = ~high + (low == 0 ? 1 : 0);
     low = 0 - low;
@@ -78,7 +78,12 @@ export function divide(e: Emulator, signed: bool, b: u64, size: u32): bool {
   const remainder = low - quotient * divisor;
   const limit: u64 = signed ? (mask >> 1) + (negative != negativeDivisor ? 1 : 0) : mask;
   if (quotient > limit) return failDivision(e);
-  storeQuotient(e, negative != negativeDivisor ? 0 - quotient : quotient, negative ? 0 - remainder : remainder, size);
+  storeQuotient(
+    e,
+    negative != negativeDivisor ? 0 - quotient : quotient,
+    negative ? 0 - remainder : remainder,
+    size,
+  );
   return true;
 }
 

@@ -1,6 +1,7 @@
+// biome-ignore-all format: tables.
+//
 // The opcode maps as tables: one word per opcode, in the words of instruction.ts. Rows follow the manual's maps, eight
 // opcodes a line, with the first opcode of the line at its end.
-// biome-ignore format: a list of names
 import {
   BYTE, DEFAULT64, FORM_ACC_IMM, FORM_ACC_MOFFS, FORM_ACC_REG, FORM_IMM, FORM_MOFFS_ACC, FORM_REG, FORM_REG_IMM,
   FORM_R_RM, FORM_R_RM_IMM, FORM_RM, FORM_RM_CL, FORM_RM_IMM, FORM_RM_ONE, FORM_RM_R, GROUP, IMM16, IMM16_8, IMM8,
@@ -74,7 +75,6 @@ const G3: u32 = GROUP | GROUP3;
 const G11: u32 = GROUP | GROUP11;
 
 /** Eight words per group, ORed into the opcode's own attributes. */
-// biome-ignore format: a table
 const groups: StaticArray<u32> = [
   OP_ADD | LOCK, OP_OR | LOCK, OP_ADC | LOCK, OP_SBB | LOCK, OP_AND | LOCK, OP_SUB | LOCK, OP_XOR | LOCK, OP_CMP, // 1
   OP_POP | DEFAULT64, UD, UD, UD, UD, UD, UD, UD, // 1A
@@ -90,7 +90,6 @@ const groups: StaticArray<u32> = [
 ];
 
 /** One-byte opcodes. Prefixes and the escapes 0F, 62, C4, C5 never come here. */
-// biome-ignore format: a table
 const oneByte: StaticArray<u32> = [
   OP_ADD | EbGb | LOCK, OP_ADD | EvGv | LOCK, OP_ADD | GbEb, OP_ADD | GvEv, OP_ADD | AbIb, OP_ADD | AvIz, XXn, XXn, // 00
   OP_OR | EbGb | LOCK, OP_OR | EvGv | LOCK, OP_OR | GbEb, OP_OR | GvEv, OP_OR | AbIb, OP_OR | AvIz, XXn, UD, // 08
@@ -132,7 +131,6 @@ const oneByte: StaticArray<u32> = [
 ];
 
 /** Opcodes after 0F. The escapes 38 and 3A never come here. */
-// biome-ignore format: a table
 const twoByte: StaticArray<u32> = [
   XXm, GROUP | GROUP7 | Ev, XXm, XXm, UD, XX, OP_CLTS, XX, // 00
   XX, XX, UD, UD, UD, NOPm, XX, XXmb, // 08

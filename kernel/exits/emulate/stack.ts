@@ -36,7 +36,8 @@ function opcodeRegister(e: Emulator): u32 {
 export function executePush(e: Emulator): bool {
   const i = e.instruction;
   if (i.form == FORM_IMM) return pushValue(e, i.immediate, i.operandSize);
-  if (i.form == FORM_REG) return pushValue(e, readRegister(e.vcpu, i, opcodeRegister(e), i.operandSize), i.operandSize);
+  if (i.form == FORM_REG)
+    return pushValue(e, readRegister(e.vcpu, i, opcodeRegister(e), i.operandSize), i.operandSize);
   return readRm(e, WALK_READ) && pushValue(e, e.value, i.operandSize);
 }
 
