@@ -51,6 +51,12 @@ function external(signature: string): Intrinsic {
   return inline(signature, "", "", { call: true, keepsMemory: false });
 }
 
+/** What is left of a region after its eight-byte pieces: the length is kept in RAX, or in RDX. */
+const REST = "mov ecx, eax\nand ecx, 7";
+const REST_DX = "mov ecx, edx\nand ecx, 7";
+/** DL in every byte of RAX; the length moves to RDX. */
+const SPREAD = "movzx edx, dl\nmov rax, 0x0101010101010101\nimul rax, rdx\nmov rdx, rcx";
+
 /** EDX:EAX as one 64-bit result. */
 const JOIN = "\nshl rdx, 32\nor rax, rdx";
 /** RAX split into EDX:EAX. */
@@ -141,11 +147,11 @@ export const INTRINSICS: Record<string, Intrinsic> = {
   phys_write: inline("lil:", "rdi rsi rcx", "%direct\nadd rdi, rax\nrep movsb", {
     clobbers: ["rdi", "rsi", "rcx", "rax"],
   }),
-  phys_copy: inline("lll:", "rdi rsi rcx", "%direct\nadd rdi, rax\ndb 0x65\nrep movsb", {
+  phys_copy: inline("lll:", "rdi rsi rcx", `%direct\nadd rdi, rax\nmov rax, rcx\nshr rcx, 3\ndb 0x65\nrep movsq\n${REST}\ndb 0x65\nrep movsb`, {
     clobbers: ["rdi", "rsi", "rcx", "rax"],
   }),
-  phys_fill: inline("lil:", "rdi rdx rcx", "%direct\nadd rdi, rax\nmov eax, edx\nrep stosb", {
-    clobbers: ["rdi", "rcx", "rax"],
+  phys_fill: inline("lil:", "rdi rdx rcx", `%direct\nadd rdi, rax\n${SPREAD}\nshr rcx, 3\nrep stosq\n${REST_DX}\nrep stosb`, {
+    clobbers: ["rdi", "rdx", "rcx", "rax"],
   }),
   peek64: inline("l:l", "virtual", "mov %1:8, %0:8", { returns: "reg", width: 8 }),
 
