@@ -1,13 +1,19 @@
 // The boot sequence, from top to bottom. boot/start.asm calls `kmain` on the final stack, with linear memory in place,
 // interrupts off, and a first set of page tables that maps 4 GiB.
-import { LAYOUT_CPU_BLOCK, LAYOUT_MULTIBOOT_INFO, LAYOUT_MULTIBOOT_MAGIC, LAYOUT_SYMTAB_START } from "./abi/layout";
+import {
+  LAYOUT_BOOT_TSC,
+  LAYOUT_CPU_BLOCK,
+  LAYOUT_MULTIBOOT_INFO,
+  LAYOUT_MULTIBOOT_MAGIC,
+  LAYOUT_SYMTAB_START,
+} from "./abi/layout";
 import { STATUS_BAD_VM, STATUS_UNSUPPORTED } from "./abi/status";
 import { VERSION } from "./abi/version";
-import { clockSet, tscHz } from "./arch/clock";
+import { clockSet, nsFromTsc, tscHz } from "./arch/clock";
 import { cpuidFeature, ECX } from "./arch/cpuid";
 import { reportFault } from "./arch/fault";
 import { cpuEnableFeatures } from "./arch/features";
-import { phys_store64 } from "./arch/intrinsics";
+import { phys_store64, rdtsc } from "./arch/intrinsics";
 import { bootLayout } from "./lib/layout";
 import { PerCpu, thisCpu } from "./arch/percpu";
 import { acpiStart } from "./drivers/acpi";
@@ -28,7 +34,7 @@ import { describeVms } from "./guest/options";
 import { vmAt, vmCount } from "./guest/vm";
 import { arenaNew, arenaSeal } from "./lib/arena";
 import { bootInfo } from "./lib/bootinfo";
-import { LOG_ERROR, LOG_INFO, LOG_WARN, logDecimal, logEnd, logLine, logStart, logText } from "./lib/log";
+import { LOG_ERROR, LOG_INFO, LOG_WARN, logDecimal, logEnd, logLine, logStart, logText, logValue } from "./lib/log";
 import { panicSetStop } from "./lib/panic";
 import { symbolsStart } from "./lib/symbols";
 import { optionIs, optionValue } from "./lib/options";
@@ -55,6 +61,7 @@ export function kmain(): void {
   const tables = startBackend();
   createVms(tables);
   arenaSeal();
+  logValue(LOG_INFO, "ready ", microsecondsSinceHandOver(), " us after the loader's hand-over");
   machineStop(runAll());
 }
 
@@ -160,6 +167,10 @@ function createVms(tables: u32): void {
   for (let i: u32 = 0; good && i < vmCount(); i++) good = vmCreate(vmAt(i), tables, now);
   if (!good) machineStop(STATUS_BAD_VM);
   runPrepare();
+}
+
+function microsecondsSinceHandOver(): u64 {
+  return nsFromTsc(rdtsc() - bootLayout(LAYOUT_BOOT_TSC)) / 1000;
 }
 
 /** The machine lacks what the hypervisor needs. Does not return. */

@@ -44,6 +44,9 @@ const VECTOR_INVALID_OPCODE: u32 = 6;
 const VECTOR_DOUBLE_FAULT: u32 = 8;
 const VECTOR_PAGE_FAULT: u32 = 14;
 
+/** Page-fault error code: the translation exists (SDM, "Page-Fault Exceptions"). */
+const ERROR_PRESENT: u64 = 1 << 0;
+
 const NULL_PAGE: u64 = 4096;
 /** Generated code reaches at most this far with a 32-bit base, index and displacement; nothing is mapped behind 4 GiB. */
 const LINEAR_WINDOW: u64 = 40 << 30;
@@ -55,29 +58,30 @@ export function reportFault(vector: u32, frame: u64): void {
   const pc = peek64(frame + FRAME_RIP);
   const sp = peek64(frame + FRAME_RSP);
   panicStart();
-  printKind(vector, pc, sp);
+  printKind(vector, peek64(frame + FRAME_ERROR), pc, sp);
   logEnd();
   printRegisters(vector, frame);
   printStackTrace(pc, sp);
   panicEnd();
 }
 
-function printKind(vector: u32, pc: u64, sp: u64): void {
+function printKind(vector: u32, error: u64, pc: u64, sp: u64): void {
   const trap: u32 = symbolFind(pc) ? symbolFound().trap : 0;
-  if (vector == VECTOR_PAGE_FAULT) printPageFault(read_cr2());
+  if (vector == VECTOR_PAGE_FAULT) printPageFault(read_cr2(), error);
   else if (vector == VECTOR_DOUBLE_FAULT && isStackGuard(sp - 8)) logText("stack overflow");
   else if (vector == VECTOR_DIVIDE_ERROR && trap != SYMTAB_TRAP_OVERFLOW) logText("division by zero");
   else if (vector == VECTOR_DIVIDE_ERROR || (vector == VECTOR_INVALID_OPCODE && trap != 0)) logText(trapName(trap));
   else logText(exceptionName(vector));
 }
 
-function printPageFault(address: u64): void {
-  if (address < NULL_PAGE) logText("null pointer access, address ");
+function printPageFault(address: u64, error: u64): void {
+  if ((error & ERROR_PRESENT) != 0) logText("access that the page does not allow, address ");
+  else if (address < NULL_PAGE) logText("null pointer access, address ");
   else if (isStackGuard(address)) logText("stack overflow, address ");
   else if (address < LINEAR_WINDOW) logText("out of bounds memory access, address ");
-  else if (address - DIRECT_MAP < DIRECT_MAP_BYTES) logText("access to physical memory that is not mapped, address ");
+  else if (address - DIRECT_MAP < DIRECT_MAP_BYTES) logText("access to physical memory that is not mapped, direct-map address ");
   else logText("page fault, address ");
-  logHex(address - DIRECT_MAP < DIRECT_MAP_BYTES ? address - DIRECT_MAP : address);
+  logHex(address);
 }
 
 function trapName(trap: u32): string {
