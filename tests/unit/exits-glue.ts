@@ -83,7 +83,10 @@ export function run(): u32 { return dispatch(vcpu); }
 export function runAdvance(): u32 { return advance(vcpu); }
 export function addRam(gpa: u64, bytes: u64, hpa: u64): void { assert(guestAddRegion(ram, gpa, bytes, hpa)); }
 export function setLazyEnd(end: u64): void { lazyEnd = end; }
-export function reset(): void { memory.fill(changetype<usize>(vcpu), 0, VCPU_BYTES); stopStatus = 0xffffffff; mmioReads = 0; mmioWrites = 0; }
+export function reset(): void {
+  memory.fill(changetype<usize>(vcpu), 0, VCPU_BYTES);
+  stopStatus = 0xffffffff; mmioReads = 0; mmioWrites = 0;
+}
 export function setReg(n: u32, value: u64): void { vcpu.setGpr(n, value); }
 export function getReg(n: u32): u64 { return vcpu.gpr(n); }
 export function setSegment(n: u32, selector: u32, base: u64, limit: u32, access: u32): void {

@@ -54,9 +54,11 @@ export const EXIT = {
 } as const;
 
 const NARROW = new Set(
-  "valid dirty requests event eventError eventLength interruptibility gdtrLimit interruptWindow nmiWindow activity kind reason flags port size addressSize segment msr crNumber crAccess gpr vector errorCode interruptedEvent interruptedError interruptedLength byteCount".split(
-    " ",
-  ),
+  [
+    "valid dirty requests event eventError eventLength interruptibility gdtrLimit interruptWindow nmiWindow activity",
+    "kind reason flags port size addressSize segment msr crNumber crAccess gpr vector errorCode",
+    "interruptedEvent interruptedError interruptedLength byteCount",
+  ].flatMap((line) => line.split(" ")),
 );
 
 /** Segment access rights: 64-bit code, 32-bit code, 16-bit code, data. */

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Linear address and size of the block of memory that a case sees, and of its state in the file: 16 registers, RFLAGS, memory. */
+/** Linear address and size of the block of memory that a case sees; a state is 16 registers, RFLAGS and that block. */
 export const BLOCK = 0x1000_0000n;
 export const BLOCK_BYTES = 128;
 const STATE_BYTES = 16 * 8 + 8 + BLOCK_BYTES;

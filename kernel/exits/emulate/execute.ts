@@ -210,7 +210,7 @@ function executeMoveSwapped(e: Emulator): bool {
   return true;
 }
 
-/** BSF and BSR leave the destination alone when there is no bit; with F3 they are TZCNT and LZCNT. All flags but ZF are undefined. */
+/** BSF and BSR leave the destination alone when there is no bit, and flags but ZF undefined; with F3 they are TZCNT and LZCNT. */
 function executeScan(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;

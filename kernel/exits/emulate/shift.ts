@@ -72,7 +72,7 @@ function rotateCarry(e: Emulator, left: bool, a: u64, count: u64, size: u32): u6
   return result;
 }
 
-/** SHLD (left) and SHRD of `a`, with bits from `b`. With 16-bit operands and counts above 16 the result is undefined: as `b:a:b`. */
+/** SHLD (left) and SHRD of `a`, with bits from `b`. Counts above 16 of 16-bit operands, which are undefined, go round `b`. */
 export function shiftDouble(e: Emulator, left: bool, a: u64, b: u64, count: u64, size: u32): u64 {
   const by = count & (size == 8 ? 63 : 31);
   if (by == 0) return a;
@@ -102,7 +102,10 @@ export function scanBits(highest: bool, a: u64): u64 {
   return highest ? 63 - clz(a) : ctz(a);
 }
 
-/** TZCNT, LZCNT: zero bits below the lowest, above the highest set bit. CF: there was none. ZF: the result is 0. Others, undefined, are cleared. */
+/**
+ * TZCNT, LZCNT: zero bits below the lowest, above the highest set bit. CF: there was none. ZF: the result is 0. The other
+ * flags, undefined, are cleared.
+ */
 export function countZeros(e: Emulator, leading: bool, a: u64, size: u32): u64 {
   const bits: u64 = 8 * size;
   const result = a == 0 ? bits : leading ? clz(a) - (64 - bits) : ctz(a);
