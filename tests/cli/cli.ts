@@ -1,6 +1,7 @@
 // Running the command line as users do: as a process, with or without a terminal.
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
+import { onTestFinished } from "vitest";
 import { ROOT } from "../../tools/lib/paths.ts";
 
 const LAUNCHER = join(ROOT, "bin/typevisor.mjs");
@@ -21,6 +22,7 @@ export interface Started {
 /** Starts `typevisor` with its input from a pipe. */
 export function start(args: string[], environment: NodeJS.ProcessEnv = {}): Started {
   const child = spawn(process.execPath, [LAUNCHER, ...args], { env: { ...process.env, ...environment } });
+  onTestFinished(() => void child.kill("SIGKILL"));
   return { child, finished: collect(child) };
 }
 
@@ -61,6 +63,7 @@ export class Terminal {
       this.screen += text;
     });
     this.closed = new Promise((resolve) => this.child.on("close", () => resolve()));
+    onTestFinished(() => void this.child.kill("SIGKILL"));
   }
 
   type(text: string): void {
@@ -77,10 +80,6 @@ export class Terminal {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     throw new Error(`${expression} did not appear on the terminal:\n${this.screen.slice(-2000)}`);
-  }
-
-  kill(): void {
-    this.child.kill("SIGKILL");
   }
 }
 

@@ -4,7 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { afterEach, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { obtainGuest } from "../../tools/guest/guest.ts";
 import { logNothing } from "../../tools/lib/progress.ts";
 import { Terminal, typevisor } from "./cli.ts";
@@ -19,7 +19,6 @@ let terminal: Terminal;
 beforeAll(async () => {
   await obtainGuest(logNothing);
 }, 300_000);
-afterEach(() => terminal?.kill());
 
 /** A shell that says the terminal's settings before and after, and typevisor's status. */
 function openTerminal(command = RUN): Terminal {
