@@ -70,22 +70,21 @@ function shrinkBody(func: FuncAst, attempt: () => boolean): boolean {
       i--;
     } else func.body.splice(i, 0, removed!);
   }
-  for (let again = true; again; ) {
-    again = false;
-    for (const spot of spotsIn(func.body)) {
-      const before = spot.read();
-      const found = simpler(before).some((candidate) => {
-        spot.write(candidate);
-        if (attempt()) return true;
-        spot.write(before);
-        return false;
-      });
-      if (found) {
-        again = true;
-        changed = true;
-        break;
-      }
-    }
+  // Large subtrees come first; after a success the walk goes on at the same place in the smaller tree.
+  let spots = spotsIn(func.body);
+  for (let i = 0; i < spots.length; i++) {
+    const spot = spots[i]!;
+    const before = spot.read();
+    const found = simpler(before).some((candidate) => {
+      spot.write(candidate);
+      if (attempt()) return true;
+      spot.write(before);
+      return false;
+    });
+    if (!found) continue;
+    changed = true;
+    spots = spotsIn(func.body);
+    i--;
   }
   return changed;
 }

@@ -45,6 +45,7 @@ export const PURE_OPS = [
   "extend32_s",
   "select", // condition ? a : b, operands (a, b, condition)
   "symbol", // address of a symbol of the image
+  "hold", // its operand, a constant, in a register
 ] as const;
 
 /** Operations whose result depends on, or which change, something beside their operands. */

@@ -1,9 +1,12 @@
 import { dominators, findLoops, pruneBlocks } from "../ir/graph.ts";
-import type { FuncIR } from "../ir/ir.ts";
+import { type FuncIR, resolveAll } from "../ir/ir.ts";
 import type { Target } from "../target.ts";
 import type { Module } from "../wasm/module.ts";
 import { numberValues } from "./gvn.ts";
 import { forwardMemory } from "./memory.ts";
+import { recoverSwitches } from "./switches.ts";
+import { splitConditions } from "./branches.ts";
+import { optimizeLoops } from "./loops.ts";
 import { mergeBlocks, removeDeadValues, removeTrivialPhis, splitCriticalEdges } from "./cleanup.ts";
 
 export type FunctionPass = (func: FuncIR, module: Module, target: Target) => void;
@@ -16,6 +19,7 @@ function cleanUp(func: FuncIR): void {
 }
 
 function prepare(func: FuncIR): void {
+  resolveAll(func);
   cleanUp(func);
   splitCriticalEdges(func);
   findLoops(func, dominators(func));
@@ -27,5 +31,9 @@ export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
   ["gvn", numberValues],
   ["memory", forwardMemory],
   ["gvn2", numberValues],
+  ["branches", splitConditions],
+  ["switch", recoverSwitches],
+  ["gvn3", numberValues],
+  ["loops", optimizeLoops],
   ["prepare", prepare],
 ];

@@ -106,11 +106,44 @@ const mul: Rule = (v, m) => {
   return null;
 };
 
+/** low <= x & x <= high is one unsigned comparison of x - low. */
+function range(v: Value, m: Maker): Value | null {
+  const inside = v.op === "and";
+  const bound = (w: Value, ...ops: Op[]) => (ops.includes(w.op) && w.args[1]!.op === "const" ? w : null);
+  const [a, b] = v.args as [Value, Value];
+  const lowOps: Op[] = inside ? ["ge_u", "gt_u"] : ["lt_u", "le_u"];
+  const highOps: Op[] = inside ? ["le_u", "lt_u"] : ["gt_u", "ge_u"];
+  const low = bound(a, ...lowOps) ?? bound(b, ...lowOps);
+  const high = bound(a, ...highOps) ?? bound(b, ...highOps);
+  if (!low || !high || low.args[0] !== high.args[0]) return null;
+  const x = low.args[0]!;
+  const bits = bitsOf(x.type!);
+  const u = (w: Value) => BigInt.asUintN(bits, w.args[1]!.imm);
+  const first = u(low) + (low.op === "gt_u" || low.op === "le_u" ? 1n : 0n);
+  const last = u(high) - (high.op === "lt_u" || high.op === "ge_u" ? 1n : 0n);
+  if (first > last) return null;
+  const offset = m.make("add", x.type!, [x, m.constant(x.type!, -first)]);
+  return m.make(inside ? "le_u" : "gt_u", "i32", [offset, m.constant(x.type!, last - first)]);
+}
+
+/** x == a | x == b where a and b differ by a power of two: one test of x - a without that bit. */
+function eitherOf(v: Value, m: Maker): Value | null {
+  const [p, q] = v.args as [Value, Value];
+  if (p.op !== "eq" || q.op !== "eq" || p.args[0] !== q.args[0]) return null;
+  const [a, b] = [p.args[1]!, q.args[1]!];
+  if (a.op !== "const" || b.op !== "const") return null;
+  const [low, high] = a.imm < b.imm ? [a.imm, b.imm] : [b.imm, a.imm];
+  if (log2(high - low) < 0) return null;
+  const type = a.type!;
+  const offset = m.make("add", type, [p.args[0]!, m.constant(type, -low)]);
+  return m.make("eq", "i32", [m.make("and", type, [offset, m.constant(type, ~(high - low))]), m.constant(type, 0n)]);
+}
+
 const and: Rule = (v, m) => {
   const [a, b] = v.args as [Value, Value];
   const c = constOf(b);
   if (a === b) return a;
-  if (c === null) return null;
+  if (c === null) return range(v, m);
   if (c === 0n) return b;
   if (c === -1n) return a;
   if (a.op === "and" && isConst(a.args[1]!)) {
@@ -130,7 +163,7 @@ const or: Rule = (v, m) => {
   const [a, b] = v.args as [Value, Value];
   if (a === b || isConst(b, 0n)) return a;
   if (isConst(b, -1n)) return b;
-  return matchRotate(v, m) ?? matchByteSwap(v, m);
+  return matchRotate(v, m) ?? matchByteSwap(v, m) ?? range(v, m) ?? eitherOf(v, m);
 };
 
 const xor: Rule = (v, m) => {

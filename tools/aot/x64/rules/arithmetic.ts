@@ -25,8 +25,15 @@ function ordered(s: Selector, v: Value): [Value, Value] {
   if (!COMMUTATIVE.has(v.op) || b.op === "const") return [a, b];
   if (a.op === "const") return [b, a];
   if (s.canFold(a) && !s.canFold(b)) return [b, a];
+  // An accumulator, phi(…, acc + x), is added to in place.
+  if (accumulates(b, v)) return [b, a];
+  if (accumulates(a, v)) return [a, b];
   if (s.uses(a) > 1 && s.uses(b) === 1 && !s.canFold(b)) return [b, a];
   return [a, b];
+}
+
+function accumulates(v: Value, next: Value): boolean {
+  return v.op === "phi" && v.args.includes(next);
 }
 
 /** d = a; op d, b */

@@ -92,7 +92,7 @@ function wideCompare(s: Selector, cc: Condition, a: Value, b: Value): Condition 
 function test(s: Selector, v: Value, cc: Condition): Condition {
   if (v.op === "and" && s.uses(v) === 1) {
     const [a, b] = v.args as [Value, Value];
-    return (b.op === "const" ? testMask(s, a, b.imm, widthOf(v), cc) : null) ?? testBoth(s, v, a, b, cc);
+    return (b.op === "const" ? testMask(s, a, b.imm, widthOf(v), cc) : null) ?? testBoth(s, a, b, widthOf(v), cc);
   }
   const equality = cc === "e" || cc === "ne";
   if (v.op === "load" && v.mem!.bytes < widthOf(v) && (equality || v.mem!.signed)) {
@@ -111,12 +111,13 @@ function test(s: Selector, v: Value, cc: Condition): Condition {
   return cc;
 }
 
-function testBoth(s: Selector, v: Value, a: Value, b: Value, cc: Condition): Condition {
-  const width = widthOf(v);
+function testBoth(s: Selector, a: Value, b: Value, width: Width, cc: Condition): Condition {
   const get = (x: Value) => reg(width === 4 ? s.low(x) : s.reg(x));
-  const memory = s.foldLoad(a);
-  if (memory) s.emit("test", width, memory, get(b));
-  else s.emit("test", width, s.foldLoad(b) ?? get(a), get(s.canFold(b) ? a : b));
+  const left = s.foldLoad(a);
+  const right = left ? null : s.foldLoad(b);
+  if (left) s.emit("test", width, left, get(b));
+  else if (right) s.emit("test", width, right, get(a));
+  else s.emit("test", width, get(a), get(b));
   return cc;
 }
 

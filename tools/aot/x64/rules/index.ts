@@ -1,6 +1,7 @@
 import type { Op, TermOp, Terminator, Value } from "../../ir/ir.ts";
 import { imm, mem, reg } from "../lir.ts";
 import type { Selector } from "../select.ts";
+import { widthOf } from "../values.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as calls from "./calls.ts";
 import { materialize, selectRule } from "./compare.ts";
@@ -34,6 +35,10 @@ const symbol: Rule = (s, v) => {
   inst.asm = { text: `mov %0:4, ${v.name}`, roles: "d" };
 };
 
+const hold: Rule = (s, v) => {
+  s.emit("movi", widthOf(v), reg(s.def(v)), imm(v.args[0]!.imm));
+};
+
 const nothing: Rule = () => {};
 
 /** One rule per operation. A rule may fold operands; what it does not fold it asks for in a register. */
@@ -43,6 +48,7 @@ export const RULES: Record<Op, Rule | null> = {
   proj: nothing,
   const: null,
   symbol,
+  hold,
   add: arithmetic.add,
   sub: arithmetic.alu,
   and: arithmetic.alu,
