@@ -29,3 +29,7 @@ export const MAX_MMIO_RANGES: u32 = 32;
 export const MAX_PCI_SLOTS: u32 = 32;
 /** Shortest period that a guest's periodic timers may interrupt at, nanoseconds; shorter ones are stretched to it. */
 export const MIN_TIMER_PERIOD_NS: u64 = 50_000;
+/** Exit records that the trace ring of one CPU holds; a power of two. */
+export const TRACE_RING_RECORDS: u32 = 4096;
+/** Payload at which a frame of exit records is closed: small enough that sending one delays the guest little. */
+export const TRACE_FRAME_PAYLOAD: u32 = 2048;

@@ -3,11 +3,10 @@
 //
 // The time of an exit is known when the guest has been entered again, so an exit is accounted at the next one.
 import { arenaAlloc } from "../lib/arena";
-import { MAX_VCPUS_PER_VM, MAX_VMS } from "../lib/limits";
 import { Vcpu } from "../vcpu/vcpu";
 
-/** Buckets of the histogram: durations of 2^n .. 2^(n+1) - 1 ticks, n from 0; the last holds all longer ones. */
-export const HISTOGRAM_BUCKETS: u32 = 32;
+/** Buckets of the histogram: bucket n counts durations of 2^n .. 2^(n+1) - 1 ticks; 0 and 1 tick share the first. */
+export const HISTOGRAM_BUCKETS: u32 = 64;
 
 /** One exit reason. The histogram's u32 buckets follow. */
 @unmanaged
@@ -23,61 +22,64 @@ export class ReasonCounters {
 const LOW_REASONS: u32 = 256;
 const HIGH_REASONS: u32 = 4;
 const HIGH_BASE: u32 = 0x400;
-export const COUNTED_REASONS: u32 = 260;
-const ROW_BYTES: usize = 32 + 32 * 4;
+const COUNTED_REASONS: u32 = 260;
+const ROWS: u32 = COUNTED_REASONS + 1;
+const ROW_BYTES: usize = 32 + 64 * 4;
 
 /** What one vCPU has; the rows follow. */
 @unmanaged
 export class VcpuCounters {
-  /** Row and exit time of the exit that is not accounted yet; row 0: there is none. */
+  /** Row and time of the exit that is not accounted yet: at first those of a spare row, for the time before the first entry. */
   openRow: usize;
   openTsc: u64;
   /** Ticks spent in the guest. */
   guestTicks: u64;
 }
 
-const tables = memory.data(MAX_VMS * MAX_VCPUS_PER_VM * 4, 16);
-
-function slotOf(vcpu: Vcpu): usize {
-  return tables + <usize>(vcpu.vmIndex * MAX_VCPUS_PER_VM + vcpu.index) * 4;
-}
-
 /** Storage for a vCPU's counters; boot time only. */
 export function countersCreate(vcpu: Vcpu): void {
-  const counters = arenaAlloc(offsetof<VcpuCounters>() + COUNTED_REASONS * ROW_BYTES, 64);
-  store<u32>(slotOf(vcpu), <u32>counters);
+  const counters = arenaAlloc(offsetof<VcpuCounters>() + ROWS * ROW_BYTES, 64);
+  vcpu.counters = counters;
   countersClear(vcpu);
 }
 
 /** Starts again from zero. */
 export function countersClear(vcpu: Vcpu): void {
   const counters = countersOf(vcpu);
-  memory.fill(changetype<usize>(counters), 0, offsetof<VcpuCounters>() + COUNTED_REASONS * ROW_BYTES);
-  for (let i: u32 = 0; i < COUNTED_REASONS; i++) rowAt(counters, i).shortest = U64.MAX_VALUE;
+  memory.fill(changetype<usize>(counters), 0, offsetof<VcpuCounters>() + ROWS * ROW_BYTES);
+  for (let i: u32 = 0; i < ROWS; i++) rowAt(counters, i).shortest = U64.MAX_VALUE;
+  counters.openRow = changetype<usize>(rowAt(counters, COUNTED_REASONS));
 }
 
 /** The counters of a vCPU that `countersCreate` has seen. */
 export function countersOf(vcpu: Vcpu): VcpuCounters {
-  return changetype<VcpuCounters>(load<u32>(slotOf(vcpu)));
+  return changetype<VcpuCounters>(vcpu.counters);
 }
 
 function rowAt(counters: VcpuCounters, index: u32): ReasonCounters {
-  return changetype<ReasonCounters>(changetype<usize>(counters) + offsetof<VcpuCounters>() + index * ROW_BYTES);
+  return changetype<ReasonCounters>(
+    changetype<usize>(counters) + offsetof<VcpuCounters>() + index * ROW_BYTES,
+  );
 }
 
-function indexOf(reason: u32): u32 {
+/** Place of an exit reason in tables of COUNTED_REASONS rows. */
+export function reasonIndex(reason: u32): u32 {
   if (reason < HIGH_BASE) return reason & (LOW_REASONS - 1);
   return LOW_REASONS + (reason & (HIGH_REASONS - 1));
 }
 
 /** One reason's row. */
 export function reasonCounters(vcpu: Vcpu, reason: u32): ReasonCounters {
-  return rowAt(countersOf(vcpu), indexOf(reason));
+  return rowAt(countersOf(vcpu), reasonIndex(reason));
 }
 
-/** Bucket `bucket` of a row's histogram. */
+/** Bucket `bucket` of a row's histogram. In memory they run from the longest durations down: leading zeros index them. */
 export function histogramBucket(row: ReasonCounters, bucket: u32): u32 {
-  return load<u32>(changetype<usize>(row) + offsetof<ReasonCounters>() + (bucket & (HISTOGRAM_BUCKETS - 1)) * 4);
+  return load<u32>(bucketAddress(row, HISTOGRAM_BUCKETS - 1 - bucket));
+}
+
+function bucketAddress(row: ReasonCounters, leadingZeros: u32): usize {
+  return changetype<usize>(row) + offsetof<ReasonCounters>() + leadingZeros * 4;
 }
 
 /** Right after an exit: accounts the one before and opens this one. */
@@ -86,9 +88,8 @@ export function countExit(vcpu: Vcpu): void {
   const entered = vcpu.tscEntry;
   const exited = vcpu.tscExit;
   counters.guestTicks += exited - entered;
-  const open = counters.openRow;
-  if (open != 0) account(changetype<ReasonCounters>(open), entered - counters.openTsc);
-  const row = rowAt(counters, indexOf(vcpu.exit.reason));
+  account(changetype<ReasonCounters>(counters.openRow), entered - counters.openTsc);
+  const row = rowAt(counters, reasonIndex(vcpu.exit.reason));
   row.count++;
   counters.openRow = changetype<usize>(row);
   counters.openTsc = exited;
@@ -98,8 +99,7 @@ function account(row: ReasonCounters, ticks: u64): void {
   row.total += ticks;
   if (ticks < row.shortest) row.shortest = ticks;
   if (ticks > row.longest) row.longest = ticks;
-  const magnitude = <u32>(63 - clz(ticks | 1));
-  const bucket = changetype<usize>(row) + offsetof<ReasonCounters>() + min(magnitude, HISTOGRAM_BUCKETS - 1) * 4;
+  const bucket = bucketAddress(row, <u32>clz(ticks | 1));
   store<u32>(bucket, load<u32>(bucket) + 1);
 }
 

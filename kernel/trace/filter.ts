@@ -1,0 +1,105 @@
+// Which exits are traced. All conditions must hold; each is open until set. Cheap enough for every exit while tracing is
+// on, and not looked at while it is off.
+import { EXIT_CPUID, EXIT_IO, EXIT_RDMSR, EXIT_WRMSR } from "../vcpu/exit";
+import { Vcpu } from "../vcpu/vcpu";
+import { COUNTED_REASONS, reasonIndex } from "./counters";
+
+/** Matches any VM or vCPU. */
+export const ANY: u32 = 0xffffffff;
+
+/** An inclusive range of numbers; the whole range of u64 is open. */
+@unmanaged
+export class TraceRange {
+  first: u64;
+  last: u64;
+}
+
+@unmanaged
+export class TraceFilter {
+  vm: u32;
+  vcpu: u32;
+  /** Every Nth of the exits that pass all else. */
+  every: u32;
+  /** Exits passed since the last one taken. */
+  skipped: u32;
+  /** 1: only the reasons in the set. */
+  byReason: u32;
+  reserved: u32;
+}
+
+const state = memory.data(24, 16);
+const ranges = memory.data(4 * 16, 16);
+const reasons = memory.data(COUNTED_REASONS, 16);
+
+export const RANGE_RIP: u32 = 0;
+export const RANGE_PORT: u32 = 1;
+export const RANGE_MSR: u32 = 2;
+export const RANGE_LEAF: u32 = 3;
+const RANGES: u32 = 4;
+
+export function traceFilter(): TraceFilter {
+  return changetype<TraceFilter>(state);
+}
+
+/** Range `which` (RANGE_*). A port, MSR or leaf range that is set lets only exits of that kind pass. */
+export function traceRange(which: u32): TraceRange {
+  assert(which < RANGES, "trace: no such range");
+  return changetype<TraceRange>(ranges + <usize>which * offsetof<TraceRange>());
+}
+
+/** Lets everything pass. */
+export function filterReset(): void {
+  const filter = traceFilter();
+  filter.vm = ANY;
+  filter.vcpu = ANY;
+  filter.every = 1;
+  filter.skipped = 0;
+  filter.byReason = 0;
+  memory.fill(reasons, 0, COUNTED_REASONS);
+  for (let i: u32 = 0; i < RANGES; i++) {
+    traceRange(i).first = 0;
+    traceRange(i).last = U64.MAX_VALUE;
+  }
+}
+
+/** From the first call on, only reasons added so pass. */
+export function filterAddReason(reason: u32): void {
+  traceFilter().byReason = 1;
+  store<u8>(reasons + <usize>reasonIndex(reason), 1);
+}
+
+/** Whether the vCPU's last exit is to be traced. */
+export function filterPasses(vcpu: Vcpu): bool {
+  const filter = traceFilter();
+  if (filter.vm != ANY && filter.vm != vcpu.vmIndex) return false;
+  if (filter.vcpu != ANY && filter.vcpu != vcpu.index) return false;
+  const exit = vcpu.exit;
+  if (filter.byReason != 0 && load<u8>(reasons + <usize>reasonIndex(exit.reason)) == 0) return false;
+  if (!within(RANGE_RIP, exit.rip)) return false;
+  if (!detailPasses(vcpu)) return false;
+  if (++filter.skipped < filter.every) return false;
+  filter.skipped = 0;
+  return true;
+}
+
+/** A range that is set speaks of one kind of exit; others do not pass it. */
+function detailPasses(vcpu: Vcpu): bool {
+  const exit = vcpu.exit;
+  const isMsr = exit.kind == EXIT_RDMSR || exit.kind == EXIT_WRMSR;
+  return (
+    only(RANGE_PORT, exit.kind == EXIT_IO, exit.port) &&
+    only(RANGE_MSR, isMsr, exit.msr) &&
+    only(RANGE_LEAF, exit.kind == EXIT_CPUID, <u32>vcpu.rax)
+  );
+}
+
+function only(which: u32, applies: bool, value: u64): bool {
+  const range = traceRange(which);
+  if (range.first == 0 && range.last == U64.MAX_VALUE) return true;
+  return applies && within(which, value);
+}
+
+function within(which: u32, value: u64): bool {
+  const range = traceRange(which);
+  return value >= range.first && value <= range.last;
+}
