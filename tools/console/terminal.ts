@@ -66,7 +66,8 @@ export function tellUser(lines: string[]): void {
   process.stderr.write(`${raw ? end : ""}${lines.join(end)}${end}`);
 }
 
-/** The size of the user's terminal as ROWSxCOLUMNS; undefined without a terminal. */
+/** The size of the user's terminal as ROWSxCOLUMNS; undefined without a terminal that knows its own. */
 export function terminalSize(): string | undefined {
-  return process.stdout.isTTY ? `${process.stdout.rows}x${process.stdout.columns}` : undefined;
+  const { isTTY, rows, columns } = process.stdout;
+  return isTTY && rows > 0 && columns > 0 ? `${rows}x${columns}` : undefined;
 }
