@@ -139,7 +139,9 @@ function loadSystem(vcpu: Vcpu): void {
 function loadInterruptibility(vcpu: Vcpu): void {
   const state = <u32>vmread(GUEST_INTERRUPTIBILITY);
   const nmi: u32 = (state & INTERRUPTIBILITY_NMI) != 0 ? BLOCKED_BY_NMI : 0;
-  vcpu.interruptibility = (state & INTERRUPTIBILITY_SHADOWS) | nmi;
+  // RIP has moved since the exit: the VMCS still has the shadow that ended with that, until the next entry.
+  const shadows: u32 = (vcpu.dirty & GROUP_RIP) != 0 ? 0 : state & INTERRUPTIBILITY_SHADOWS;
+  vcpu.interruptibility = shadows | nmi;
 }
 
 /** Copies groups (GROUP_*) of guest state from the current VMCS into the vCPU and marks them valid. */

@@ -188,6 +188,13 @@ describe("interruptibility", () => {
     expect(machine.field("GUEST_INTERRUPTIBILITY")).toBe(9n);
   });
 
+  test("a halted vCPU that has advanced past STI; HLT is not blocked", () => {
+    machine.exit(vcpu, { EXIT_REASON: 12n, GUEST_INTERRUPTIBILITY: 9n });
+    machine.setVcpu(vcpu, { rip: 0x2000n, dirty: BigInt(RIP) });
+    machine.call("loadState", vcpu, INTERRUPTIBILITY);
+    expect(machine.vcpu(vcpu, "interruptibility")).toBe(4n);
+  });
+
   test.each([1n, 2n])("advancing ends shadow %i, and leaves NMIs blocked", (shadow) => {
     machine.exit(vcpu, { ...CPUID, GUEST_INTERRUPTIBILITY: shadow | 8n });
     machine.setVcpu(vcpu, { rip: 0x2000n, dirty: BigInt(RIP) });
