@@ -18,6 +18,10 @@ import { fetchInstruction, wrapRip } from "./emulate/fetch";
 /** DR6.BS: the debug exception is a single step. */
 export const DR6_SINGLE_STEP: u64 = 1 << 14;
 
+const SHADOWS: u32 = BLOCKED_BY_STI | BLOCKED_BY_MOV_SS;
+/** With these at hand, nothing has to be read. */
+const AT_HAND: u32 = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
+
 /**
  * Moves RIP past the instruction of the last exit: its length comes from the processor, or from decoding the bytes. Ends
  * the shadow of STI and MOV SS, and raises the single-step trap when TF is set. The run loop calls this for
@@ -25,16 +29,25 @@ export const DR6_SINGLE_STEP: u64 = 1 << 14;
  */
 export function advance(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
-  let next = exit.nextRip;
+  const next = exit.nextRip;
   // Within one 4 GiB half a sum cannot have left the width of any code segment but a 16-bit one's, which faults by itself.
-  if (next == 0 || next >> 32 != exit.rip >> 32) {
-    const e = startEmulator(vcpu);
-    if (next == 0) {
-      if (!fetchInstruction(e)) return e.outcome;
-      next = e.nextRip;
-    } else {
-      next = wrapRip(e, next);
-    }
+  if (next == 0 || (next ^ exit.rip) >> 32 != 0) return advanceDecoding(vcpu);
+  vcpu.rip = next;
+  vcpu.dirty |= GROUP_RIP;
+  const nothing = (vcpu.interruptibility & SHADOWS) == 0 && (vcpu.rflags & (RFLAGS_TF | RFLAGS_RF)) == 0;
+  if ((vcpu.valid & AT_HAND) == AT_HAND && nothing) return OUTCOME_RESUME;
+  return complete(vcpu);
+}
+
+/** The length is not known, or the sum needs the width of the code segment. */
+function advanceDecoding(vcpu: Vcpu): u32 {
+  const e = startEmulator(vcpu);
+  let next = vcpu.exit.nextRip;
+  if (next != 0) {
+    next = wrapRip(e, next);
+  } else {
+    if (!fetchInstruction(e)) return e.outcome;
+    next = e.nextRip;
   }
   vcpu.rip = next;
   vcpu.dirty |= GROUP_RIP;
@@ -44,9 +57,8 @@ export function advance(vcpu: Vcpu): u32 {
 /** The effects of completing an instruction but for RIP. */
 function complete(vcpu: Vcpu): u32 {
   // Where interruptibility is not read with every exit, the backend ends the shadows itself when RIP changes.
-  const shadows = BLOCKED_BY_STI | BLOCKED_BY_MOV_SS;
-  if ((vcpu.valid & GROUP_INTERRUPTIBILITY) != 0 && (vcpu.interruptibility & shadows) != 0) {
-    vcpu.interruptibility &= ~shadows;
+  if ((vcpu.valid & GROUP_INTERRUPTIBILITY) != 0 && (vcpu.interruptibility & SHADOWS) != 0) {
+    vcpu.interruptibility &= ~SHADOWS;
     vcpu.dirty |= GROUP_INTERRUPTIBILITY;
   }
   need(vcpu, GROUP_STACK_FLAGS);
