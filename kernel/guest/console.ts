@@ -1,5 +1,6 @@
 // The guest's serial console towards the outside, for the run loop: bytes out, bytes in. On the way out it listens for the
 // last line that Linux prints in panic(), since a panicked kernel without a pvpanic driver says nothing else and never ends.
+// The VM stops at that line's end.
 import { uart16550OutputCount, uart16550OutputTake, uart16550Receive } from "../devices/uart16550";
 import { STATUS_GUEST_PANIC } from "../abi/status";
 import { REQUEST_SAMPLE } from "../vcpu/vcpu";
@@ -8,6 +9,8 @@ import { stopVmWith, Vm, vmNow, vmVcpu } from "./vm";
 
 /** Linux, kernel/panic.c: printed when the kernel is not going to reboot by itself. */
 const PANIC_END: string = "---[ end Kernel panic";
+const DASH: u32 = 0x2d;
+const LINE_FEED: u32 = 0x0a;
 
 /** Bytes that the guest has sent and nobody has taken. */
 export function consolePending(vm: Vm): u32 {
@@ -36,19 +39,20 @@ function touchUart(vm: Vm, p: Platform): void {
   vmVcpu(vm, 0).requests |= REQUEST_SAMPLE;
 }
 
-/** Whether `byte` completes PANIC_END. Its first character is in it again, at places 1 and 2: a run of dashes keeps three. */
+/**
+ * Whether `byte` ends the line that holds PANIC_END. The first character of that is in it again, at places 1 and 2: a run of
+ * dashes keeps three.
+ */
 function isPanicEnd(p: Platform, byte: u32): bool {
-  const dash: u32 = 0x2d;
+  if (p.panicMatched == <u32>PANIC_END.length) return byte == LINE_FEED;
   if (byte == expected(p.panicMatched)) {
     p.panicMatched += 1;
-  } else if (byte == dash) {
+  } else if (byte == DASH) {
     p.panicMatched = p.panicMatched == 3 ? 3 : 1;
   } else {
     p.panicMatched = 0;
   }
-  if (p.panicMatched != <u32>PANIC_END.length) return false;
-  p.panicMatched = 0;
-  return true;
+  return false;
 }
 
 function expected(place: u32): u32 {

@@ -145,7 +145,7 @@ export class Platform {
   acpiPmDeadline: u64;
 
   // -- kept by console.ts -------------------------------------------------------------------------------------------------
-  /** Characters of the panic message seen so far at the end of the console's output. */
+  /** Characters of the panic message that the console has shown last. */
   panicMatched: u32;
 }
 

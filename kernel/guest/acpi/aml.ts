@@ -12,7 +12,6 @@ const BUFFER_OP: u32 = 0x11;
 const PACKAGE_OP: u32 = 0x12;
 const EXT_PREFIX: u32 = 0x5b;
 const DEVICE_OP: u32 = 0x82;
-const ROOT_CHARACTER: string = "\\";
 
 // --- objects: each `…Start` returns a mark for `amlEnd` ------------------------------------------------------------------
 
@@ -33,11 +32,10 @@ export function amlEnd(mark: usize): void {
   if (extra == 2) store<u8>(mark + 2, <u8>(length >> 12));
 }
 
-/** Scope of an object under the root, named by four characters. */
+/** Scope of an object named by four characters; opened at the root. */
 export function amlScopeStart(name: string): usize {
   put8(SCOPE_OP);
   const mark = writerAt();
-  putText(ROOT_CHARACTER);
   putText(name);
   return mark;
 }
@@ -104,17 +102,12 @@ export function amlHardwareName(id: string): void {
 export function amlPnpId(digits: u32): void {
   const letters: u32 = ((0x50 - 0x40) << 10) | ((0x4e - 0x40) << 5) | (0x50 - 0x40);
   const id = (letters << 16) | digits;
-  amlName("_HID");
-  put8(DWORD_PREFIX);
-  put32((id >> 24) | ((id >> 8) & 0xff00) | ((id & 0xff00) << 8) | (id << 24));
+  amlNameInteger("_HID", (id >> 24) | ((id >> 8) & 0xff00) | ((id & 0xff00) << 8) | (id << 24));
 }
 
 // --- resources: `Name (_CRS, ResourceTemplate () {…})` -------------------------------------------------------------------
 
 const END_TAG: u32 = 0x79;
-/** Bytes that `crsEnd` puts in front: a WordConst, so that its size never changes. */
-const BUFFER_SIZE_BYTES: u32 = 3;
-
 /** Starts the resource template of a device. */
 export function crsStart(): usize {
   amlName("_CRS");
@@ -122,13 +115,16 @@ export function crsStart(): usize {
   return writerAt();
 }
 
+/** Puts the buffer's size in front, as the shortest integer, and the package length in front of that. */
 export function crsEnd(mark: usize): void {
   put8(END_TAG);
   put8(0);
   const bytes = <u32>(writerAt() - mark);
-  writerInsert(mark, BUFFER_SIZE_BYTES);
-  store<u8>(mark, <u8>WORD_PREFIX);
-  store<u16>(mark + 1, <u16>bytes);
+  const wide = bytes > 0xff;
+  writerInsert(mark, wide ? 3 : 2);
+  store<u8>(mark, <u8>(wide ? WORD_PREFIX : BYTE_PREFIX));
+  store<u8>(mark + 1, <u8>bytes);
+  if (wide) store<u8>(mark + 2, <u8>(bytes >> 8));
   amlEnd(mark);
 }
 

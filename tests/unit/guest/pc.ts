@@ -118,6 +118,9 @@ function answer(v: Vcpu, leaf: u32, subleaf: u32): void { v.rax = leaf; v.rcx = 
 export function installCounters(): void { setCounters(answer); }
 `;
 
+/** The host's CPUID: by `leaf:subleaf` in hexadecimal and decimal, EAX, EBX, ECX, EDX. */
+export type HostCpuid = Record<string, [number, number, number, number]>;
+
 /** A module that the loader brings. */
 export interface Module {
   text: string;
@@ -130,16 +133,15 @@ export interface PcOptions {
   modules?: Module[];
   /** Host memory for guests, MiB. */
   hostMib?: number;
-  /** CPUID of the host: `leaf:subleaf` in hexadecimal and decimal, EAX, EBX, ECX, EDX. */
-  cpuid?: Record<string, [number, number, number, number]>;
+  cpuid?: HostCpuid;
 }
 
 const HOST_RAM = 0x4000_0000n;
-const HOST_MODULES = 0x1_0000_0000n;
+const HOST_MODULES = 0x100_0000_0000n;
 const MIB = 1n << 20n;
 
 /** An AMD processor with what QEMU's `-cpu max` shows. */
-export const AMD_CPUID: PcOptions["cpuid"] = {
+export const AMD_CPUID: HostCpuid = {
   "0:0": [0x0d, 0x68747541, 0x444d4163, 0x69746e65],
   "1:0": [0x00060fb1, 0x00010800, 0xf6fa3203, 0x0f8bfbff],
   "7:0": [0, 0x219c07ab, 0x0001000c, 0],
@@ -155,7 +157,7 @@ export const AMD_CPUID: PcOptions["cpuid"] = {
 };
 
 /** An Intel processor with what is delicate there: VMX, MONITOR, speculation controls, AMX sizes. */
-export const INTEL_CPUID: PcOptions["cpuid"] = {
+export const INTEL_CPUID: HostCpuid = {
   "0:0": [0x16, 0x756e6547, 0x6c65746e, 0x49656e69],
   "1:0": [0x000506e3, 0x00100800, 0x7ffafbbf, 0xbfebfbff],
   "4:0": [0x1c004121, 0x01c0003f, 0x3f, 0],
@@ -186,8 +188,7 @@ export class Pc {
 
   static async create(options: PcOptions = {}): Promise<Pc> {
     const pc = new Pc(await loadKernel(["kernel/guest/lifecycle.ts"], glue), options.modules ?? []);
-    for (const [key, value] of Object.entries(options.cpuid ?? AMD_CPUID ?? {}))
-      pc.cpu.cpuidLeaves.set(key, value);
+    for (const [key, value] of Object.entries(options.cpuid ?? AMD_CPUID)) pc.cpu.cpuidLeaves.set(key, value);
     pc.cpu.tscStep = 0n;
     pc.call("setClock", 1_000_000_000n);
     pc.call("prepare");
