@@ -10,8 +10,8 @@ VMCB_RAX        equ 0x5F8               ; kernel/svm/vmcb.ts
 
 section .text progbits alloc exec nowrite align=16
 bits 64
-; EDI: linear address of the vCPU. RSI, RDX: physical addresses of the guest's VMCB and of the one that holds the host's
-; FS, GS, TR, LDTR and system-call MSRs. Interrupts are off here; physical interrupts exit, since VMRUN sees IF = 1.
+; EDI: linear address of the vCPU. RSI: physical address of the guest's VMCB; [Vcpu.hostVmcb] is that of the VMCB which holds
+; the host's FS, GS, TR, LDTR and system-call MSRs. Interrupts are off here; physical interrupts exit, since VMRUN sees IF = 1.
 align 16
 tv_asm_svm_enter:
         push rbx
@@ -23,7 +23,6 @@ tv_asm_svm_enter:
         mov ebx, edi
         mov rcx, [rbx + Vcpu.rax]
         mov [gs:rsi + VMCB_RAX], rcx
-        mov [rbx + Vcpu.hostVmcb], rdx
         rdtsc
         mov [rbx + Vcpu.tscEntry], eax
         mov [rbx + Vcpu.tscEntry + 4], edx

@@ -1,6 +1,8 @@
 // The run loop: enter -> decode -> dispatch -> act on the outcome -> sample interrupt lines -> inject -> enter. Handlers only
 // return outcomes; what they ask for is done here and nowhere else. An exit that leaves no request goes straight back in.
 import { tscFromNs } from "./arch/clock";
+import { rdtsc } from "./arch/intrinsics";
+import { thisCpu } from "./arch/percpu";
 import { RFLAGS_IF } from "./arch/cr";
 import { consoleDrain, consoleHasRoom, consoleReceive, consoleTransmit } from "./drivers/console";
 import { hostInterrupt } from "./drivers/interrupts";
@@ -14,8 +16,10 @@ import { NO_VECTOR as NOTHING_PENDING, platformAcknowledge, platformPendingVecto
 import { requestReset, stopVm, Vm, vmAt, vmCount, vmVcpu } from "./guest/vm";
 import { STATUS_BAD_VM, STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/status";
 import { logDecimal, logEnd, logText } from "./lib/log";
-import { countersCreate, countExit } from "./trace/counters";
+import { countersCreate, countersExclude, countExit } from "./trace/counters";
 import { answerLeaf } from "./trace/leaves";
+import { ringIsFilling, traceClose, traceExit, traceOutcome } from "./trace/ring";
+import { traceDrain, traceFinish, traceIsOn } from "./trace/stream";
 import { backend, need } from "./vcpu/backend";
 import { EXIT_EXTERNAL_INTERRUPT, NO_VECTOR } from "./vcpu/exit";
 import { OUTCOME_ADVANCE, OUTCOME_HALT, OUTCOME_RESET, OUTCOME_RESUME } from "./vcpu/outcome";
@@ -62,6 +66,7 @@ export function runAll(): u32 {
     const ended = runVm(vmAt(i));
     if (status == 0) status = ended;
   }
+  traceFinish();
   return status;
 }
 
@@ -75,6 +80,7 @@ export function runVm(vm: Vm): u32 {
     if (vm.resetPending && !vm.stopped && !vmReset(vm)) stopVm(vcpu, STATUS_BAD_VM);
   }
   finishConsole(vm);
+  if (traceIsOn()) traceClose(rdtsc());
   reportStop(vm);
   return vm.stopStatus;
 }
@@ -82,22 +88,38 @@ export function runVm(vm: Vm): u32 {
 /** Until its VM is to be stopped or reset. */
 function runVcpu(vm: Vm, vcpu: Vcpu): void {
   const table = backend();
-  while (vcpu.requests == 0 || prepare(vm, vcpu)) {
+  while (true) {
+    if (vcpu.requests != 0) {
+      if (!prepare(vm, vcpu)) return;
+    }
     table.enter(vcpu);
     countExit(vcpu);
-    act(vm, vcpu, dispatch(vcpu));
+    const outcome = dispatch(vcpu);
+    if (outcome == OUTCOME_ADVANCE) advance(vcpu);
+    else act(vm, vcpu, outcome);
   }
+}
+
+/** Records the exit as well. A ring that fills up is emptied by one frame here; else it is emptied while the vCPU idles. */
+function dispatchTraced(vcpu: Vcpu): u32 {
+  traceExit(vcpu);
+  const outcome = dispatch(vcpu);
+  traceOutcome(vcpu, outcome);
+  if (ringIsFilling()) countersExclude(vcpu, traceDrain(thisCpu().index));
+  return outcome;
 }
 
 // --- after an exit -------------------------------------------------------------------------------------------------------
 
-/** Does what the handler of the last exit asked for. */
+/** Does what the handler of the last exit asked for, other than to skip the instruction. */
 function act(vm: Vm, vcpu: Vcpu, outcome: u32): void {
-  if (outcome == OUTCOME_ADVANCE) advance(vcpu);
-  else if (outcome == OUTCOME_RESUME) takeHostInterrupt(vcpu);
+  if (outcome == OUTCOME_RESUME) takeHostInterrupt(vcpu);
   else if (outcome == OUTCOME_HALT) halt(vcpu);
   else if (outcome == OUTCOME_RESET) requestReset(vm);
-  if (vcpu.exit.interruptedEvent != 0 && !reinject(vcpu)) stopVm(vcpu, STATUS_TRIPLE_FAULT);
+  const exit = vcpu.exit;
+  if (exit.interruptedEvent == 0) return;
+  if (!reinject(vcpu)) stopVm(vcpu, STATUS_TRIPLE_FAULT);
+  exit.interruptedEvent = 0;
 }
 
 /** VT-x acknowledges the interrupt that caused an exit; its handler runs here. */
@@ -206,6 +228,13 @@ function wait(vm: Vm, vcpu: Vcpu): void {
   need(vcpu, GROUP_STACK_FLAGS);
   if ((vcpu.rflags & RFLAGS_IF) == 0 && (vcpu.requests & REQUEST_NMI) == 0) {
     stopVm(vcpu, STATUS_DEAD_HALT);
+    return;
+  }
+  // Idle time is the time to empty the ring; a deadline that passes meanwhile makes hostIdle return at once.
+  const drained: u64 = traceIsOn() ? traceDrain(thisCpu().index) : 0;
+  if (drained != 0) {
+    countersExclude(vcpu, drained);
+    vcpu.request(REQUEST_SAMPLE);
     return;
   }
   hostIdle(deadlineTsc(vm, vcpu));

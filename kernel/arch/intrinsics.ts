@@ -156,9 +156,9 @@ export declare function vmload(hpa: u64): void;
 export declare function invlpga(virtualAddress: u64, asid: u32): void;
 /**
  * asm. CLGI, VMLOAD guest, VMRUN, VMSAVE guest, VMLOAD host, STGI (interrupts stay masked by IF=0), with the guest's
- * registers at `registers` as for `vmx_enter`. `guestVmcb`, `hostVmcb`: physical addresses.
+ * registers at `registers` as for `vmx_enter`. `guestVmcb`: physical address; the host's VMCB is in the registers' head.
  */
-export declare function svm_enter(registers: usize, guestVmcb: u64, hostVmcb: u64): void;
+export declare function svm_enter(registers: usize, guestVmcb: u64): void;
 
 // --- extended processor state (for switching between vCPUs; never on the plain exit path) ---------------------------
 

@@ -21,9 +21,9 @@ import { injectEvent, updateWindows } from "./inject";
 import { IO_MAP_FRAMES, ioMapCloseAll } from "./iomap";
 import { MSR_MAP_FRAMES, msrMapInitialize, msrMapSet } from "./msrmap";
 import { exitName } from "./names";
-import { nextRipPrepare } from "./nextrip";
+import { forgetInstructions, nextRipPrepare } from "./nextrip";
 import { loadState, storeState } from "./state";
-import { DIRTY_ONE_SHOT, NMI_OPEN, SVM_VCPU_BYTES, SvmVcpu, svmOf } from "./svm";
+import { DIRTY_CONTROL, NMI_OPEN, SVM_VCPU_BYTES, SvmVcpu, svmOf, unclean } from "./svm";
 import {
   CLEAN_ALL,
   CLEAN_INTERCEPTS,
@@ -144,6 +144,7 @@ function resetVcpu(vcpu: Vcpu): void {
   svm.clean = 0;
   svm.nmi = NMI_OPEN;
   svm.softInjected = 0;
+  forgetInstructions(svm);
   powerUp(vcpu);
   liveRestore(vcpu);
   flush(vcpu);
@@ -158,8 +159,8 @@ function loadVcpu(vcpu: Vcpu): void {
   if (cpu.currentVcpu != 0) liveSave(changetype<Vcpu>(cpu.currentVcpu));
   if (svm.cpu != cpu.index) svm.clean = 0;
   asidAssign(svm, cpu.index);
-  svm.hostVmcb = cpu.hostVmcb;
-  vcpu.dirty |= DIRTY_ONE_SHOT;
+  vcpu.hostVmcb = cpu.hostVmcb;
+  vcpu.dirty |= DIRTY_CONTROL;
   cpu.currentVcpu = self;
   liveRestore(vcpu);
 }
@@ -167,38 +168,42 @@ function loadVcpu(vcpu: Vcpu): void {
 function enter(vcpu: Vcpu): void {
   const svm = svmOf(vcpu);
   const vmcb = svm.vmcb;
-  const dirty = vcpu.dirty;
-  const prepared = ((dirty & ~GROUP_RIP) | (vcpu.event & EVENT_VALID)) != 0;
-  if (prepared) prepareEntry(vcpu, svm, dirty);
-  else if (dirty != 0) phys_store64(vmcb + VMCB_RIP, vcpu.rip);
-  phys_store32(vmcb + VMCB_CLEAN, svm.clean);
-  svm_enter(changetype<usize>(vcpu), vmcb, svm.hostVmcb);
-  svm.clean = cleanAfterExit;
+  const dirty = vcpu.dirty & ~GROUP_RIP;
+  if (dirty != 0) prepareEntry(vcpu, svm, dirty);
+  // RIP has changed after nearly every exit; writing it anyway is cheaper than asking. An injected event may have moved it.
+  phys_store64(vmcb + VMCB_RIP, vcpu.rip);
+  svm_enter(changetype<usize>(vcpu), vmcb);
   vcpu.dirty = 0;
-  if (prepared) clearOneShots(svm);
+  if (dirty != 0) finishEntry(svm);
   decode(vcpu, svm);
 }
 
-/** The entries that need more than the registers: changed state, an event, a flush. */
+/** The entries that need more than RIP: changed state, an event, a flush. */
 function prepareEntry(vcpu: Vcpu, svm: SvmVcpu, dirty: u32): void {
   storeState(vcpu, svm, dirty);
   if ((vcpu.event & EVENT_VALID) != 0) injectEvent(vcpu, svm);
   phys_store32(svm.vmcb + VMCB_TLB_CONTROL, svm.tlbControl);
+  phys_store32(svm.vmcb + VMCB_CLEAN, svm.clean);
 }
 
-/** What was meant for one entry only. */
-function clearOneShots(svm: SvmVcpu): void {
-  phys_store64(svm.vmcb + VMCB_EVENTINJ, 0);
+/** Takes back what was meant for one entry only. */
+function finishEntry(svm: SvmVcpu): void {
+  const vmcb = svm.vmcb;
+  phys_store64(vmcb + VMCB_EVENTINJ, 0);
   svm.tlbControl = TLB_KEEP;
-  phys_store32(svm.vmcb + VMCB_TLB_CONTROL, TLB_KEEP);
+  phys_store32(vmcb + VMCB_TLB_CONTROL, TLB_KEEP);
+  svm.clean = cleanAfterExit;
+  phys_store32(vmcb + VMCB_CLEAN, cleanAfterExit);
 }
 
 function loadGroups(vcpu: Vcpu, groups: u32): void {
   loadState(vcpu, svmOf(vcpu), groups);
 }
 
+/** The run loop calls this before an entry that delivers an event, and whenever windows may have changed. */
 function windows(vcpu: Vcpu): void {
   updateWindows(vcpu, svmOf(vcpu));
+  if ((vcpu.event & EVENT_VALID) != 0) vcpu.dirty |= DIRTY_CONTROL;
 }
 
 /** The run loop arms the CPU's timer, whose interrupt exits. */
@@ -207,18 +212,18 @@ function setDeadline(_vcpu: Vcpu, _tsc: u64): void {}
 function updateTscOffset(vcpu: Vcpu): void {
   const svm = svmOf(vcpu);
   phys_store64(svm.vmcb + VMCB_TSC_OFFSET, vcpu.tscOffset);
-  svm.clean &= ~CLEAN_INTERCEPTS;
+  unclean(vcpu, svm, CLEAN_INTERCEPTS);
 }
 
 function flush(vcpu: Vcpu): void {
   svmOf(vcpu).tlbControl = flushGuest;
-  vcpu.dirty |= DIRTY_ONE_SHOT;
+  vcpu.dirty |= DIRTY_CONTROL;
 }
 
 function interceptMsr(vcpu: Vcpu, msr: u32, read: bool, write: bool): void {
   const svm = svmOf(vcpu);
   msrMapSet(svm.msrMap, msr, read, write);
-  svm.clean &= ~CLEAN_PERMISSION_MAPS;
+  unclean(vcpu, svm, CLEAN_PERMISSION_MAPS);
 }
 
 function dump(vcpu: Vcpu): void {

@@ -11,16 +11,20 @@ import {
   CR_READ,
   CR_UNDECODED,
   CR_WRITE,
+  EXIT_CPUID,
   EXIT_CR,
   EXIT_DR,
   EXIT_EXCEPTION,
   EXIT_EXTERNAL_INTERRUPT,
+  EXIT_HLT,
+  EXIT_HYPERCALL,
   EXIT_INVLPG,
   EXIT_IO,
   EXIT_NESTED_FAULT,
   EXIT_NESTED_MISCONFIG,
   EXIT_NMI_WINDOW,
   EXIT_RDMSR,
+  EXIT_WRMSR,
   ExitRecord,
   IO_DECODED,
   IO_IN,
@@ -30,7 +34,7 @@ import {
 } from "../vcpu/exit";
 import { VECTOR_DB, VECTOR_PF } from "../vcpu/raise";
 import { GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "../vcpu/registers";
-import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
+import { Vcpu } from "../vcpu/vcpu";
 import { SVM_DECODE_ASSISTS, SVM_NRIP_SAVE, svmFeatures } from "./capabilities";
 import {
   EXITCODE_CR0_SEL_WRITE,
@@ -92,21 +96,20 @@ export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   const exit = vcpu.exit;
   const rip = phys_load64(vmcb + VMCB_RIP);
   const code = phys_load32(vmcb + VMCB_EXITCODE);
-  const kind = exitKind(code);
+  const info1 = phys_load64(vmcb + VMCB_EXITINFO1);
   vcpu.rip = rip;
   vcpu.rsp = phys_load64(vmcb + VMCB_RSP);
   vcpu.rflags = phys_load64(vmcb + VMCB_RFLAGS);
   exit.rip = rip;
-  exit.kind = kind;
   exit.reason = code;
-  exit.qualification = phys_load64(vmcb + VMCB_EXITINFO1);
-  exit.info = phys_load64(vmcb + VMCB_EXITINFO2);
+  exit.qualification = info1;
   exit.byteCount = 0;
-  exit.interruptedEvent = 0;
-  if ((phys_load32(vmcb + VMCB_EXITINTINFO) & EVENT_VALID) != 0) decodeInterruptedEvent(svm, exit);
+  let kind = exitKind(code);
+  // EXITINFO1 is 1 for WRMSR, whose class follows that of RDMSR.
+  if (kind == EXIT_RDMSR) kind += <u32>info1;
+  exit.kind = kind;
   exit.nextRip = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(vcpu, svm, kind, rip);
-  decodeDetails(vcpu, svm, exit, code);
-  if (svm.nmi == NMI_STEPPING) nmiSuspendStep(svm, rip);
+  if (kind != EXIT_CPUID) decodeDetails(vcpu, svm, exit, code);
   vcpu.interruptibility = interruptibility(svm, rip);
   vcpu.valid = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
 }
@@ -115,13 +118,11 @@ export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
 function decodeDetails(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {
   switch (exit.kind) {
     case EXIT_RDMSR:
+    case EXIT_WRMSR:
       exit.msr = <u32>vcpu.rcx;
-      // EXITINFO1 is 1 for WRMSR, whose class follows that of RDMSR.
-      exit.kind = EXIT_RDMSR + (<u32>exit.qualification & 1);
-      if (!nripSave) exit.nextRip = fixedNextRip(vcpu, svm, exit.kind, exit.rip);
       break;
     case EXIT_IO:
-      decodeIo(exit);
+      decodeIo(exit, phys_load64(svm.vmcb + VMCB_EXITINFO2));
       break;
     case EXIT_NESTED_FAULT:
       decodeNestedFault(exit, svm.vmcb);
@@ -135,7 +136,7 @@ function decodeDetails(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): v
       exit.crAccess = !decodeAssists ? CR_UNDECODED : code >= EXITCODE_DR_WRITE ? CR_WRITE : CR_READ;
       break;
     case EXIT_EXCEPTION:
-      decodeException(exit, svm, code - EXITCODE_EXCEPTION);
+      decodeException(vcpu, svm, exit, code - EXITCODE_EXCEPTION);
       break;
     case EXIT_EXTERNAL_INTERRUPT:
       exit.vector = NO_VECTOR;
@@ -145,20 +146,28 @@ function decodeDetails(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): v
       exit.gva = exit.qualification;
       break;
     case EXIT_NMI_WINDOW:
-      nmiReachedIret(svm, exit.rip);
+      nmiReachedIret(vcpu, svm, exit.rip);
       break;
   }
+  if (mayInterruptDelivery(exit.kind)) decodeInterruptedEvent(vcpu, svm, exit);
+  if (svm.nmi == NMI_STEPPING) nmiSuspendStep(svm, exit.rip);
 }
 
-function decodeInterruptedEvent(svm: SvmVcpu, exit: ExitRecord): void {
+/** Instructions that exit are not part of an event's delivery; anything else may have come in the middle of one. */
+function mayInterruptDelivery(kind: u32): bool {
+  return kind < EXIT_CPUID || kind > EXIT_DR && kind != EXIT_HLT && kind != EXIT_HYPERCALL;
+}
+
+function decodeInterruptedEvent(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord): void {
   const info = phys_load64(svm.vmcb + VMCB_EXITINTINFO);
-  exit.interruptedEvent = interruptedEvent(svm, <u32>info);
+  exit.info = phys_load64(svm.vmcb + VMCB_EXITINFO2);
+  exit.interruptedEvent = interruptedEvent(vcpu, svm, <u32>info);
   exit.interruptedError = <u32>(info >> 32);
   // What is delivered again has its return address in RIP already.
   exit.interruptedLength = 0;
 }
 
-function decodeIo(exit: ExitRecord): void {
+function decodeIo(exit: ExitRecord, nextRip: u64): void {
   const info = <u32>exit.qualification;
   let flags: u32 = 0;
   if ((info & IOIO_IN) != 0) flags |= IO_IN;
@@ -173,11 +182,13 @@ function decodeIo(exit: ExitRecord): void {
   exit.flags = flags;
   exit.size = (info >> 4) & 7;
   exit.port = info >> 16;
-  exit.nextRip = exit.info;
+  exit.info = nextRip;
+  exit.nextRip = nextRip;
 }
 
 function decodeNestedFault(exit: ExitRecord, vmcb: u64): void {
   const error = exit.qualification;
+  exit.info = phys_load64(vmcb + VMCB_EXITINFO2);
   exit.gpa = exit.info;
   let flags: u32 = 0;
   if ((error & NPF_FETCH) != 0) flags = ACCESS_FETCH;
@@ -201,13 +212,13 @@ function decodeControlRegister(exit: ExitRecord, code: u32): void {
   else exit.crAccess = code >= EXITCODE_CR_WRITE ? CR_WRITE : CR_READ;
 }
 
-function decodeException(exit: ExitRecord, svm: SvmVcpu, vector: u32): void {
+function decodeException(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, vector: u32): void {
   exit.vector = vector;
   exit.errorCode = <u32>exit.qualification;
   exit.flags = 0;
   if (vector == VECTOR_PF) {
-    exit.gva = exit.info;
+    exit.gva = phys_load64(svm.vmcb + VMCB_EXITINFO2);
     exit.flags = ACCESS_GVA_VALID;
   }
-  if (vector == VECTOR_DB && nmiFinishStep(svm)) exit.kind = EXIT_NMI_WINDOW;
+  if (vector == VECTOR_DB && nmiFinishStep(vcpu, svm)) exit.kind = EXIT_NMI_WINDOW;
 }

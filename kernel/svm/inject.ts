@@ -17,7 +17,7 @@ import {
   Vcpu,
 } from "../vcpu/vcpu";
 import { INTERCEPT_IRET, INTERCEPT_VINTR } from "./controls";
-import { NMI_AT_IRET, NMI_BLOCKED, NMI_OPEN, NMI_STEPPING, SvmVcpu } from "./svm";
+import { NMI_AT_IRET, NMI_BLOCKED, NMI_OPEN, NMI_STEPPING, SvmVcpu, unclean } from "./svm";
 import {
   CLEAN_DEBUG_REGISTERS,
   CLEAN_INTERCEPTS,
@@ -34,7 +34,6 @@ import {
   VMCB_INTERRUPT_SHADOW,
   VMCB_NRIP,
   VMCB_RFLAGS,
-  VMCB_RIP,
   VMCB_VINTR,
 } from "./vmcb";
 
@@ -42,7 +41,7 @@ const VECTOR_MASK: u32 = 0xff;
 /** DR6.BS: single step. */
 const DR6_STEP: u64 = 1 << 14;
 
-/** Puts `vcpu.event` into EVENTINJ and takes it from the vCPU. State must have been stored before: this may move RIP. */
+/** Puts `vcpu.event` into EVENTINJ and takes it from the vCPU. This may move RIP, which is to be stored after it. */
 export function injectEvent(vcpu: Vcpu, svm: SvmVcpu): void {
   const vmcb = svm.vmcb;
   let event = vcpu.event;
@@ -51,12 +50,12 @@ export function injectEvent(vcpu: Vcpu, svm: SvmVcpu): void {
   if ((event & EVENT_HAS_ERROR) != 0 && (phys_load64(vmcb + VMCB_CR0) & CR0_PE) == 0) event &= ~EVENT_HAS_ERROR;
   svm.softInjected = 0;
   if (type >= EVENT_SOFT_INTERRUPT) {
-    skipSoftInstruction(svm, vcpu.eventLength);
+    skipSoftInstruction(vcpu, svm);
     // INT3, INTO and ICEBP are exceptions to EVENTINJ, which knows no type beyond software interrupts.
     if (type > EVENT_SOFT_INTERRUPT) type = EVENT_EXCEPTION;
     event = (event & ~EVENT_TYPE_MASK) | type;
   }
-  if (type == EVENT_NMI) blockNmi(svm);
+  if (type == EVENT_NMI) blockNmi(vcpu, svm);
   const error: u64 = (event & EVENT_HAS_ERROR) != 0 ? vcpu.eventError & 0xffff : 0;
   phys_store64(vmcb + VMCB_EVENTINJ, (error << 32) | event);
   phys_store64(vmcb + VMCB_INTERRUPT_SHADOW, phys_load64(vmcb + VMCB_INTERRUPT_SHADOW) & ~INTERRUPT_SHADOW);
@@ -67,10 +66,9 @@ export function injectEvent(vcpu: Vcpu, svm: SvmVcpu): void {
  * The return address of a software event is the next instruction's. Processors with NRIP save push VMCB.nRIP, others
  * VMCB.RIP: both get it.
  */
-function skipSoftInstruction(svm: SvmVcpu, length: u32): void {
-  const next = phys_load64(svm.vmcb + VMCB_RIP) + length;
-  phys_store64(svm.vmcb + VMCB_RIP, next);
-  phys_store64(svm.vmcb + VMCB_NRIP, next);
+function skipSoftInstruction(vcpu: Vcpu, svm: SvmVcpu): void {
+  vcpu.rip += vcpu.eventLength;
+  phys_store64(svm.vmcb + VMCB_NRIP, vcpu.rip);
   svm.softInjected = 1;
 }
 
@@ -78,49 +76,49 @@ function skipSoftInstruction(svm: SvmVcpu, length: u32): void {
  * The event whose delivery the exit interrupted, from EXITINTINFO, as it must be delivered again; 0: none. A software event
  * that the guest itself caused is dropped: RIP is still at its instruction, which will cause it again.
  */
-export function interruptedEvent(svm: SvmVcpu, exitIntInfo: u32): u32 {
+export function interruptedEvent(vcpu: Vcpu, svm: SvmVcpu, exitIntInfo: u32): u32 {
   if ((exitIntInfo & EVENT_VALID) == 0) return 0;
   const type = exitIntInfo & EVENT_TYPE_MASK;
   const vector = exitIntInfo & VECTOR_MASK;
   const soft = type == EVENT_SOFT_INTERRUPT || (type == EVENT_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF));
-  if (type == EVENT_NMI) openNmi(svm);
+  if (type == EVENT_NMI) openNmi(vcpu, svm);
   return soft && svm.softInjected == 0 ? 0 : exitIntInfo;
 }
 
-function setMisc1(svm: SvmVcpu, bit: u32, on: bool): void {
+function setMisc1(vcpu: Vcpu, svm: SvmVcpu, bit: u32, on: bool): void {
   const at = svm.vmcb + VMCB_INTERCEPT_MISC1;
   const old = phys_load32(at);
   const wanted = on ? old | bit : old & ~bit;
   if (wanted == old) return;
   phys_store32(at, wanted);
-  svm.clean &= ~CLEAN_INTERCEPTS;
+  unclean(vcpu, svm, CLEAN_INTERCEPTS);
 }
 
-function blockNmi(svm: SvmVcpu): void {
+function blockNmi(vcpu: Vcpu, svm: SvmVcpu): void {
   svm.nmi = NMI_BLOCKED;
-  setMisc1(svm, INTERCEPT_IRET, true);
+  setMisc1(vcpu, svm, INTERCEPT_IRET, true);
 }
 
-function openNmi(svm: SvmVcpu): void {
+function openNmi(vcpu: Vcpu, svm: SvmVcpu): void {
   svm.nmi = NMI_OPEN;
-  setMisc1(svm, INTERCEPT_IRET, false);
+  setMisc1(vcpu, svm, INTERCEPT_IRET, false);
 }
 
 /** The guest is about to execute the IRET that ends its NMI handler. */
-export function nmiReachedIret(svm: SvmVcpu, rip: u64): void {
-  setMisc1(svm, INTERCEPT_IRET, false);
+export function nmiReachedIret(vcpu: Vcpu, svm: SvmVcpu, rip: u64): void {
+  setMisc1(vcpu, svm, INTERCEPT_IRET, false);
   svm.nmi = NMI_AT_IRET;
   svm.iretRip = rip;
 }
 
 /** A #DB exit while stepping over IRET: undoes the step. False: the #DB is the guest's own. */
-export function nmiFinishStep(svm: SvmVcpu): bool {
+export function nmiFinishStep(vcpu: Vcpu, svm: SvmVcpu): bool {
   if (svm.nmi != NMI_STEPPING) return false;
   svm.nmi = NMI_OPEN;
   const dr6 = phys_load64(svm.vmcb + VMCB_DR6);
   // Breakpoints met on the way stay reported; the step is reported only if it was before.
   phys_store64(svm.vmcb + VMCB_DR6, (dr6 & ~DR6_STEP) | (svm.steppedDr6 & DR6_STEP));
-  svm.clean &= ~CLEAN_DEBUG_REGISTERS;
+  unclean(vcpu, svm, CLEAN_DEBUG_REGISTERS);
   return (dr6 & 0xf) == 0;
 }
 
@@ -138,9 +136,9 @@ export function updateWindows(vcpu: Vcpu, svm: SvmVcpu): void {
   const wanted = V_INTR_MASKING | open | priority;
   if (phys_load32(svm.vmcb + VMCB_VINTR) != wanted) {
     phys_store32(svm.vmcb + VMCB_VINTR, wanted);
-    svm.clean &= ~CLEAN_VINTR;
+    unclean(vcpu, svm, CLEAN_VINTR);
   }
-  setMisc1(svm, INTERCEPT_VINTR, vcpu.interruptWindow != 0);
+  setMisc1(vcpu, svm, INTERCEPT_VINTR, vcpu.interruptWindow != 0);
   if (vcpu.nmiWindow != 0 && svm.nmi == NMI_AT_IRET) stepOverIret(svm);
 }
 

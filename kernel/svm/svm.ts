@@ -13,12 +13,11 @@ export const NMI_STEPPING: u32 = 3;
 /** Ends in the cache of nextrip.ts. */
 @unmanaged
 export class SvmVcpu {
-  /** Physical addresses: this vCPU's VMCB and MSR map, and the VMCB with the state of the CPU it runs on. */
+  /** Physical addresses of this vCPU's VMCB and MSR map. */
   vmcb: u64;
   msrMap: u64;
-  hostVmcb: u64;
   nestedRoot: u64;
-  /** CLEAN_* for the next entry. */
+  /** CLEAN_* for the next entry, if anything is dirty. */
   clean: u32;
   /** TLB_CONTROL for the next entry. */
   tlbControl: u32;
@@ -36,18 +35,24 @@ export class SvmVcpu {
 }
 
 /** Entries of the instruction cache (a power of two) and bytes of each. */
-export const CACHED_PAGES: u64 = 8;
-export const CACHED_PAGE_BYTES: usize = 24;
+export const CACHED_INSTRUCTIONS: u64 = 16;
+export const CACHED_BYTES: usize = 32;
 
 /** Bytes of one, with its cache. */
-export const SVM_VCPU_BYTES: usize = offsetof<SvmVcpu>() + <usize>CACHED_PAGES * CACHED_PAGE_BYTES;
+export const SVM_VCPU_BYTES: usize = offsetof<SvmVcpu>() + <usize>CACHED_INSTRUCTIONS * CACHED_BYTES;
 
-/** Part of `Vcpu.dirty` that no neutral group covers: TLB_CONTROL is to be written. */
-export const DIRTY_ONE_SHOT: u32 = 1 << 31;
+/** Part of `Vcpu.dirty` that no neutral group covers: an event to inject, TLB_CONTROL or the clean bits to write. */
+export const DIRTY_CONTROL: u32 = 1 << 31;
 
 /** A vCPU's private part. */
 export function svmOf(vcpu: Vcpu): SvmVcpu {
   return changetype<SvmVcpu>(vcpu.backend);
+}
+
+/** The parts `bits` (CLEAN_*) of the VMCB differ from what the processor may have cached. */
+export function unclean(vcpu: Vcpu, svm: SvmVcpu, bits: u32): void {
+  svm.clean &= ~bits;
+  vcpu.dirty |= DIRTY_CONTROL;
 }
 
 /** Address of its instruction cache. */

@@ -22,7 +22,8 @@ export class ReasonCounters {
 const LOW_REASONS: u32 = 256;
 const HIGH_REASONS: u32 = 4;
 const HIGH_BASE: u32 = 0x400;
-const COUNTED_REASONS: u32 = 260;
+/** Rows of tables by exit reason. */
+export const COUNTED_REASONS: u32 = 260;
 const ROWS: u32 = COUNTED_REASONS + 1;
 const ROW_BYTES: usize = 32 + 64 * 4;
 
@@ -68,6 +69,11 @@ export function reasonIndex(reason: u32): u32 {
   return LOW_REASONS + (reason & (HIGH_REASONS - 1));
 }
 
+/** The exit reason at place `index` of such a table. */
+export function reasonOfIndex(index: u32): u32 {
+  return index < LOW_REASONS ? index : HIGH_BASE + (index - LOW_REASONS);
+}
+
 /** One reason's row. */
 export function reasonCounters(vcpu: Vcpu, reason: u32): ReasonCounters {
   return rowAt(countersOf(vcpu), reasonIndex(reason));
@@ -93,6 +99,11 @@ export function countExit(vcpu: Vcpu): void {
   row.count++;
   counters.openRow = changetype<usize>(row);
   counters.openTsc = exited;
+}
+
+/** Leaves `ticks` out of the time of the exit that is being handled: they were spent on observing it. */
+export function countersExclude(vcpu: Vcpu, ticks: u64): void {
+  countersOf(vcpu).openTsc += ticks;
 }
 
 function account(row: ReasonCounters, ticks: u64): void {

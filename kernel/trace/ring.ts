@@ -82,6 +82,11 @@ export function ringHeld(ring: TraceRing): u32 {
   return ring.head - ring.tail;
 }
 
+/** Whether this CPU's ring is three quarters full: time to send some of it, even in the middle of things. */
+export function ringIsFilling(): bool {
+  return ringHeld(ownRing()) > TRACE_RING_RECORDS / 4 * 3;
+}
+
 /** Right after an exit: completes the record of the one before, and opens this one's if the filter wants it. */
 export function traceExit(vcpu: Vcpu): void {
   const ring = ownRing();

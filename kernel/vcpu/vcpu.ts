@@ -130,6 +130,8 @@ export class Vcpu {
   /** Linear address of the Vm (kernel/guest/vm.ts) and of the backend's private structure. */
   vm: usize;
   backend: usize;
+  /** Linear address of its counters (kernel/trace/counters.ts). */
+  counters: usize;
 
   /** The last exit. In memory it follows the fields above. */
   get exit(): ExitRecord {

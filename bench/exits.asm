@@ -1,0 +1,191 @@
+; Times round trips through the hypervisor with RDTSC. Under an emulator that counts instructions as time, the difference is
+; the number of instructions that the hypervisor executed. Prints one line `bench NAME VALUE` each: the least of ROUNDS
+; averages over COUNT operations, less an empty loop.
+%include "guest.inc"
+
+COUNT   equ 1000
+ROUNDS  equ 5
+
+APIC            equ 0xFEE00000
+APIC_ID         equ APIC + 0x20
+APIC_EOI        equ APIC + 0xB0
+APIC_SPURIOUS   equ APIC + 0xF0
+APIC_ICR        equ APIC + 0x300
+APIC_LVT_TIMER  equ APIC + 0x320
+APIC_TIMER      equ APIC + 0x380
+MSR_APIC_BASE   equ 0x1B
+MSR_DEBUGCTL    equ 0x1D9
+MSR_EFER        equ 0xC0000080
+VECTOR          equ 0x50
+SELF_IPI        equ 0x00044000 | VECTOR
+
+; measure "name", count, instruction …: EBP counts; the body keeps EBP and EBX.
+%macro measure 3+
+        mov dword [best], -1
+        mov ebx, ROUNDS
+%%round:
+        rdtsc
+        mov [start], eax
+        mov ebp, %2
+%%loop: %3
+        dec ebp
+        jnz %%loop
+        rdtsc
+        sub eax, [start]
+        cmp eax, [best]
+        jae %%slower
+        mov [best], eax
+%%slower:
+        dec ebx
+        jnz %%round
+        mov ecx, %2
+        mov esi, %%name
+        call report
+        jmp %%done
+%%name: db %1, 0
+%%done:
+%endmacro
+
+main:   call measure_empty
+        mov dword [on_interrupt], end_of_interrupt
+        mov dword [APIC_SPURIOUS], 0x1FF
+        measure "cpuid", COUNT, call cpuid_leaf
+        measure "hypercall", COUNT, call hypercall
+        measure "rdmsr", COUNT, call read_msr
+        measure "wrmsr", COUNT, call write_msr
+        measure "in", COUNT, call read_port
+        measure "out", COUNT, call write_port
+        measure "mmio-read", COUNT, mov eax, [APIC_ID]
+        measure "eoi-write", COUNT, mov dword [APIC_EOI], 0
+        mov dword [APIC_LVT_TIMER], 0x10000 | VECTOR
+        measure "timer-arm", COUNT, mov dword [APIC_TIMER], 0x7FFFFFFF
+        mov dword [APIC_TIMER], 0
+        measure "wake-up", 100, call wake_up
+        cmp dword [interrupts], 100 * ROUNDS
+        check e, "an interrupt was lost"
+        call measure_faults
+        ret
+
+; The bodies below cost what `call` and `ret` do, and the empty loop's body is the same: it is subtracted.
+nothing:
+        nop
+        ret
+cpuid_leaf:
+        push ebx
+        mov eax, 1
+        cpuid
+        pop ebx
+        ret
+hypercall:
+        mov eax, 0x7FFF
+        vmmcall
+        ret
+read_msr:
+        mov ecx, MSR_APIC_BASE
+        rdmsr
+        ret
+write_msr:
+        mov ecx, MSR_DEBUGCTL
+        xor eax, eax
+        xor edx, edx
+        wrmsr
+        ret
+read_port:
+        in al, 0x61
+        ret
+write_port:
+        mov al, 0xFF
+        out 0x21, al
+        ret
+
+; An interrupt to itself while halted: IPI, HLT, handler, EOI.
+wake_up:
+        cli
+        mov dword [APIC_ICR], SELF_IPI
+        sti
+        hlt
+        ret
+
+end_of_interrupt:
+        mov dword [APIC_EOI], 0
+        ret
+
+; The first touch of pages that the hypervisor has not mapped yet (vm0.lazy=1), one in each 2 MiB.
+FIRST   equ 0x01000000
+STEP    equ 0x00200000
+PAGES   equ 32
+measure_faults:
+        mov edi, FIRST
+        mov ecx, PAGES
+        rdtsc
+        mov [start], eax
+.next:  mov eax, [edi]
+        add edi, STEP
+        dec ecx
+        jnz .next
+        rdtsc
+        sub eax, [start]
+        mov [best], eax
+        mov dword [empty], 0
+        mov ecx, PAGES
+        mov esi, .name
+        call report
+        ret
+.name:  db "nested-fault", 0
+
+measure_empty:
+        mov dword [empty], 0
+        measure "empty", COUNT, call nothing
+        mov eax, [average]
+        mov [empty], eax
+        ret
+
+; Prints the line for ESI: [best] / ECX - [empty]; leaves the average in [average].
+report: mov eax, [best]
+        xor edx, edx
+        div ecx
+        mov [average], eax
+        sub eax, [empty]
+        push eax
+        push esi
+        mov esi, text_bench
+        call print
+        pop esi
+        call print
+        mov esi, text_blank
+        call print
+        pop eax
+        call print_decimal
+        mov esi, text_newline
+        call print
+        ret
+
+print_decimal:
+        pushad
+        mov edi, decimal_end
+        mov ebx, 10
+.next:  xor edx, edx
+        div ebx
+        add dl, '0'
+        dec edi
+        mov [edi], dl
+        test eax, eax
+        jnz .next
+        mov esi, edi
+        call print
+        popad
+        ret
+
+section .rodata
+text_bench:     db "bench ", 0
+text_blank:     db " ", 0
+
+section .data progbits alloc noexec write align=16
+decimal:        times 12 db 0
+decimal_end:    db 0
+
+section .bss
+start:          resd 1
+best:           resd 1
+empty:          resd 1
+average:        resd 1
