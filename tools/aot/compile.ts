@@ -17,6 +17,7 @@ import { layout } from "./x64/layout.ts";
 import type { MFunc } from "./x64/lir.ts";
 import { peephole } from "./x64/peephole.ts";
 import { printMachine } from "./x64/print.ts";
+import { ALLOCATION_ORDER } from "./x64/registers.ts";
 import { allocateRegisters } from "./x64/regalloc.ts";
 import { functionSymbol, symbolPart } from "./symbols.ts";
 import { select } from "./x64/select.ts";
@@ -97,7 +98,7 @@ function compileFunction(module: Module, func: Func, target: Target, options: Co
   }
   const machine = select(ir, module, target, func.exports.length > 0);
   dump("select", () => printMachine(machine));
-  allocateRegisters(machine);
+  allocateRegisters(machine, ALLOCATION_ORDER.slice(0, target.registers));
   if (options.verify) checkAllocation(machine);
   dump("regalloc", () => printMachine(machine));
   peephole(machine);

@@ -11,6 +11,8 @@ export interface Call {
 export interface Plan {
   calls: Call[];
   globals: { name: string; type: T }[];
+  /** Registers for the allocator; all when absent. */
+  registers?: number;
 }
 
 const MEMORY_BYTES = 4 * 65_536;
@@ -57,7 +59,7 @@ function truncate(type: T, value: bigint): bigint {
 
 /** Runs the same calls in V8 and natively; returns a description of the first difference, or null. */
 export function findDifference(bytes: Uint8Array, plan: Plan, withMemory = true): string | null {
-  const native = new NativeModule(bytes, { verify: true });
+  const native = new NativeModule(bytes, { verify: true, ...(plan.registers ? { registers: plan.registers } : {}) });
   try {
     const expected = runInV8(bytes, plan);
     const commands: Command[] = [

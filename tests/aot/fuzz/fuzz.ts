@@ -10,6 +10,7 @@ import { encodeModule, type ModuleAst } from "./encode.ts";
 import { generateModule, Random, randomArguments } from "./generate.ts";
 import { shrink } from "./shrink.ts";
 
+const FEW_REGISTERS = 6;
 const CALLS_PER_FUNCTION = 3;
 const REGRESSIONS = new URL("../regressions/", import.meta.url).pathname;
 
@@ -25,7 +26,9 @@ export function planFor(ast: ModuleAst, seed: number): Plan {
       result,
     }));
   });
-  return { calls, globals: ast.globals.map((g, i) => ({ name: `g${i}`, type: g.type })) };
+  const globals = ast.globals.map((g, i) => ({ name: `g${i}`, type: g.type }));
+  // Every other module gets few registers, so that spills are tested too.
+  return seed % 2 ? { calls, globals } : { calls, globals, registers: FEW_REGISTERS + (seed % 3) };
 }
 
 function difference(ast: ModuleAst, seed: number): string | null {

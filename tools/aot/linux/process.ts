@@ -6,7 +6,7 @@ import { type CompileOptions, type CompileResult, compile } from "../compile.ts"
 import type { TrapKind } from "../ir/ir.ts";
 import { readElfSymbols } from "../object/elf.ts";
 import { functionSymbol, globalSymbol } from "../symbols.ts";
-import { NULL_PAGE_BYTES } from "../target.ts";
+import { LINUX, NULL_PAGE_BYTES } from "../target.ts";
 import type { Module } from "../wasm/module.ts";
 
 const RUNNER_SOURCE = new URL("runner.asm", import.meta.url).pathname;
@@ -35,6 +35,8 @@ export type Answer = { outcome: Outcome } | { value: bigint } | { pages: number;
 export interface NativeOptions extends CompileOptions {
   /** Leaves page 0 of linear memory unmapped, as in the kernel. */
   nullPage?: boolean;
+  /** Fewer registers than there are, to make spills common. */
+  registers?: number;
 }
 
 /** A module compiled into an executable of its own. Delete it with {@link close}. */
@@ -47,7 +49,7 @@ export class NativeModule {
   private traps: { pc: bigint; kind: TrapKind }[] = [];
 
   constructor(bytes: Uint8Array, options: NativeOptions = {}) {
-    const targetOverrides = { nullPage: options.nullPage ?? false };
+    const targetOverrides = { nullPage: options.nullPage ?? false, registers: options.registers ?? LINUX.registers };
     this.compiled = compile(bytes, { ...options, target: "linux", targetOverrides });
     const { module } = this.compiled;
     this.names = [...this.compiled.exports.keys()];

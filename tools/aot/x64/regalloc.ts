@@ -4,18 +4,17 @@ import { forEachDef, mapOperand, type MFunc, type MInst, type RegOperand } from 
 import { ALLOCATION_ORDER, CALLEE_SAVED, FIRST_VIRTUAL } from "./registers.ts";
 import { insertSpills, type SpillState } from "./spill.ts";
 
-const COLORS = ALLOCATION_ORDER.length;
 const MAX_ROUNDS = 20;
 
 /**
  * Global register allocation by iterated register coalescing.
  * Source: George and Appel, "Iterated Register Coalescing"; the names of the work lists are theirs.
  */
-export function allocateRegisters(func: MFunc): void {
+export function allocateRegisters(func: MFunc, registers: readonly number[] = ALLOCATION_ORDER): void {
   for (const block of func.blocks) for (const inst of block.insts) inst.original = [...inst.operands];
   const spills: SpillState = { slots: new Map(), temporaries: new Set(), rematerialized: new Map() };
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const coloring = new Coloring(func, spills.temporaries);
+    const coloring = new Coloring(func, spills.temporaries, registers);
     const spilled = coloring.run();
     if (!spilled.length) {
       applyColors(func, coloring);
@@ -59,11 +58,14 @@ export class Coloring {
   private spillWorklist = new Set<number>();
   private readonly selectStack: number[] = [];
   private readonly first = FIRST_VIRTUAL;
+  private readonly colors: number;
 
   constructor(
     func: MFunc,
     private readonly temporaries: Set<number>,
+    private readonly registers: readonly number[],
   ) {
+    this.colors = registers.length;
     this.graph = new InterferenceGraph(func);
     const n = this.graph.count;
     this.degree = new Int32Array(n);
@@ -122,7 +124,7 @@ export class Coloring {
   private makeWorklists(): void {
     for (let r = this.first; r < this.graph.count; r++) {
       if (this.graph.cost[r] === 0) continue;
-      if (this.degree[r]! >= COLORS) this.spillWorklist.add(r);
+      if (this.degree[r]! >= this.colors) this.spillWorklist.add(r);
       else if (this.moveRelated(r)) this.freezeWorklist.add(r);
       else this.simplifyWorklist.push(r);
     }
@@ -142,7 +144,7 @@ export class Coloring {
 
   private decrementDegree(r: number): void {
     if (r < this.first) return;
-    if (this.degree[r]!-- !== COLORS) return;
+    if (this.degree[r]!-- !== this.colors) return;
     this.enableMoves(r);
     for (const n of this.adjacent(r)) this.enableMoves(n);
     this.spillWorklist.delete(r);
@@ -179,11 +181,11 @@ export class Coloring {
   }
 
   private allocatable(r: number): boolean {
-    return r >= this.first || (ALLOCATION_ORDER as readonly number[]).includes(r);
+    return r >= this.first || this.registers.includes(r);
   }
 
   private addWorkList(r: number): void {
-    if (r >= this.first && this.degree[r]! < COLORS && !this.moveRelated(r) && !this.onStack[r]) {
+    if (r >= this.first && this.degree[r]! < this.colors && !this.moveRelated(r) && !this.onStack[r]) {
       this.freezeWorklist.delete(r);
       this.simplifyWorklist.push(r);
     }
@@ -191,7 +193,7 @@ export class Coloring {
 
   private georgeTest(u: number, v: number): boolean {
     for (const t of this.adjacent(v)) {
-      if (t >= this.first && this.degree[t]! >= COLORS && !this.graph.interferes(t, u)) return false;
+      if (t >= this.first && this.degree[t]! >= this.colors && !this.graph.interferes(t, u)) return false;
     }
     return true;
   }
@@ -203,10 +205,10 @@ export class Coloring {
       for (const n of this.adjacent(list)) {
         if (seen.has(n)) continue;
         seen.add(n);
-        if (n < this.first || this.degree[n]! >= COLORS) significant++;
+        if (n < this.first || this.degree[n]! >= this.colors) significant++;
       }
     }
-    return significant < COLORS;
+    return significant < this.colors;
   }
 
   private combine(u: number, v: number): void {
@@ -226,7 +228,7 @@ export class Coloring {
       }
       this.decrementDegree(t);
     }
-    if (u >= this.first && this.degree[u]! >= COLORS && this.freezeWorklist.has(u)) {
+    if (u >= this.first && this.degree[u]! >= this.colors && this.freezeWorklist.has(u)) {
       this.freezeWorklist.delete(u);
       this.spillWorklist.add(u);
     }
@@ -247,7 +249,7 @@ export class Coloring {
       const a = this.find(to.reg);
       const b = this.find(from.reg);
       const other = a === this.find(r) ? b : a;
-      if (other >= this.first && this.degree[other]! < COLORS && !this.moveRelated(other)) {
+      if (other >= this.first && this.degree[other]! < this.colors && !this.moveRelated(other)) {
         this.freezeWorklist.delete(other);
         this.simplifyWorklist.push(other);
       }
@@ -280,7 +282,7 @@ export class Coloring {
         const c = this.color[this.find(n)]!;
         if (c >= 0) taken.add(c);
       }
-      const color = this.preferredColor(r, taken) ?? ALLOCATION_ORDER.find((c) => !taken.has(c));
+      const color = this.preferredColor(r, taken) ?? this.registers.find((c) => !taken.has(c));
       if (color === undefined) failed.push(r);
       else this.color[r] = color;
     }
