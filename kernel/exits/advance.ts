@@ -19,6 +19,7 @@ import { fetchInstruction, wrapRip } from "./emulate/fetch";
 export const DR6_SINGLE_STEP: u64 = 1 << 14;
 
 const SHADOWS: u32 = BLOCKED_BY_STI | BLOCKED_BY_MOV_SS;
+const TRACED: u64 = RFLAGS_TF | RFLAGS_RF;
 /** With these at hand, nothing has to be read. */
 const AT_HAND: u32 = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
 
@@ -30,13 +31,13 @@ const AT_HAND: u32 = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
 export function advance(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
   const next = exit.nextRip;
+  if (next == 0) return advanceDecoding(vcpu);
   // Within one 4 GiB half a sum cannot have left the width of any code segment but a 16-bit one's, which faults by itself.
-  if (next == 0 || (next ^ exit.rip) >> 32 != 0) return advanceDecoding(vcpu);
+  if ((next ^ exit.rip) >> 32 != 0) return advanceDecoding(vcpu);
   vcpu.rip = next;
   vcpu.dirty |= GROUP_RIP;
-  const nothing = (vcpu.interruptibility & SHADOWS) == 0 && (vcpu.rflags & (RFLAGS_TF | RFLAGS_RF)) == 0;
-  if ((vcpu.valid & AT_HAND) == AT_HAND && nothing) return OUTCOME_RESUME;
-  return complete(vcpu);
+  const effects = <u64>((vcpu.interruptibility & SHADOWS) | (~vcpu.valid & AT_HAND)) | (vcpu.rflags & TRACED);
+  return effects == 0 ? OUTCOME_RESUME : complete(vcpu);
 }
 
 /** The length is not known, or the sum needs the width of the code segment. */
@@ -62,7 +63,7 @@ function complete(vcpu: Vcpu): u32 {
     vcpu.dirty |= GROUP_INTERRUPTIBILITY;
   }
   need(vcpu, GROUP_STACK_FLAGS);
-  if ((vcpu.rflags & (RFLAGS_TF | RFLAGS_RF)) == 0) return OUTCOME_RESUME;
+  if ((vcpu.rflags & TRACED) == 0) return OUTCOME_RESUME;
   return completeTraced(vcpu);
 }
 
