@@ -6,6 +6,8 @@ UART_LINE_STATUS        equ 5
 LINE_STATUS_EMPTY       equ 0x20        ; transmitter holding register empty
 LINE_STATUS_IDLE        equ 0x40        ; transmitter empty: the last bit has left
 PATIENCE                equ 0x100000
+; Bochs is switched off by a word.
+BOCHS_EXIT_PORT         equ 0x8900
 
 global tv_nested_fault, tv_report_ports
 
@@ -42,8 +44,14 @@ tv_nested_fault:
         mov dx, [rdx + 2]
         test dx, dx
         jz .halt
+        cmp dx, BOCHS_EXIT_PORT
+        je .bochs
         mov eax, STATUS_HYPERVISOR_BUG
         out dx, eax
+        jmp .halt
+.bochs: mov rsi, text_bochs
+        mov ecx, text_bochs_end - text_bochs
+        rep outsb
 .halt:  cli
         hlt
         jmp .halt
@@ -102,11 +110,13 @@ text_rsp:       db ", RSP ", 0
 text_error:     db ", error code ", 0
 text_cr2:       db ", CR2 ", 0
 text_halt:      db 13, 10, "typevisor: halt (status 18)", 13, 10, 0
+text_bochs:     db "Shutdown"
+text_bochs_end:
 %if STATUS_HYPERVISOR_BUG != 18
   %error "the status line above spells the status out"
 %endif
 
 section .data progbits alloc noexec write align=16
-; Port of the log, and the machine's debug-exit port (0: none); the kernel sets both.
+; Port of the log, and the port that switches the machine off (0: none); the kernel sets both.
 tv_report_ports:
         dw 0x3F8, 0

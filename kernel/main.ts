@@ -8,6 +8,7 @@ import {
   LAYOUT_SYMTAB_START,
 } from "./abi/layout";
 import { STATUS_BAD_VM, STATUS_UNSUPPORTED } from "./abi/status";
+import { TRACE_BACKEND_SVM, TRACE_BACKEND_VMX } from "./abi/trace";
 import { VERSION } from "./abi/version";
 import { clockSet, nsFromTsc, tscHz } from "./arch/clock";
 import { cpuidFeature, ECX } from "./arch/cpuid";
@@ -28,13 +29,24 @@ import { madtCpusFound, madtRead } from "./drivers/madt";
 import { MULTIBOOT_LOADER_MAGIC, multibootRead } from "./drivers/multiboot";
 import { machineStop, powerStart } from "./drivers/power";
 import { hostTimerStart, hostTimerStartCounting, hostTimerUsesDeadline } from "./drivers/timer";
+import { tracePortUseDebugConsole, tracePortWrite } from "./drivers/traceport";
 import { vmCreate } from "./guest/lifecycle";
 import { machineInstall } from "./guest/machine";
 import { describeVms } from "./guest/options";
 import { vmAt, vmCount } from "./guest/vm";
 import { arenaNew, arenaSeal } from "./lib/arena";
 import { bootInfo } from "./lib/bootinfo";
-import { LOG_ERROR, LOG_INFO, LOG_WARN, logDecimal, logEnd, logLine, logStart, logText, logValue } from "./lib/log";
+import {
+  LOG_ERROR,
+  LOG_INFO,
+  LOG_WARN,
+  logDecimal,
+  logEnd,
+  logLine,
+  logStart,
+  logText,
+  logValue,
+} from "./lib/log";
 import { panicSetStop } from "./lib/panic";
 import { symbolsStart } from "./lib/symbols";
 import { optionIs, optionValue } from "./lib/options";
@@ -44,6 +56,9 @@ import { IMAGE_BASE, pagingStart } from "./mm/paging";
 import { ramStart } from "./mm/ram";
 import { runAll, runPrepare } from "./run";
 import { svmInstall } from "./svm/backend";
+import { traceReadOptions, traceWanted } from "./trace/options";
+import { ringCreate } from "./trace/ring";
+import { tracePrepare, traceStart } from "./trace/stream";
 import { backend } from "./vcpu/backend";
 import { machine } from "./vcpu/machine";
 import { vmxInstall } from "./vmx/backend";
@@ -60,13 +75,15 @@ export function kmain(): void {
   greet();
   const tables = startBackend();
   createVms(tables);
+  startTrace(tables);
   arenaSeal();
   logValue(LOG_INFO, "ready ", microsecondsSinceHandOver(), " us after the loader's hand-over");
   machineStop(runAll());
 }
 
 function readLoader(): void {
-  if (bootLayout(LAYOUT_MULTIBOOT_MAGIC) == MULTIBOOT_LOADER_MAGIC) multibootRead(bootLayout(LAYOUT_MULTIBOOT_INFO));
+  if (bootLayout(LAYOUT_MULTIBOOT_MAGIC) == MULTIBOOT_LOADER_MAGIC)
+    multibootRead(bootLayout(LAYOUT_MULTIBOOT_INFO));
 }
 
 function startLog(): void {
@@ -75,14 +92,17 @@ function startLog(): void {
   panicSetStop(machineStop);
   symbolsStart(bootLayout(LAYOUT_SYMTAB_START) - IMAGE_BASE);
   if (bootLayout(LAYOUT_MULTIBOOT_MAGIC) != MULTIBOOT_LOADER_MAGIC) {
-    refuse("the loader does not follow the Multiboot specification, version 1. Use GRUB's `multiboot` or QEMU's `-kernel`.");
+    refuse(
+      "the loader does not follow the Multiboot specification, version 1. Use GRUB's `multiboot` or QEMU's `-kernel`.",
+    );
   }
   if (!known) logLine(LOG_WARN, "options: log is com1 or com2; loglevel is error, warn, info or debug");
   if (!exit) logLine(LOG_WARN, "options: exit is isa:PORT, bochs, acpi or none");
   const info = bootInfo();
   if (info.truncated != 0) logLine(LOG_WARN, "a command line is longer than 2047 bytes and was cut");
   if (info.modulesDropped != 0) logLine(LOG_WARN, "more than 64 modules: the last ones are ignored");
-  if (info.rangesDropped != 0) logLine(LOG_WARN, "more than 64 ranges in the memory map: the last ones are ignored");
+  if (info.rangesDropped != 0)
+    logLine(LOG_WARN, "more than 64 ranges in the memory map: the last ones are ignored");
 }
 
 function startMemory(): void {
@@ -96,7 +116,8 @@ function startCpu(): void {
 }
 
 function startInterrupts(): void {
-  if (!acpiStart()) logLine(LOG_WARN, "the firmware has no ACPI tables: one CPU, and the 8259 interrupt controller");
+  if (!acpiStart())
+    logLine(LOG_WARN, "the firmware has no ACPI tables: one CPU, and the 8259 interrupt controller");
   madtRead();
   fadtRead();
   apicStart();
@@ -107,7 +128,9 @@ function startInterrupts(): void {
 function startClock(): void {
   hostTimerStartCounting();
   if (!calibrate()) {
-    refuse("neither the ACPI timer nor the 8254 timer counts, so the processor's clock rate cannot be measured.");
+    refuse(
+      "neither the ACPI timer nor the 8254 timer counts, so the processor's clock rate cannot be measured.",
+    );
   }
   clockSet(calibratedTscHz());
   hostTimerStart(calibratedApicTimerHz());
@@ -141,8 +164,10 @@ function startBackend(): u32 {
   const vmx = optionIs("backend", "vmx") || (any && hasVmx);
   if (!vmx && !optionIs("backend", "svm") && !any) refuse("option backend is auto, vmx or svm.");
   if (any && !hasVmx && !hasSvm) {
-    refuse("the processor shows neither VT-x nor AMD-V. Switch virtualization on in the firmware's set-up; under another "
-      + "hypervisor, switch nested virtualization on for this machine.");
+    refuse(
+      "the processor shows neither VT-x nor AMD-V. Switch virtualization on in the firmware's set-up; under another " +
+        "hypervisor, switch nested virtualization on for this machine.",
+    );
   }
   if (vmx) vmxInstall(backend());
   else svmInstall(backend());
@@ -158,8 +183,10 @@ function startBackend(): u32 {
 /** The VMs that the loader's modules and the command line describe. */
 function createVms(tables: u32): void {
   if (bootInfo().moduleCount == 0) {
-    refuse("no guest to run. Give the loader the guest's kernel as first module (its string: file name, then the kernel's "
-      + "command line) and its initial RAM disk as second.");
+    refuse(
+      "no guest to run. Give the loader the guest's kernel as first module (its string: file name, then the kernel's " +
+        "command line) and its initial RAM disk as second.",
+    );
   }
   machineInstall(machine());
   const now = cmosUnixNs();
@@ -171,6 +198,17 @@ function createVms(tables: u32): void {
 
 function microsecondsSinceHandOver(): u64 {
   return nsFromTsc(rdtsc() - bootLayout(LAYOUT_BOOT_TSC)) / 1000;
+}
+
+/** The recording of exits, when the command line asks for it (kernel/trace/options.ts). */
+function startTrace(tables: u32): void {
+  if (optionIs("trace", "e9")) tracePortUseDebugConsole();
+  tracePrepare(tracePortWrite);
+  traceReadOptions();
+  if (!traceWanted()) return;
+  ringCreate();
+  const backendCode = tables == NESTED_EPT ? TRACE_BACKEND_VMX : TRACE_BACKEND_SVM;
+  traceStart(tscHz(), backendCode, max<u32>(madtCpusFound(), 1), vmCount());
 }
 
 /** The machine lacks what the hypervisor needs. Does not return. */

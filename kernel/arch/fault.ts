@@ -70,7 +70,8 @@ function printKind(vector: u32, error: u64, pc: u64, sp: u64): void {
   if (vector == VECTOR_PAGE_FAULT) printPageFault(read_cr2(), error);
   else if (vector == VECTOR_DOUBLE_FAULT && isStackGuard(sp - 8)) logText("stack overflow");
   else if (vector == VECTOR_DIVIDE_ERROR && trap != SYMTAB_TRAP_OVERFLOW) logText("division by zero");
-  else if (vector == VECTOR_DIVIDE_ERROR || (vector == VECTOR_INVALID_OPCODE && trap != 0)) logText(trapName(trap));
+  else if (vector == VECTOR_DIVIDE_ERROR || (vector == VECTOR_INVALID_OPCODE && trap != 0))
+    logText(trapName(trap));
   else logText(exceptionName(vector));
 }
 
@@ -79,49 +80,67 @@ function printPageFault(address: u64, error: u64): void {
   else if (address < NULL_PAGE) logText("null pointer access, address ");
   else if (isStackGuard(address)) logText("stack overflow, address ");
   else if (address < LINEAR_WINDOW) logText("out of bounds memory access, address ");
-  else if (address - DIRECT_MAP < DIRECT_MAP_BYTES) logText("access to physical memory that is not mapped, direct-map address ");
+  else if (address - DIRECT_MAP < DIRECT_MAP_BYTES)
+    logText("access to physical memory that is not mapped, direct-map address ");
   else logText("page fault, address ");
   logHex(address);
 }
 
 function trapName(trap: u32): string {
   switch (trap) {
-    case SYMTAB_TRAP_UNREACHABLE: return "unreachable code reached";
-    case SYMTAB_TRAP_DIVIDE_BY_ZERO: return "division by zero";
-    case SYMTAB_TRAP_OVERFLOW: return "overflow in a division";
-    case SYMTAB_TRAP_UNDEFINED_ELEMENT: return "indirect call outside of the function table";
-    case SYMTAB_TRAP_UNINITIALIZED_ELEMENT: return "indirect call of an empty slot of the function table";
-    case SYMTAB_TRAP_CALL_TYPE: return "indirect call of a function of another type";
-    case SYMTAB_TRAP_MEMORY_BOUNDS: return "out of bounds memory access";
-    case SYMTAB_TRAP_TABLE_BOUNDS: return "out of bounds table access";
-    case SYMTAB_TRAP_UNALIGNED_ATOMIC: return "unaligned atomic access";
-    case SYMTAB_TRAP_INSTRUCTION_FAILED: return "VMREAD or VMWRITE failed";
-    default: return "trap of an unknown kind";
+    case SYMTAB_TRAP_UNREACHABLE:
+      return "unreachable code reached";
+    case SYMTAB_TRAP_DIVIDE_BY_ZERO:
+      return "division by zero";
+    case SYMTAB_TRAP_OVERFLOW:
+      return "overflow in a division";
+    case SYMTAB_TRAP_UNDEFINED_ELEMENT:
+      return "indirect call outside of the function table";
+    case SYMTAB_TRAP_UNINITIALIZED_ELEMENT:
+      return "indirect call of an empty slot of the function table";
+    case SYMTAB_TRAP_CALL_TYPE:
+      return "indirect call of a function of another type";
+    case SYMTAB_TRAP_MEMORY_BOUNDS:
+      return "out of bounds memory access";
+    case SYMTAB_TRAP_TABLE_BOUNDS:
+      return "out of bounds table access";
+    case SYMTAB_TRAP_UNALIGNED_ATOMIC:
+      return "unaligned atomic access";
+    case SYMTAB_TRAP_INSTRUCTION_FAILED:
+      return "VMREAD or VMWRITE failed";
+    default:
+      return "trap of an unknown kind";
   }
 }
 
+/** By vector. */
+const EXCEPTION_NAMES: StaticArray<string> = [
+  "divide error (#DE)",
+  "debug exception (#DB)",
+  "non-maskable interrupt",
+  "breakpoint (#BP)",
+  "overflow (#OF)",
+  "BOUND range exceeded (#BR)",
+  "invalid opcode (#UD)",
+  "device not available (#NM)",
+  "double fault (#DF)",
+  "coprocessor segment overrun",
+  "invalid TSS (#TS)",
+  "segment not present (#NP)",
+  "stack-segment fault (#SS)",
+  "general protection (#GP)",
+  "page fault (#PF)",
+  "exception 15",
+  "x87 floating-point error (#MF)",
+  "alignment check (#AC)",
+  "machine check (#MC)",
+  "SIMD floating-point exception (#XM)",
+  "virtualization exception (#VE)",
+  "control protection exception (#CP)",
+];
+
 function exceptionName(vector: u32): string {
-  switch (vector) {
-    case 1: return "debug exception (#DB)";
-    case 3: return "breakpoint (#BP)";
-    case 4: return "overflow (#OF)";
-    case 5: return "BOUND range exceeded (#BR)";
-    case 6: return "invalid opcode (#UD)";
-    case 7: return "device not available (#NM)";
-    case 8: return "double fault (#DF)";
-    case 10: return "invalid TSS (#TS)";
-    case 11: return "segment not present (#NP)";
-    case 12: return "stack-segment fault (#SS)";
-    case 13: return "general protection (#GP)";
-    case 16: return "x87 floating-point error (#MF)";
-    case 17: return "alignment check (#AC)";
-    case 18: return "machine check (#MC)";
-    case 19: return "SIMD floating-point exception (#XM)";
-    case 21: return "control protection exception (#CP)";
-    case 29: return "VMM communication exception (#VC)";
-    case 30: return "security exception (#SX)";
-    default: return "exception";
-  }
+  return vector < <u32>EXCEPTION_NAMES.length ? EXCEPTION_NAMES[vector] : "exception";
 }
 
 function printRegisters(vector: u32, frame: u64): void {
@@ -146,7 +165,17 @@ function printRegisters(vector: u32, frame: u64): void {
   logEnd();
 }
 
-function printFour(n0: string, o0: u64, n1: string, o1: u64, n2: string, o2: u64, n3: string, o3: u64, frame: u64): void {
+function printFour(
+  n0: string,
+  o0: u64,
+  n1: string,
+  o1: u64,
+  n2: string,
+  o2: u64,
+  n3: string,
+  o3: u64,
+  frame: u64,
+): void {
   startLine(n0, frame, o0);
   logText(" ");
   printRegister(n1, frame, o1);

@@ -66,7 +66,7 @@ export function checkedTable(table: u64): u64 {
 
 /** On a 16-byte boundary in the first KiB of the extended BIOS data area, or in the BIOS's read-only memory. */
 function findRsdp(): u64 {
-  const ebda = <u64>phys_load16(EBDA_SEGMENT) << 4;
+  const ebda = (<u64>phys_load16(EBDA_SEGMENT)) << 4;
   const inEbda = ebda >= 0x400 && ebda < 0xa0000 ? findIn(ebda, min<u64>(ebda + 1024, 0xa0000)) : 0;
   return inEbda != 0 ? inEbda : findIn(BIOS_START, BIOS_END);
 }

@@ -2,7 +2,13 @@
 // (SDM, "Advanced Programmable Interrupt Controller (APIC)".)
 import { cpuidFeature, ECX } from "../arch/cpuid";
 import { phys_load32, phys_store32, rdmsr, wrmsr } from "../arch/intrinsics";
-import { APIC_BASE_ADDRESS, APIC_BASE_ENABLE, APIC_BASE_X2APIC, IA32_APIC_BASE, IA32_X2APIC_BASE } from "../arch/msr";
+import {
+  APIC_BASE_ADDRESS,
+  APIC_BASE_ENABLE,
+  APIC_BASE_X2APIC,
+  IA32_APIC_BASE,
+  IA32_X2APIC_BASE,
+} from "../arch/msr";
 import { mapDevice } from "../mm/paging";
 
 // Registers: offsets in the memory-mapped page; as an MSR, the offset / 16.

@@ -38,8 +38,15 @@ function readOnce(): u64 {
   for (let polls: u32 = 0; polls < PATIENCE && (read(STATUS_A) & UPDATE_IN_PROGRESS) != 0; polls++) {}
   const form = read(STATUS_B);
   const hours = read(HOURS);
-  const days = daysSince1970(2000 + number(read(YEAR), form), number(read(MONTH), form), number(read(DAY), form));
-  return ((days * 24 + hourOfDay(hours, form)) * 60 + number(read(MINUTES), form)) * 60 + number(read(SECONDS), form);
+  const days = daysSince1970(
+    2000 + number(read(YEAR), form),
+    number(read(MONTH), form),
+    number(read(DAY), form),
+  );
+  return (
+    ((days * 24 + hourOfDay(hours, form)) * 60 + number(read(MINUTES), form)) * 60 +
+    number(read(SECONDS), form)
+  );
 }
 
 function read(register: u32): u32 {

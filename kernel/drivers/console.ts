@@ -105,5 +105,8 @@ function receiveAll(): void {
 
 function enableTransmitInterrupt(on: bool): void {
   transmitInterrupt = on;
-  out8(COM1 + UART_INTERRUPT_ENABLE, on ? INTERRUPT_RECEIVED | INTERRUPT_TRANSMITTER_EMPTY : INTERRUPT_RECEIVED);
+  out8(
+    COM1 + UART_INTERRUPT_ENABLE,
+    on ? INTERRUPT_RECEIVED | INTERRUPT_TRANSMITTER_EMPTY : INTERRUPT_RECEIVED,
+  );
 }

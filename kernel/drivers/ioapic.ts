@@ -21,7 +21,8 @@ export function ioApicStart(): void {
   for (let i: u32 = 0; i < madtIoApicCount(); i++) {
     const address = ioApic(i).address;
     mapDevice(address, 0x20);
-    for (let input: u32 = 0, n = inputs(address); input < n; input++) write(address, IO_REDIRECTION + 2 * input, ENTRY_MASKED);
+    for (let input: u32 = 0, n = inputs(address); input < n; input++)
+      write(address, IO_REDIRECTION + 2 * input, ENTRY_MASKED);
   }
 }
 

@@ -41,9 +41,12 @@ const ONE_MIB: u64 = 1 << 20;
 export function multibootRead(info: u64): void {
   const flags = phys_load32(info + INFO_FLAGS);
   if ((flags & FLAG_CMDLINE) != 0) copyString(phys_load32(info + INFO_CMDLINE), commandLine());
-  if ((flags & FLAG_MODS) != 0) readModules(phys_load32(info + INFO_MODS_ADDR), phys_load32(info + INFO_MODS_COUNT));
-  if ((flags & FLAG_MMAP) != 0) readMap(phys_load32(info + INFO_MMAP_ADDR), phys_load32(info + INFO_MMAP_LENGTH));
-  else if ((flags & FLAG_MEMORY) != 0) addRange(ONE_MIB, <u64>phys_load32(info + INFO_MEM_UPPER) << 10, MEMORY_USABLE);
+  if ((flags & FLAG_MODS) != 0)
+    readModules(phys_load32(info + INFO_MODS_ADDR), phys_load32(info + INFO_MODS_COUNT));
+  if ((flags & FLAG_MMAP) != 0)
+    readMap(phys_load32(info + INFO_MMAP_ADDR), phys_load32(info + INFO_MMAP_LENGTH));
+  else if ((flags & FLAG_MEMORY) != 0)
+    addRange(ONE_MIB, (<u64>phys_load32(info + INFO_MEM_UPPER)) << 10, MEMORY_USABLE);
 }
 
 function readModules(list: u64, count: u32): void {

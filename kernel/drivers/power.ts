@@ -26,9 +26,12 @@ let isaPort: u32 = 0;
 export function powerStart(): bool {
   const value = optionValue("exit");
   if (value == 0 || optionIs("exit", "none")) return true;
-  if (optionIs("exit", "bochs")) mode = EXIT_BOCHS;
-  else if (optionIs("exit", "acpi")) mode = EXIT_ACPI;
-  else return powerUseIsa(value);
+  if (optionIs("exit", "acpi")) mode = EXIT_ACPI;
+  else if (!optionIs("exit", "bochs")) return powerUseIsa(value);
+  else {
+    mode = EXIT_BOCHS;
+    setReportExit(BOCHS_PORT);
+  }
   return true;
 }
 
@@ -39,8 +42,13 @@ function powerUseIsa(value: usize): bool {
   if (port == NOT_A_NUMBER || port == 0 || port > 0xffff) return false;
   isaPort = <u32>port;
   mode = EXIT_ISA;
-  phys_store16(bootLayout(LAYOUT_REPORT_PORTS) + 2, isaPort);
+  setReportExit(isaPort);
   return true;
+}
+
+/** For the report that runs without TypeScript (boot/nested.asm). */
+function setReportExit(port: u32): void {
+  phys_store16(bootLayout(LAYOUT_REPORT_PORTS) + 2, port);
 }
 
 /** Prints the last line, waits until it is out, and switches the machine off with this status. Does not return. */

@@ -71,7 +71,7 @@ export function logValue(level: u32, text: string, value: u64, unit: string): vo
 /** Characters beyond ASCII are printed as `?`. */
 export function logText(text: string): void {
   for (let i = 0, n = text.length; i < n; i++) {
-    const code: u32 = load<u16>(changetype<usize>(text) + (<usize>i << 1));
+    const code: u32 = load<u16>(changetype<usize>(text) + ((<usize>i) << 1));
     sink(code < 0x80 ? code : 0x3f);
   }
 }
@@ -116,7 +116,7 @@ export function logDecimal(value: u64): void {
   let divisor: u64 = 1;
   while (value / divisor >= 10) divisor *= 10;
   while (divisor != 0) {
-    sink(0x30 + <u32>(value / divisor % 10));
+    sink(0x30 + <u32>((value / divisor) % 10));
     divisor /= 10;
   }
 }

@@ -36,24 +36,36 @@ export function wordIs(at: usize, text: string): bool {
 /** Result of `parseNumber` for text that is not a number. */
 export const NOT_A_NUMBER: u64 = U64.MAX_VALUE;
 
+/** Linear address of the end of the word at `at`: white space or zero. */
+export function wordEnd(at: usize): usize {
+  while (load<u8>(at) > SPACE) at++;
+  return at;
+}
+
 /**
  * The number at linear address `at`, decimal or hexadecimal with `0x`, with an optional suffix K, M or G (powers of
- * 1024), ended by white space or zero. NOT_A_NUMBER when it is anything else or does not fit in 63 bits.
+ * 1024), ended by white space or zero. NOT_A_NUMBER when it is anything else or does not fit in 64 bits.
  */
 export function parseNumber(at: usize): u64 {
-  const hexadecimal = load<u8>(at) == 0x30 && (load<u8>(at + 1) | 0x20) == 0x78;
+  return parseNumberUpTo(at, wordEnd(at));
+}
+
+/** The same for a number that ends before linear address `end`. */
+export function parseNumberUpTo(at: usize, end: usize): u64 {
+  const hexadecimal = end - at > 2 && load<u8>(at) == 0x30 && (load<u8>(at + 1) | 0x20) == 0x78;
   const base: u64 = hexadecimal ? 16 : 10;
   if (hexadecimal) at += 2;
   const first = at;
   let value: u64 = 0;
-  for (let digit = digitOf(load<u8>(at)); <u64>digit < base; digit = digitOf(load<u8>(++at))) {
-    if (value > (U64.MAX_VALUE >> 1) / base - base) return NOT_A_NUMBER;
+  while (at < end && <u64>digitOf(load<u8>(at)) < base) {
+    const digit = digitOf(load<u8>(at++));
+    if (value > (U64.MAX_VALUE - digit) / base) return NOT_A_NUMBER;
     value = value * base + digit;
   }
   if (at == first) return NOT_A_NUMBER;
-  const shift = suffixShift(load<u8>(at));
+  const shift = at < end ? suffixShift(load<u8>(at)) : 0;
   if (shift != 0) at++;
-  if (load<u8>(at) > SPACE || (shift != 0 && value >> (63 - shift) != 0)) return NOT_A_NUMBER;
+  if (at != end || (shift != 0 && value >> (64 - shift) != 0)) return NOT_A_NUMBER;
   return value << shift;
 }
 
@@ -73,7 +85,7 @@ function matchKey(at: usize, key: string): usize {
 }
 
 function character(text: string, index: i32): u32 {
-  return load<u16>(changetype<usize>(text) + (<usize>index << 1));
+  return load<u16>(changetype<usize>(text) + ((<usize>index) << 1));
 }
 
 function isBlank(byte: u32): bool {
@@ -88,9 +100,13 @@ function digitOf(byte: u32): u32 {
 
 function suffixShift(byte: u32): u32 {
   switch (byte | 0x20) {
-    case 0x6b: return 10;
-    case 0x6d: return 20;
-    case 0x67: return 30;
-    default: return 0;
+    case 0x6b:
+      return 10;
+    case 0x6d:
+      return 20;
+    case 0x67:
+      return 30;
+    default:
+      return 0;
   }
 }

@@ -128,7 +128,7 @@ function pushBytes(pc: u64): u64 {
 
 /** Length of the TEST byte [rsp - disp32], 0 at `pc`, 0 if it is none. */
 function touchBytes(pc: u64): u64 {
-  return ((<u32>peek64(pc)) & 0xffffff) == 0x2484f6 ? 8 : 0;
+  return (<u32>peek64(pc) & 0xffffff) == 0x2484f6 ? 8 : 0;
 }
 
 /** SUB RSP, imm8 or imm32. */

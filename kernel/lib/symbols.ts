@@ -24,7 +24,7 @@ export class SourcePlace {
 
 /** What the table knows of one code address. */
 @unmanaged
-export class Symbol {
+export class CodeSymbol {
   /** Bytes from the stack pointer in the function's body to its return address. */
   frameBytes: u64;
   /** Address of the function's first instruction. */
@@ -35,7 +35,7 @@ export class Symbol {
   inlined: bool;
 }
 
-const symbol = changetype<Symbol>(memory.data(32, 16));
+const symbol = changetype<CodeSymbol>(memory.data(32, 16));
 const own = changetype<SourcePlace>(memory.data(32, 16));
 const inner = changetype<SourcePlace>(memory.data(32, 16));
 
@@ -76,7 +76,7 @@ export function symbolFind(address: u64): bool {
 }
 
 /** The function found. */
-export function symbolFound(): Symbol {
+export function symbolFound(): CodeSymbol {
   return symbol;
 }
 
@@ -150,5 +150,5 @@ function uleb(): u64 {
 /** Signed: zigzag over LEB128. */
 function sleb(): i64 {
   const value = uleb();
-  return <i64>(value >> 1) ^ -<i64>(value & 1);
+  return <i64>(value >> 1) ^ -(<i64>(value & 1));
 }

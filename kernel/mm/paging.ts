@@ -63,7 +63,8 @@ export function pagingStart(): void {
   mapRam(0, LOW_MEMORY);
   for (let i: u32 = 0, n = bootInfo().rangeCount; i < n; i++) {
     const range = memoryRange(i);
-    if (range.kind == MEMORY_USABLE || range.kind == MEMORY_ACPI_RECLAIMABLE) mapRam(range.start, range.bytes);
+    if (range.kind == MEMORY_USABLE || range.kind == MEMORY_ACPI_RECLAIMABLE)
+      mapRam(range.start, range.bytes);
   }
   write_cr3(root);
 }
@@ -133,7 +134,8 @@ function mapLeaf(virtualAddress: u64, hpa: u64, bytes: u64, rights: u64): u64 {
     const span = leafBytes(level);
     const at = table + ((virtualAddress >> leafShift(level)) & 511) * 8;
     const entry = phys_load64(at);
-    if ((entry & PAGE_PRESENT) != 0 && (level == 1 || (entry & PAGE_LARGE) != 0)) return span - (virtualAddress & (span - 1));
+    if ((entry & PAGE_PRESENT) != 0 && (level == 1 || (entry & PAGE_LARGE) != 0))
+      return span - (virtualAddress & (span - 1));
     const fits = level <= largestLeaf && ((virtualAddress | hpa) & (span - 1)) == 0 && bytes >= span;
     if ((entry & PAGE_PRESENT) == 0 && fits) {
       phys_store64(at, hpa | rights | PAGE_PRESENT | (level == 1 ? 0 : PAGE_LARGE));

@@ -15,6 +15,9 @@ export function ramStart(): void {
     const range = memoryRange(i);
     if (range.kind != MEMORY_USABLE) framesReserve(range.start, range.bytes);
   }
-  framesReserve(bootLayout(LAYOUT_IMAGE_START), bootLayout(LAYOUT_IMAGE_END) - bootLayout(LAYOUT_IMAGE_START));
+  framesReserve(
+    bootLayout(LAYOUT_IMAGE_START),
+    bootLayout(LAYOUT_IMAGE_END) - bootLayout(LAYOUT_IMAGE_START),
+  );
   for (let i: u32 = 0; i < info.moduleCount; i++) framesReserve(bootModule(i).start, bootModule(i).bytes);
 }

@@ -1,10 +1,15 @@
 // A hypervisor that fails on purpose, in the way that option `crash` names: it is built in place of kernel/main.ts and uses
 // the same start, report and end.
-import { LAYOUT_CPU_BLOCK, LAYOUT_MULTIBOOT_INFO, LAYOUT_SYMTAB_START } from "../../kernel/abi/layout";
+import {
+  LAYOUT_CPU_BLOCK,
+  LAYOUT_MULTIBOOT_INFO,
+  LAYOUT_SYMTAB_START,
+  LAYOUT_TEXT_START,
+} from "../../kernel/abi/layout";
 import { reportFault } from "../../kernel/arch/fault";
 import { cpuEnableFeatures } from "../../kernel/arch/features";
-import { out8, phys_load8, phys_store64, phys_store8, xsetbv } from "../../kernel/arch/intrinsics";
-import { PerCpu } from "../../kernel/arch/percpu";
+import { out8, phys_load8, phys_store8, phys_store64, xsetbv } from "../../kernel/arch/intrinsics";
+import type { PerCpu } from "../../kernel/arch/percpu";
 import { logPortStart } from "../../kernel/drivers/logport";
 import { multibootRead } from "../../kernel/drivers/multiboot";
 import { machineStop, powerStart } from "../../kernel/drivers/power";
@@ -42,7 +47,7 @@ class Pair {
   second: u32;
 }
 
-let nowhere: Pair = changetype<Pair>(0);
+const nowhere: Pair = changetype<Pair>(0);
 let operation: (value: u32) => u32 = addOne;
 
 function addOne(value: u32): u32 {
@@ -50,19 +55,22 @@ function addOne(value: u32): u32 {
 }
 
 function outer(depth: u32): void {
-  if (depth != 0) return outer(depth - 1);
+  if (depth != 0) {
+    outer(depth - 1);
+    return;
+  }
   if (optionIs("crash", "assert")) failAssertion();
   if (optionIs("crash", "throw")) throw new Error("thrown on purpose");
   if (optionIs("crash", "unreachable")) reachUnreachable();
   if (optionIs("crash", "null")) one = readNull();
   if (optionIs("crash", "oob")) readBeyond();
-  if (optionIs("crash", "copy")) memory.copy(8192, 0xffff_0000, one << 20);
+  if (optionIs("crash", "copy")) copyBeyond();
   if (optionIs("crash", "div0")) one = divide(one, one - 1);
   if (optionIs("crash", "indirect")) callNothing();
   if (optionIs("crash", "stack")) one = <u32>overflow(one);
-  if (optionIs("crash", "physical")) one = phys_load8(0x0123_4567_8000);
-  if (optionIs("crash", "text")) phys_store8(bootLayout(0x10) - IMAGE_BASE, 0xcc);
-  if (optionIs("crash", "gp")) xsetbv(0, 0);
+  if (optionIs("crash", "physical")) one = readNowhere();
+  if (optionIs("crash", "text")) writeCode();
+  if (optionIs("crash", "gp")) clearXcr0();
   if (optionIs("crash", "nested")) failTwice();
 }
 
@@ -80,6 +88,24 @@ function readNull(): u32 {
 
 function readBeyond(): void {
   one = load<u32>(0x7fff_0000 + one);
+}
+
+function copyBeyond(): void {
+  memory.copy(8192, 0xffff_0000, one << 20);
+}
+
+function readNowhere(): u32 {
+  return phys_load8(0x12_3456_8000);
+}
+
+/** Code is read-only in the direct map too. */
+function writeCode(): void {
+  phys_store8(bootLayout(LAYOUT_TEXT_START) - IMAGE_BASE, 0xcc);
+}
+
+/** XCR0 without the x87 bit is invalid (SDM, "XSETBV"). */
+function clearXcr0(): void {
+  xsetbv(0, 0);
 }
 
 function divide(a: u32, b: u32): u32 {

@@ -26,8 +26,19 @@ export interface AscOptions {
  */
 export async function compileAssemblyScript(options: AscOptions): Promise<CompiledKernel> {
   const outputs = new Map<string, string | Uint8Array>();
-  const defines = Object.entries(options.defines ?? {}).flatMap(([name, value]) => ["--use", `${name}=${value}`]);
-  const target = ["--config", "asconfig.json", "--target", "kernel", "--outFile", "kernel.wasm", "--sourceMap"];
+  const defines = Object.entries(options.defines ?? {}).flatMap(([name, value]) => [
+    "--use",
+    `${name}=${value}`,
+  ]);
+  const target = [
+    "--config",
+    "asconfig.json",
+    "--target",
+    "kernel",
+    "--outFile",
+    "kernel.wasm",
+    "--sourceMap",
+  ];
   const { error, stderr } = await asc.main([...options.entries, ...target, ...defines], {
     readFile: (name, base) => readSource(options.virtual?.[name], join(ROOT, base === "." ? "" : base, name)),
     writeFile: (name, contents) => void outputs.set(name, contents),

@@ -69,7 +69,8 @@ function hypervisorOptions(plan: LaunchPlan, image: string): string[] {
     return quoteForQemu(`${module.name} ${module.text}`);
   });
   const words = [...plan.hypervisorArgs, "log=com2", `exit=isa:0x${DEBUG_EXIT_PORT.toString(16)}`];
-  return ["-kernel", "typevisor", "-append", words.join(" "), "-initrd", modules.join(",")];
+  const initrd = modules.length === 0 ? [] : ["-initrd", modules.join(",")];
+  return ["-kernel", "typevisor", "-append", words.join(" "), ...initrd];
 }
 
 /** No hypervisor: the first VM's kernel on the machine itself. */

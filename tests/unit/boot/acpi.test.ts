@@ -18,8 +18,22 @@ export function isaLow(line: u32): bool { return isaRoute(line).activeLow; }
 const load = () => loadKernel(["kernel/drivers/acpi.ts"], GLUE);
 const MADT = 0x43495041;
 const localApic = (id: number, enabled: number) => [0, 8, id, id, ...bytesOf(enabled, 4)];
-const ioApicEntry = (address: number, base: number) => [1, 12, 0, 0, ...bytesOf(address, 4), ...bytesOf(base, 4)];
-const override = (line: number, gsi: number, flags: number) => [2, 10, 0, line, ...bytesOf(gsi, 4), ...bytesOf(flags, 2)];
+const ioApicEntry = (address: number, base: number) => [
+  1,
+  12,
+  0,
+  0,
+  ...bytesOf(address, 4),
+  ...bytesOf(base, 4),
+];
+const override = (line: number, gsi: number, flags: number) => [
+  2,
+  10,
+  0,
+  line,
+  ...bytesOf(gsi, 4),
+  ...bytesOf(flags, 2),
+];
 const x2apic = (id: number) => [9, 16, 0, 0, ...bytesOf(id, 4), ...bytesOf(1, 4), ...bytesOf(0, 4)];
 
 const PC = madtBytes([
@@ -59,7 +73,12 @@ describe("ACPI", () => {
     const { exports, cpu } = await load();
     expect(exports.acpiStart!()).toBe(0);
     const damaged = PC.map((byte, i) => (i === 40 ? byte ^ 1 : byte));
-    installAcpi(cpu, { rsdp: 0xe0000n, root: 0xbfe0000n, tables: new Map([[0xbff0000n, damaged]]), xsdt: false });
+    installAcpi(cpu, {
+      rsdp: 0xe0000n,
+      root: 0xbfe0000n,
+      tables: new Map([[0xbff0000n, damaged]]),
+      xsdt: false,
+    });
     expect(exports.acpiStart!()).toBe(1);
     expect(exports.acpiTable!(MADT)).toBe(0n);
     expect(exports.madtRead!()).toBe(0);
@@ -69,7 +88,12 @@ describe("ACPI", () => {
   test("an entry that claims to be longer than its table ends the reading", async () => {
     const { exports, cpu } = await load();
     const table = madtBytes([localApic(0, 1), [0, 200, 0, 0, 0, 0, 0, 0], localApic(1, 1)]);
-    installAcpi(cpu, { rsdp: 0xe0000n, root: 0xbfe0000n, tables: new Map([[0xbff0000n, table]]), xsdt: false });
+    installAcpi(cpu, {
+      rsdp: 0xe0000n,
+      root: 0xbfe0000n,
+      tables: new Map([[0xbff0000n, table]]),
+      xsdt: false,
+    });
     exports.acpiStart!();
     exports.madtRead!();
     expect(exports.madtCpusFound!()).toBe(1);
@@ -86,7 +110,12 @@ describe("ACPI", () => {
     word(64, 0xb004);
     word(68, 0xb104);
     word(76, 0xb008);
-    installAcpi(cpu, { rsdp: 0xe0000n, root: 0xbfe0000n, tables: new Map([[0xbff0000n, acpiTableBytes("FACP", fadt)]]), xsdt: true });
+    installAcpi(cpu, {
+      rsdp: 0xe0000n,
+      root: 0xbfe0000n,
+      tables: new Map([[0xbff0000n, acpiTableBytes("FACP", fadt)]]),
+      xsdt: true,
+    });
     exports.acpiStart!();
     expect(exports.fadtRead!()).toBe(1);
     expect(exports.pmTimerPort!()).toBe(0xb008);

@@ -16,7 +16,14 @@ function withChecksum(bytes: number[], at: number): number[] {
 
 /** An ACPI table with a right checksum. */
 export function acpiTableBytes(signature: string, body: number[], revision = 1): number[] {
-  const header = [...text(signature), ...bytesOf(36 + body.length, 4), revision, 0, ...text("TESTER"), ...text("TESTTABL")];
+  const header = [
+    ...text(signature),
+    ...bytesOf(36 + body.length, 4),
+    revision,
+    0,
+    ...text("TESTER"),
+    ...text("TESTTABL"),
+  ];
   const rest = [...bytesOf(1, 4), ...text("TEST"), ...bytesOf(1, 4)];
   return withChecksum([...header, ...rest, ...body], 9);
 }
@@ -35,9 +42,17 @@ export function installAcpi(cpu: FakeCpu, plan: FirmwareTables): void {
   for (const [address, bytes] of plan.tables) cpu.poke(address, Uint8Array.from(bytes));
   const pointers = [...plan.tables.keys()].flatMap((address) => bytesOf(address, plan.xsdt ? 8 : 4));
   cpu.poke(plan.root, Uint8Array.from(acpiTableBytes(plan.xsdt ? "XSDT" : "RSDT", pointers)));
-  const first = [...text("RSD PTR "), 0, ...text("TESTER"), plan.xsdt ? 2 : 0, ...bytesOf(plan.xsdt ? 0 : plan.root, 4)];
+  const first = [
+    ...text("RSD PTR "),
+    0,
+    ...text("TESTER"),
+    plan.xsdt ? 2 : 0,
+    ...bytesOf(plan.xsdt ? 0 : plan.root, 4),
+  ];
   const rsdp = withChecksum(first, 8);
-  const extended = plan.xsdt ? withChecksum([...rsdp, ...bytesOf(36, 4), ...bytesOf(plan.root, 8), 0, 0, 0, 0], 32) : rsdp;
+  const extended = plan.xsdt
+    ? withChecksum([...rsdp, ...bytesOf(36, 4), ...bytesOf(plan.root, 8), 0, 0, 0, 0], 32)
+    : rsdp;
   cpu.poke(plan.rsdp, Uint8Array.from(extended));
 }
 
@@ -50,7 +65,11 @@ export function madtBytes(entries: number[][], lapic = 0xfee00000): number[] {
 export function installMultiboot(
   cpu: FakeCpu,
   at: number,
-  plan: { commandLine: string; modules: { start: number; end: number; text: string }[]; map: [bigint, bigint, number][] },
+  plan: {
+    commandLine: string;
+    modules: { start: number; end: number; text: string }[];
+    map: [bigint, bigint, number][];
+  },
 ): void {
   let free = at + 256;
   const put = (bytes: number[]) => {
@@ -60,7 +79,11 @@ export function installMultiboot(
   };
   const line = put([...text(plan.commandLine), 0]);
   const strings = plan.modules.map((module) => put([...text(module.text), 0]));
-  const list = put(plan.modules.flatMap((module, i) => [module.start, module.end, strings[i] as number, 0].flatMap((v) => bytesOf(v, 4))));
+  const list = put(
+    plan.modules.flatMap((module, i) =>
+      [module.start, module.end, strings[i] as number, 0].flatMap((v) => bytesOf(v, 4)),
+    ),
+  );
   const map = plan.map.flatMap(([start, length, type]) => [
     ...bytesOf(20, 4),
     ...bytesOf(start, 8),
@@ -68,6 +91,13 @@ export function installMultiboot(
     ...bytesOf(type, 4),
   ]);
   const mapAt = put(map);
-  const words = new Map([[0, 0b1001100], [16, line], [20, plan.modules.length], [24, list], [44, map.length], [48, mapAt]]);
+  const words = new Map([
+    [0, 0b1001100],
+    [16, line],
+    [20, plan.modules.length],
+    [24, list],
+    [44, map.length],
+    [48, mapAt],
+  ]);
   for (const [offset, value] of words) cpu.store(BigInt(at + offset), 4, BigInt(value));
 }

@@ -10,7 +10,8 @@ beforeEach(async () => {
   ({ exports: kernel } = await loadKernel(["kernel/mm/frames.ts"]));
 });
 
-const call = (name: string, ...args: bigint[]) => BigInt.asUintN(64, (kernel[name] as (...a: bigint[]) => bigint)(...args) ?? 0n);
+const call = (name: string, ...args: bigint[]) =>
+  BigInt.asUintN(64, (kernel[name] as (...a: bigint[]) => bigint)(...args) ?? 0n);
 
 describe("the frame allocator", () => {
   test("leaves the first MiB and partial frames alone", () => {
@@ -78,7 +79,9 @@ describe("the frame allocator", () => {
         expect(held.every((h) => end <= h.start || start >= h.start + h.frames * 4096n)).toBe(true);
         held.push({ start, frames });
       } else {
-        const [{ start, frames }] = held.splice(random.below(held.length), 1) as [{ start: bigint; frames: bigint }];
+        const [{ start, frames }] = held.splice(random.below(held.length), 1) as [
+          { start: bigint; frames: bigint },
+        ];
         call("frameFree", start, frames);
       }
       const used = held.reduce((sum, h) => sum + h.frames, 0n);

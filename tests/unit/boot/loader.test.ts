@@ -55,7 +55,11 @@ describe("multiboot", () => {
 
   test("what exceeds the limits is dropped and counted", async () => {
     const { exports, cpu, textAt } = await load();
-    const modules = Array.from({ length: 70 }, (_, i) => ({ start: i << 20, end: (i + 1) << 20, text: `m${i}` }));
+    const modules = Array.from({ length: 70 }, (_, i) => ({
+      start: i << 20,
+      end: (i + 1) << 20,
+      text: `m${i}`,
+    }));
     installMultiboot(cpu, 0x9000, { commandLine: "x".repeat(5000), modules, map: [] });
     exports.multibootRead!(0x9000n);
     expect(exports.moduleCount!()).toBe(64);
@@ -66,7 +70,14 @@ describe("multiboot", () => {
 
   test("a damaged memory map ends the reading, not the hypervisor", async () => {
     const { exports, cpu } = await load();
-    installMultiboot(cpu, 0x9000, { commandLine: "", modules: [], map: [[0n, 4096n, 1], [8192n, 4096n, 1]] });
+    installMultiboot(cpu, 0x9000, {
+      commandLine: "",
+      modules: [],
+      map: [
+        [0n, 4096n, 1],
+        [8192n, 4096n, 1],
+      ],
+    });
     const second = Number(cpu.load(0x9000n + 48n, 4)) + 24;
     cpu.poke(BigInt(second), Uint8Array.from(bytesOf(3, 4)));
     exports.multibootRead!(0x9000n);

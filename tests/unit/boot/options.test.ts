@@ -23,7 +23,8 @@ function setLine(text: string): void {
 
 function textAt(address: number): string {
   let text = "";
-  for (let at = address; kernel.memory.getUint8(at) > 0x20; at++) text += String.fromCharCode(kernel.memory.getUint8(at));
+  for (let at = address; kernel.memory.getUint8(at) > 0x20; at++)
+    text += String.fromCharCode(kernel.memory.getUint8(at));
   return text;
 }
 

@@ -64,7 +64,13 @@ async function start(hugePages: boolean): Promise<KernelModule> {
   installMultiboot(cpu, 0x9000, {
     commandLine: "",
     modules: [{ start: 0x800000, end: 0x900001, text: "" }],
-    map: [[0n, 0x9fc00n, 1], [MIB, 127n * MIB, 1], [1n << 32n, 3n << 30n, 1], [128n * MIB, 0x10000n, 3], [0xf0000n, 0x10000n, 2]],
+    map: [
+      [0n, 0x9fc00n, 1],
+      [MIB, 127n * MIB, 1],
+      [1n << 32n, 3n << 30n, 1],
+      [128n * MIB, 0x10000n, 3],
+      [0xf0000n, 0x10000n, 2],
+    ],
   });
   exports.multibootRead!(0x9000n);
   exports.ramStart!();
@@ -89,13 +95,23 @@ describe.each([false, true])("the hypervisor's own page tables (1 GiB pages: %s)
     expect(walk(cpu, 4095n)).toBeUndefined();
     expect(walk(cpu, 4096n)).toMatchObject({ hpa: 2n * MIB + 4096n, flags: WRITE | NO_EXECUTE });
     expect(walk(cpu, 4n * MIB - 1n)).toMatchObject({ hpa: 6n * MIB - 1n, bytes: 2n * MIB });
-    for (const beyond of [4n * MIB, 1n << 30n, 1n << 32n, 40n << 30n]) expect(walk(cpu, beyond)).toBeUndefined();
+    for (const beyond of [4n * MIB, 1n << 30n, 1n << 32n, 40n << 30n])
+      expect(walk(cpu, beyond)).toBeUndefined();
   });
 
   test("the direct map holds all RAM, never executable, and the image's constants read-only", async () => {
     const { cpu } = await start(hugePages);
     const writable = { flags: WRITE | NO_EXECUTE };
-    for (const hpa of [0n, 0x9f000n, 0x107000n, 7n * MIB, 128n * MIB - 1n, 128n * MIB, (1n << 32n) + 5n, (7n << 30n) - 1n]) {
+    for (const hpa of [
+      0n,
+      0x9f000n,
+      0x107000n,
+      7n * MIB,
+      128n * MIB - 1n,
+      128n * MIB,
+      (1n << 32n) + 5n,
+      (7n << 30n) - 1n,
+    ]) {
       expect(walk(cpu, DIRECT + hpa), hpa.toString(16)).toMatchObject({ hpa, ...writable });
     }
     for (const hpa of [0x100000n, 0x101000n, 0x106fffn]) {
@@ -110,7 +126,10 @@ describe.each([false, true])("the hypervisor's own page tables (1 GiB pages: %s)
     exports.mapDevice!(0xfee00010n, 16n);
     exports.mapFirmware!(0xe0000000n - 3n, 6n);
     exports.mapFirmware!(5n * MIB, 4096n);
-    expect(walk(cpu, DIRECT + 0xfee00000n)).toMatchObject({ hpa: 0xfee00000n, flags: WRITE | NO_EXECUTE | CACHE_OFF });
+    expect(walk(cpu, DIRECT + 0xfee00000n)).toMatchObject({
+      hpa: 0xfee00000n,
+      flags: WRITE | NO_EXECUTE | CACHE_OFF,
+    });
     expect(walk(cpu, DIRECT + 0xfee01000n)).toBeUndefined();
     expect(walk(cpu, DIRECT + 0xdffff000n)).toMatchObject({ flags: NO_EXECUTE });
     expect(walk(cpu, DIRECT + 0xe0000000n)).toMatchObject({ flags: NO_EXECUTE });
