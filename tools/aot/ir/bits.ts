@@ -19,6 +19,8 @@ export function significantBits(v: Value, depth = 0): number {
     case "or":
     case "xor":
       return Math.max(of(0), of(1));
+    case "phi":
+      return v.args.reduce((most, arg) => Math.max(most, significantBits(arg, depth + 2)), 0);
     case "select":
       return Math.max(of(0), of(1));
     case "shr_u":

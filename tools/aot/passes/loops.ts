@@ -15,13 +15,16 @@ export function optimizeLoops(func: FuncIR): void {
   const loops = findLoops(func, dominators(func));
   // Inner loops first, so that what leaves them can leave the outer ones too.
   loops.sort((a, b) => b.header.depth - a.header.depth);
+  const preheaders = new Map<Loop, Block>();
   for (const loop of loops) {
     const preheader = preheaderOf(func, loop);
     for (const outer of loops) if (outer !== loop && outer.blocks.has(loop.header)) outer.blocks.add(preheader);
     hoistInvariants(loop, preheader);
-    reduceStrength(func, loop, preheader);
-    hoistConstants(func, loop, preheader);
+    if (isSmall(loop, loops)) reduceStrength(func, loop, preheader);
+    preheaders.set(loop, preheader);
   }
+  // Outer loops first: a constant is held once, as far out as it is used.
+  for (const loop of loops.reverse()) hoistConstants(func, loop, preheaders.get(loop)!);
   func.blocks = reversePostorder(func.entry);
 }
 
@@ -75,6 +78,14 @@ function hoistInvariants({ blocks }: Loop, preheader: Block): void {
     }
   }
 }
+
+/** One more loop variable pays only where registers are plenty: no loop inside, no calls. */
+function isSmall(loop: Loop, loops: Loop[]): boolean {
+  if (loops.some((other) => other !== loop && loop.blocks.has(other.header))) return false;
+  return [...loop.blocks].every((b) => b.body.every((v) => !CALLS.has(v.op)));
+}
+
+const CALLS = new Set<Op>(["call", "call_indirect", "memory.fill", "memory.copy", "memory.init", "memory.grow"]);
 
 /** i * c for an induction variable i = phi(start, i + step) becomes phi(start * c, itself + step * c). */
 function reduceStrength(func: FuncIR, { header, blocks }: Loop, preheader: Block): void {

@@ -1,4 +1,4 @@
-import { writesGlobals, writesMemory } from "../ir/effects.ts";
+import { hasEffect, writesGlobals, writesMemory } from "../ir/effects.ts";
 import { dominators, findLoops, type Loop } from "../ir/graph.ts";
 import { type Block, type FuncIR, type MemAccess, resolve, resolveAll, type Type, type Value } from "../ir/ir.ts";
 
@@ -36,6 +36,27 @@ interface Address {
 export function forwardMemory(func: FuncIR): void {
   new Forwarding(func).run();
   resolveAll(func);
+  for (const block of func.blocks) removeDeadStores(block);
+}
+
+/** Removes stores that are overwritten before anything can see them: not even a trap may lie between. */
+function removeDeadStores(block: Block): void {
+  const dead = new Set<Value>();
+  let overwritten = new Set<string>();
+  for (const v of [...block.body].reverse()) {
+    if (v.op === "global.set" || v.op === "store") {
+      const key = v.op === "store" ? `${keyOf(addressOf(v), v.mem!.bytes, "")}` : `global ${v.index}`;
+      if (overwritten.has(key)) {
+        dead.add(v);
+        continue;
+      }
+      // A store may trap, which would show earlier stores.
+      if (v.op === "store") overwritten = new Set();
+      overwritten.add(key);
+    } else if (v.op === "global.get") overwritten.delete(`global ${v.index}`);
+    else if (v.op === "load" || hasEffect(v)) overwritten.clear();
+  }
+  if (dead.size) block.body = block.body.filter((v) => !dead.has(v));
 }
 
 class Forwarding {

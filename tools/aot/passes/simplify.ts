@@ -231,6 +231,7 @@ const compareConstant = (v: Value, m: Maker, a: Value, c: bigint): Value | null 
   if (c === 0n && v.op === "ge_u") return m.constant("i32", 1n);
   const isEq = v.op === "eq";
   if (!isEq && v.op !== "ne") return null;
+  if (type === "i32" && c === (isEq ? 1n : 0n) && significantBits(a) <= 1) return a;
   if (isComparison(a.op)) {
     if (c === 0n || c === 1n) return isEq === (c === 0n) ? m.make(NEGATED[a.op]!, "i32", a.args) : a;
     return m.constant("i32", isEq ? 0n : 1n);

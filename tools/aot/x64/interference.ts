@@ -4,6 +4,8 @@ import { FIRST_VIRTUAL, RSP } from "./registers.ts";
 
 /** How much more an instruction in a loop counts, per level. */
 const LOOP_WEIGHT = 10;
+/** Every register that occurs costs something. */
+const MIN_COST = 0.01;
 const MAX_WEIGHTED_DEPTH = 6;
 
 /** Which registers are live at the same time, which are copied to each other, and what a spill would cost. */
@@ -53,9 +55,11 @@ export class InterferenceGraph {
       live.delete((inst.operands[1] as RegOperand).reg);
       this.moves.push(inst);
     }
+    // A constant can be made again instead of kept: it is the first to go.
+    const defWeight = inst.op === "movi" ? 0 : weight;
     forEachDef(inst, (d) => {
       live.add(d);
-      this.cost[d]! += weight;
+      this.cost[d]! += defWeight + MIN_COST;
     });
     forEachDef(inst, (d) => {
       if (d === RSP) return;

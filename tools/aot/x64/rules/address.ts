@@ -1,3 +1,4 @@
+import { significantBits } from "../../ir/bits.ts";
 import type { MemAccess, Value } from "../../ir/ir.ts";
 import { imm, type MemOperand, mem, reg } from "../lir.ts";
 import type { Selector } from "../select.ts";
@@ -100,6 +101,17 @@ const wrappedSum: AddressRule = (s, address, access) => {
   return operandOf(s, sum, true, s.target.segment);
 };
 
+/** A sum that cannot reach 2^32, whatever its terms hold, needs no wrap-around. */
+const smallSum: AddressRule = (s, address, access) => {
+  const sum = matchSum(s, address, s.uses(address) === 1);
+  if (sum.folded === 0) return null;
+  sum.disp += BigInt(access.offset);
+  const most = (v: Value | null) => (v ? (1n << BigInt(significantBits(v))) - 1n : 0n);
+  const bound = most(sum.base) + most(sum.index) * BigInt(sum.scale) + sum.disp;
+  if (sum.disp < 0n || bound > 0x7fff_ffffn) return null;
+  return operandOf(s, sum, false, s.target.segment);
+};
+
 /** Register plus displacement: the register's upper half is zero, so the sum reaches at most 6 GiB. */
 const basePlusOffset: AddressRule = (s, address, access) => {
   if (!fitsInt32(BigInt(access.offset))) return null;
@@ -114,7 +126,7 @@ const largeOffset: AddressRule = (s, address, access) => {
 };
 
 /** In order of preference; the last always applies. */
-export const ADDRESS_RULES: readonly AddressRule[] = [constantAddress, wrappedSum, basePlusOffset, largeOffset];
+export const ADDRESS_RULES: readonly AddressRule[] = [constantAddress, smallSum, wrappedSum, basePlusOffset, largeOffset];
 
 /** Operand of a 64-bit address in physical memory (through the direct map) or anywhere: sums wrap at 2^64 anyway. */
 export function wideAddress(s: Selector, address: Value, segment: "" | "gs"): MemOperand {

@@ -32,8 +32,9 @@ function ordered(s: Selector, v: Value): [Value, Value] {
   return [a, b];
 }
 
+/** Whether `next` is the value that the loop variable `v` takes on, perhaps through the merge of a condition. */
 function accumulates(v: Value, next: Value): boolean {
-  return v.op === "phi" && v.args.includes(next);
+  return v.op === "phi" && v.args.some((a) => a === next || (a.op === "phi" && a.args.includes(next)));
 }
 
 /** d = a; op d, b */
