@@ -13,7 +13,7 @@ import { consoleGive, consolePending, consoleTake } from "./guest/console";
 import { setCounters } from "./guest/counters";
 import { vmReset } from "./guest/lifecycle";
 import { NO_VECTOR as NOTHING_PENDING, platformAcknowledge, platformPendingVector, platformSample } from "./guest/lines";
-import { requestReset, stopVm, Vm, vmAt, vmCount, vmVcpu } from "./guest/vm";
+import { requestReset, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from "./guest/vm";
 import { STATUS_BAD_VM, STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/status";
 import { logDecimal, logEnd, logText } from "./lib/log";
 import { countersCreate, countersExclude, countExit } from "./trace/counters";
@@ -76,7 +76,7 @@ export function runVm(vm: Vm): u32 {
     const vcpu = vmVcpu(vm, 0);
     backend().loadVcpu(vcpu);
     vcpu.request(REQUEST_SAMPLE);
-    runVcpu(vm, vcpu);
+    runVcpu(vcpu);
     if (vm.resetPending && !vm.stopped && !vmReset(vm)) stopVm(vcpu, STATUS_BAD_VM);
   }
   finishConsole(vm);
@@ -86,36 +86,26 @@ export function runVm(vm: Vm): u32 {
 }
 
 /** Until its VM is to be stopped or reset. */
-function runVcpu(vm: Vm, vcpu: Vcpu): void {
-  const table = backend();
-  while (true) {
-    if (vcpu.requests != 0) {
-      if (!prepare(vm, vcpu)) return;
-    }
-    table.enter(vcpu);
-    countExit(vcpu);
-    const outcome = dispatch(vcpu);
-    if (outcome == OUTCOME_ADVANCE) advance(vcpu);
-    else act(vm, vcpu, outcome);
-  }
+function runVcpu(vcpu: Vcpu): void {
+  if (prepare(vcpu)) backend().run(vcpu, onExit);
 }
 
-/** Records the exit as well. A ring that fills up is emptied by one frame here; else it is emptied while the vCPU idles. */
-function dispatchTraced(vcpu: Vcpu): u32 {
-  traceExit(vcpu);
-  const outcome = dispatch(vcpu);
-  traceOutcome(vcpu, outcome);
-  if (ringIsFilling()) countersExclude(vcpu, traceDrain(thisCpu().index));
-  return outcome;
+/** One exit, from the filled record to readiness for the next entry. False: the VM is to be stopped or reset. */
+function onExit(vcpu: Vcpu): bool {
+  countExit(vcpu);
+  const outcome = traceIsOn() ? dispatchTraced(vcpu) : dispatch(vcpu);
+  if (outcome == OUTCOME_ADVANCE) advance(vcpu);
+  else act(vcpu, outcome);
+  return vcpu.requests == 0 ? true : prepare(vcpu);
 }
 
 // --- after an exit -------------------------------------------------------------------------------------------------------
 
 /** Does what the handler of the last exit asked for, other than to skip the instruction. */
-function act(vm: Vm, vcpu: Vcpu, outcome: u32): void {
+function act(vcpu: Vcpu, outcome: u32): void {
   if (outcome == OUTCOME_RESUME) takeHostInterrupt(vcpu);
   else if (outcome == OUTCOME_HALT) halt(vcpu);
-  else if (outcome == OUTCOME_RESET) requestReset(vm);
+  else if (outcome == OUTCOME_RESET) requestReset(vmOf(vcpu));
   const exit = vcpu.exit;
   if (exit.interruptedEvent == 0) return;
   if (!reinject(vcpu)) stopVm(vcpu, STATUS_TRIPLE_FAULT);
@@ -138,7 +128,8 @@ function halt(vcpu: Vcpu): void {
 // --- before an entry -------------------------------------------------------------------------------------------------------
 
 /** Serves the requests; waits while the vCPU is halted. False: the VM is to be stopped or reset. */
-function prepare(vm: Vm, vcpu: Vcpu): bool {
+function prepare(vcpu: Vcpu): bool {
+  const vm = vmOf(vcpu);
   while ((vcpu.requests & REQUEST_STOP) == 0) {
     serve(vm, vcpu);
     deliver(vcpu);
