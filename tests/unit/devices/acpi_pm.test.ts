@@ -1,9 +1,10 @@
 // ACPI fixed hardware against the ACPI specification and Linux's use of it.
 import { expect, test } from "vitest";
-import { fuzz, NEVER, openDevice, SECOND } from "./device.js";
+import { type Device, field, fuzz, loadWithFields, makeDevice, NEVER, SECOND } from "./device.js";
 
 const [STATUS, ENABLE, CONTROL, TIMER, GPE_STATUS, GPE_ENABLE] = [0, 2, 4, 8, 12, 14] as const;
-const open = () => openDevice("acpi_pm", "acpiPm");
+const open = async () =>
+  makeDevice(await loadWithFields("acpi_pm", "AcpiPm", ["powerOffRequested"]), "acpiPm");
 
 test("the machine is in ACPI mode from the start", async () => {
   const pm = await open();
@@ -52,14 +53,14 @@ test("the timer's status rises when its top bit changes, and interrupts if enabl
 });
 
 test("power off: S5 needs both the type and the enable bit, in one write or two", async () => {
-  const requested = (pm: Awaited<ReturnType<typeof open>>) => pm.kernel.memory.getUint8(pm.pointer + 20);
+  const requested = (pm: Device) => field(pm, "powerOffRequested");
   for (const write of [
-    (pm: Awaited<ReturnType<typeof open>>) => pm.write(CONTROL, (5 << 10) | (1 << 13), 2),
-    (pm: Awaited<ReturnType<typeof open>>) => {
+    (pm: Device) => pm.write(CONTROL, (5 << 10) | (1 << 13), 2),
+    (pm: Device) => {
       pm.write(CONTROL, 5 << 10, 2);
       pm.write(CONTROL, (5 << 10) | (1 << 13), 2);
     },
-    (pm: Awaited<ReturnType<typeof open>>) => pm.write(CONTROL + 1, (5 << 2) | (1 << 5), 1),
+    (pm: Device) => pm.write(CONTROL + 1, (5 << 2) | (1 << 5), 1),
   ]) {
     const pm = await open();
     pm.write(CONTROL, (1 << 10) | (1 << 13), 2); // S1 does not exist

@@ -68,18 +68,37 @@ export class Device {
   }
 }
 
-/**
- * Loads `kernel/devices/<file>.ts` and makes one device, reset. `arguments_`: what its reset function takes.
- */
+/** Loads `kernel/devices/<file>.ts` and makes one device, reset. `resetArguments`: what its reset takes. */
 export async function openDevice(
   file: string,
   prefix: string,
   ...resetArguments: Argument[]
 ): Promise<Device> {
-  const kernel = await loadKernel([`kernel/devices/${file}.ts`]);
+  return makeDevice(await loadKernel([`kernel/devices/${file}.ts`]), prefix, ...resetArguments);
+}
+
+/** One more device of a loaded module, reset. */
+export function makeDevice(kernel: KernelModule, prefix: string, ...resetArguments: Argument[]): Device {
   const device = new Device(kernel, prefix, kernel.exports[`${prefix}New`]?.() as number);
   device.call("Reset", ...resetArguments);
   return device;
+}
+
+/**
+ * Loads a device together with accessors for fields that the platform reads from its class `type`: what
+ * leaves a device other than through its registers.
+ */
+export async function loadWithFields(file: string, type: string, fields: string[]): Promise<KernelModule> {
+  const accessors = fields.map(
+    (name) => `export function ${name}(d: ${type}): u32 { return <u32>d.${name}; }`,
+  );
+  const glue = `import { ${type} } from "./kernel/devices/${file}";\n${accessors.join("\n")}`;
+  return loadKernel([`kernel/devices/${file}.ts`], glue);
+}
+
+/** Value of such a field. */
+export function field(device: Device, name: string): number {
+  return (device.kernel.exports[name]?.(device.pointer) as number) >>> 0;
 }
 
 /** Repeatable pseudo-random numbers below `bound` (xorshift32). */

@@ -1,20 +1,11 @@
 // The keyboard controller as Linux's i8042 driver and other systems' reset paths meet it.
 import { describe, expect, test } from "vitest";
-import { type Device, fuzz } from "./device.js";
-import { Device as DeviceClass } from "./device.js";
-import { loadKernel } from "../harness.js";
+import { type Device, field, fuzz, loadWithFields, makeDevice } from "./device.js";
 
 const [DATA, COMMAND, PORT_A] = [0, 4, 8] as const;
 
-/** With what the platform reads as methods. */
-async function open(): Promise<{ kbc: Device; resetRequested: () => boolean }> {
-  const glue = `import { I8042 } from "./kernel/devices/i8042";
-    export function resetRequested(d: I8042): bool { return d.resetRequested; }`;
-  const kernel = await loadKernel(["kernel/devices/i8042.ts"], glue);
-  const kbc = new DeviceClass(kernel, "i8042", kernel.exports.i8042New?.() as number);
-  kbc.call("Reset");
-  return { kbc, resetRequested: () => kernel.exports.resetRequested?.(kbc.pointer) === 1 };
-}
+const open = async () => makeDevice(await loadWithFields("i8042", "I8042", ["resetRequested"]), "i8042");
+const resetRequested = (kbc: Device) => field(kbc, "resetRequested") === 1;
 
 /** i8042_command: write the command, its parameters, read the answer; undefined when none comes. */
 function command(kbc: Device, code: number, ...parameters: number[]): number | undefined {
@@ -26,7 +17,7 @@ function command(kbc: Device, code: number, ...parameters: number[]): number | u
 
 describe("Linux's probe", () => {
   test("the buffer is empty, the self-test passes, the command byte reads back", async () => {
-    const { kbc } = await open();
+    const kbc = await open();
     expect(kbc.read(COMMAND)).toBe(0x14);
     expect(command(kbc, 0xaa)).toBe(0x55);
     const first = command(kbc, 0x20) as number;
@@ -37,14 +28,14 @@ describe("Linux's probe", () => {
   });
 
   test("there is no auxiliary port: no loopback, the test fails", async () => {
-    const { kbc } = await open();
+    const kbc = await open();
     expect(command(kbc, 0xd3, 0x5a)).toBe(undefined);
     expect(command(kbc, 0xa9)).not.toBe(0);
     expect(command(kbc, 0xd4, 0xf2)).toBe(undefined);
   });
 
   test("nobody answers a keyboard command: RESEND with the time-out bit", async () => {
-    const { kbc } = await open();
+    const kbc = await open();
     expect(command(kbc, 0xab)).toBe(0);
     command(kbc, 0xae);
     kbc.write(DATA, 0xf2); // GETID
@@ -54,7 +45,7 @@ describe("Linux's probe", () => {
   });
 
   test("clock lines switch by command; an echo through D2 interrupts when enabled", async () => {
-    const { kbc } = await open();
+    const kbc = await open();
     command(kbc, 0xae);
     command(kbc, 0xa8);
     expect((command(kbc, 0x20) as number) & 0x30).toBe(0);
@@ -82,25 +73,25 @@ describe("reset", () => {
     ],
     ["port A", [[PORT_A, 0x01]]],
   ] as const)("%s", async (_name, writes) => {
-    const { kbc, resetRequested } = await open();
-    expect(resetRequested()).toBe(false);
+    const kbc = await open();
+    expect(resetRequested(kbc)).toBe(false);
     for (const [port, value] of writes) kbc.write(port, value);
-    expect(resetRequested()).toBe(true);
+    expect(resetRequested(kbc)).toBe(true);
     kbc.call("Reset");
-    expect(resetRequested()).toBe(false);
+    expect(resetRequested(kbc)).toBe(false);
   });
 
   test("other pulses and output port writes do not reset", async () => {
-    const { kbc, resetRequested } = await open();
+    const kbc = await open();
     kbc.write(COMMAND, 0xff);
     command(kbc, 0xd1, 0xdf);
     kbc.write(PORT_A, 0x02);
-    expect(resetRequested()).toBe(false);
+    expect(resetRequested(kbc)).toBe(false);
   });
 });
 
 test("A20 is one gate behind three switches", async () => {
-  const { kbc } = await open();
+  const kbc = await open();
   expect(kbc.read(PORT_A)).toBe(2);
   command(kbc, 0xd1, 0xdd);
   expect(kbc.read(PORT_A)).toBe(0);
@@ -110,12 +101,12 @@ test("A20 is one gate behind three switches", async () => {
 });
 
 test("controller memory keeps 32 bytes", async () => {
-  const { kbc } = await open();
+  const kbc = await open();
   for (let i = 1; i < 32; i++) command(kbc, 0x60 + i, 0x80 + i);
   for (let i = 1; i < 32; i++) expect(command(kbc, 0x20 + i)).toBe(0x80 + i);
 });
 
 test("random accesses", async () => {
-  const { kbc } = await open();
+  const kbc = await open();
   fuzz(kbc, [DATA, COMMAND, PORT_A, 1, 5], 20000, () => {});
 });

@@ -1,7 +1,17 @@
 // The local APIC against Intel's manual (volume 3, "Advanced Programmable Interrupt Controller") and the way
 // Linux sets it up.
 import { describe, expect, test } from "vitest";
-import { type Device, fuzz, MILLISECOND, NEVER, openDevice, SECOND } from "./device.js";
+import {
+  type Device,
+  field,
+  fuzz,
+  loadWithFields,
+  makeDevice,
+  MILLISECOND,
+  NEVER,
+  openDevice,
+  SECOND,
+} from "./device.js";
 
 const [ID, VERSION, TPR, PPR, EOI, LDR, DFR, SVR, ESR, ICR, ICR2] = [
   0x20, 0x30, 0x80, 0xa0, 0xb0, 0xd0, 0xe0, 0xf0, 0x280, 0x300, 0x310,
@@ -375,10 +385,7 @@ describe("interprocessor interrupts", () => {
   /** A second APIC in the same module. */
   async function pair(firstId = 0, secondId = 1): Promise<[Device, Device]> {
     const a = await open(firstId);
-    const b = Object.assign(Object.create(Object.getPrototypeOf(a)) as Device, a, {
-      pointer: a.kernel.exports.lapicNew?.() as number,
-    });
-    b.call("Reset", secondId, 0);
+    const b = makeDevice(a.kernel, "lapic", secondId, 0);
     enable(a);
     enable(b);
     return [a, b];
@@ -440,26 +447,18 @@ describe("interprocessor interrupts", () => {
   });
 
   test("the start-up sequence: INIT, then its de-assert which means nothing, then SIPI", async () => {
-    const glue = `import { Lapic } from "./kernel/devices/lapic";
-      export function initPending(l: Lapic): bool { return l.initPending; }
-      export function sipiVector(l: Lapic): i32 { return l.sipiPending ? l.sipiVector : -1; }
-      export function nmiPending(l: Lapic): bool { return l.nmiPending; }`;
-    const { loadKernel } = await import("../harness.js");
-    const { Device: DeviceClass } = await import("./device.js");
-    const kernel = await loadKernel(["kernel/devices/lapic.ts"], glue);
-    const [a, b] = [0, 1].map((id) => {
-      const d = new DeviceClass(kernel, "lapic", kernel.exports.lapicNew?.() as number);
-      d.call("Reset", id, id === 0 ? 1 : 0);
-      return d;
-    }) as [Device, Device];
+    const fields = ["initPending", "sipiPending", "sipiVector", "nmiPending"];
+    const kernel = await loadWithFields("lapic", "Lapic", fields);
+    const a = makeDevice(kernel, "lapic", 0, 1);
+    const b = makeDevice(kernel, "lapic", 1, 0);
     enable(a);
     expect(send(a, b, 0x4500, 1)).toBe(true);
-    expect(kernel.exports.initPending?.(b.pointer)).toBe(1);
+    expect(field(b, "initPending")).toBe(1);
     expect(send(a, b, 0x8500, 1)).toBe(false);
     expect(send(a, b, 0x4600 | 0x9a, 1)).toBe(true); // accepted though software-disabled
-    expect(kernel.exports.sipiVector?.(b.pointer)).toBe(0x9a);
+    expect([field(b, "sipiPending"), field(b, "sipiVector")]).toEqual([1, 0x9a]);
     expect(send(a, b, 0x4400, 1)).toBe(true);
-    expect(kernel.exports.nmiPending?.(b.pointer)).toBe(1);
+    expect(field(b, "nmiPending")).toBe(1);
     b.call("SetBase", 0xfee00000n); // disabled in its base register: deaf
     expect(send(a, b, 0x40, 1)).toBe(false);
   });

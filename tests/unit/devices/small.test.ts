@@ -2,21 +2,12 @@
 // nobody minds.
 import { expect, test } from "vitest";
 import { loadKernel } from "../harness.js";
-import { Device, fuzz } from "./device.js";
+import { field, fuzz, loadWithFields, makeDevice } from "./device.js";
 
-/** Opens a device together with an accessor for one of its fields. */
-async function open(
-  file: string,
-  prefix: string,
-  type: string,
-  field: string,
-): Promise<{ device: Device; value: () => number }> {
-  const glue = `import { ${type} } from "./kernel/devices/${file}";
-    export function value(d: ${type}): u32 { return <u32>d.${field}; }`;
-  const kernel = await loadKernel([`kernel/devices/${file}.ts`], glue);
-  const device = new Device(kernel, prefix, kernel.exports[`${prefix}New`]?.() as number);
-  device.call("Reset");
-  return { device, value: () => (kernel.exports.value?.(device.pointer) as number) >>> 0 };
+/** Opens a device, and the value of one of its fields. */
+async function open(file: string, prefix: string, type: string, name: string) {
+  const device = makeDevice(await loadWithFields(file, type, [name]), prefix);
+  return { device, value: () => field(device, name) };
 }
 
 test("debug exit: the first value counts", async () => {
@@ -91,7 +82,7 @@ test.each([
   ["debugcon", "debugcon", "Debugcon", "head"],
   ["pvpanic", "pvpanic", "Pvpanic", "events"],
   ["reset_control", "resetControl", "ResetControl", "value"],
-])("random accesses: %s", async (file, prefix, type, field) => {
-  const { device } = await open(file, prefix, type, field);
+])("random accesses: %s", async (file, prefix, type, name) => {
+  const { device } = await open(file, prefix, type, name);
   fuzz(device, [0, 1, 3], 2000, () => {});
 });
