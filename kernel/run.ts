@@ -99,6 +99,15 @@ function onExit(vcpu: Vcpu): bool {
   return vcpu.requests == 0 ? true : prepare(vcpu);
 }
 
+/** Records the exit as well. A ring that fills up is emptied by one frame here; else it is emptied while the vCPU idles. */
+function dispatchTraced(vcpu: Vcpu): u32 {
+  traceExit(vcpu);
+  const outcome = dispatch(vcpu);
+  traceOutcome(vcpu, outcome);
+  if (ringIsFilling()) countersExclude(vcpu, traceDrain(thisCpu().index));
+  return outcome;
+}
+
 // --- after an exit -------------------------------------------------------------------------------------------------------
 
 /** Does what the handler of the last exit asked for, other than to skip the instruction. */
