@@ -18,7 +18,9 @@ import {
   GROUP_CONTROL,
   GROUP_INTERRUPTIBILITY,
   GROUP_RIP,
+  GROUP_SEGMENT_SHIFT,
   GROUP_SEGMENTS,
+  GROUP_SINGLE_SEGMENTS,
   GROUP_STACK_FLAGS,
   GROUP_SYSTEM,
   GROUP_TABLES,
@@ -95,6 +97,7 @@ export function loadState(vcpu: Vcpu, svm: SvmVcpu, groups: u32): void {
     vcpu.rsp = phys_load64(vmcb + VMCB_RSP);
     vcpu.rflags = phys_load64(vmcb + VMCB_RFLAGS);
   }
+  if ((groups & GROUP_SINGLE_SEGMENTS) != 0) loadSegment(vcpu, vmcb, ctz(groups >> GROUP_SEGMENT_SHIFT));
   if ((groups & GROUP_SEGMENTS) != 0) loadSegments(vcpu, vmcb);
   if ((groups & GROUP_TABLES) != 0) {
     vcpu.gdtrLimit = phys_load32(vmcb + VMCB_GDTR + LIMIT) & 0xffff;
@@ -148,17 +151,19 @@ export function storeState(vcpu: Vcpu, svm: SvmVcpu, groups: u32): void {
 }
 
 function loadSegments(vcpu: Vcpu, vmcb: u64): void {
-  for (let i: u32 = 0; i <= SEG_TR; i++) {
-    const at = vmcb + vmcbSegment(i);
-    const segment = vcpu.segment(i);
-    segment.selector = phys_load16(at);
-    segment.access = accessFromAttributes(phys_load16(at + ATTRIBUTES));
-    segment.limit = phys_load32(at + LIMIT);
-    segment.base = phys_load64(at + BASE);
-  }
+  for (let i: u32 = 0; i <= SEG_TR; i++) loadSegment(vcpu, vmcb, i);
+}
+
+function loadSegment(vcpu: Vcpu, vmcb: u64, i: u32): void {
+  const at = vmcb + vmcbSegment(i);
+  const segment = vcpu.segment(i);
+  segment.selector = phys_load16(at);
+  let access = accessFromAttributes(phys_load16(at + ATTRIBUTES));
+  segment.limit = phys_load32(at + LIMIT);
+  segment.base = phys_load64(at + BASE);
   // The privilege level is in the VMCB's CPL; neutral state keeps it where VT-x does, in SS.DPL.
-  const stack = vcpu.segment(SEG_SS);
-  stack.access = (stack.access & ~DPL_MASK) | (phys_load8(vmcb + VMCB_CPL) << SEGMENT_DPL_SHIFT);
+  if (i == SEG_SS) access = (access & ~DPL_MASK) | (phys_load8(vmcb + VMCB_CPL) << SEGMENT_DPL_SHIFT);
+  segment.access = access;
 }
 
 function storeSegments(vcpu: Vcpu, vmcb: u64): void {

@@ -28,6 +28,17 @@ export const GROUP_SYSTEM: u32 = 1 << 5;
 /** Interruptibility: shadow of STI/MOV SS, blocking by NMI; activity state. */
 export const GROUP_INTERRUPTIBILITY: u32 = 1 << 6;
 
+/**
+ * One segment register alone, for handlers that look at one or two: to read only. It is subsumed in GROUP_SEGMENTS, so ask
+ * for it only while that group is not valid.
+ */
+export function segmentGroup(index: u32): u32 {
+  return 1 << (GROUP_SEGMENT_SHIFT + index);
+}
+export const GROUP_SEGMENT_SHIFT: u32 = 8;
+/** Any of the eight. */
+export const GROUP_SINGLE_SEGMENTS: u32 = 0xff << GROUP_SEGMENT_SHIFT;
+
 /** Bits of `Vcpu.interruptibility`. */
 export const BLOCKED_BY_STI: u32 = 1 << 0;
 export const BLOCKED_BY_MOV_SS: u32 = 1 << 1;

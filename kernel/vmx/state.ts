@@ -34,7 +34,9 @@ import {
   GROUP_CONTROL,
   GROUP_INTERRUPTIBILITY,
   GROUP_RIP,
+  GROUP_SEGMENT_SHIFT,
   GROUP_SEGMENTS,
+  GROUP_SINGLE_SEGMENTS,
   GROUP_STACK_FLAGS,
   GROUP_SYSTEM,
   GROUP_TABLES,
@@ -101,13 +103,15 @@ const PDPTE_TABLE_MASK: u64 = 0xffffffe0;
 // --- VMCS to vCPU ----------------------------------------------------------------------------------------------------------
 
 function loadSegments(vcpu: Vcpu): void {
-  for (let i: u32 = 0; i < SEGMENTS; i++) {
-    const segment = vcpu.segment(i);
-    segment.selector = <u32>vmread(GUEST_ES_SELECTOR + i * NEXT_FIELD);
-    segment.base = vmread(GUEST_ES_BASE + i * NEXT_FIELD);
-    segment.limit = <u32>vmread(GUEST_ES_LIMIT + i * NEXT_FIELD);
-    segment.access = <u32>vmread(GUEST_ES_ACCESS + i * NEXT_FIELD);
-  }
+  for (let i: u32 = 0; i < SEGMENTS; i++) loadSegment(vcpu, i);
+}
+
+function loadSegment(vcpu: Vcpu, i: u32): void {
+  const segment = vcpu.segment(i);
+  segment.selector = <u32>vmread(GUEST_ES_SELECTOR + i * NEXT_FIELD);
+  segment.base = vmread(GUEST_ES_BASE + i * NEXT_FIELD);
+  segment.limit = <u32>vmread(GUEST_ES_LIMIT + i * NEXT_FIELD);
+  segment.access = <u32>vmread(GUEST_ES_ACCESS + i * NEXT_FIELD);
 }
 
 function loadTables(vcpu: Vcpu): void {
@@ -150,6 +154,7 @@ export function loadState(vcpu: Vcpu, groups: u32): void {
     vcpu.rsp = vmread(GUEST_RSP);
     vcpu.rflags = vmread(GUEST_RFLAGS);
   }
+  if ((groups & GROUP_SINGLE_SEGMENTS) != 0) loadSegment(vcpu, ctz(groups >> GROUP_SEGMENT_SHIFT));
   if ((groups & GROUP_SEGMENTS) != 0) loadSegments(vcpu);
   if ((groups & GROUP_TABLES) != 0) loadTables(vcpu);
   if ((groups & GROUP_CONTROL) != 0) loadControl(vcpu);
