@@ -72,7 +72,7 @@ nothing:
         ret
 cpuid_leaf:
         push ebx
-        mov eax, 1
+        xor eax, eax
         cpuid
         pop ebx
         ret

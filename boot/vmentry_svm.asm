@@ -12,14 +12,9 @@ section .text progbits alloc exec nowrite align=16
 bits 64
 ; EDI: linear address of the vCPU. RSI: physical address of the guest's VMCB; [Vcpu.hostVmcb] is that of the VMCB which holds
 ; the host's FS, GS, TR, LDTR and system-call MSRs. Interrupts are off here; physical interrupts exit, since VMRUN sees IF = 1.
+; Keeps no register but RSP: the code generator knows, and saves what its caller needs (intrinsic `keepsNothing`).
 align 16
 tv_asm_svm_enter:
-        push rbx
-        push rbp
-        push r12
-        push r13
-        push r14
-        push r15
         mov ebx, edi
         mov rcx, [rbx + Vcpu.rax]
         mov [gs:rsi + VMCB_RAX], rcx
@@ -76,10 +71,4 @@ tv_asm_svm_enter:
         mov [rsp + Vcpu.rax], rdx
         mov rsp, [rsp + Vcpu.hostStack]
         stgi
-        pop r15
-        pop r14
-        pop r13
-        pop r12
-        pop rbp
-        pop rbx
         ret

@@ -62,6 +62,7 @@ export function svmInstall(table: Backend): void {
   table.resetVcpu = resetVcpu;
   table.loadVcpu = loadVcpu;
   table.enter = enter;
+  table.run = run;
   table.loadState = loadGroups;
   table.updateWindows = windows;
   table.hasDeadlineTimer = 0;
@@ -165,17 +166,26 @@ function loadVcpu(vcpu: Vcpu): void {
   liveRestore(vcpu);
 }
 
-function enter(vcpu: Vcpu): void {
+function run(vcpu: Vcpu, onExit: (vcpu: Vcpu) => bool): void {
   const svm = svmOf(vcpu);
-  const vmcb = svm.vmcb;
-  const dirty = vcpu.dirty & ~GROUP_RIP;
-  if (dirty != 0) prepareEntry(vcpu, svm, dirty);
-  // RIP has changed after nearly every exit; writing it anyway is cheaper than asking. An injected event may have moved it.
-  phys_store64(vmcb + VMCB_RIP, vcpu.rip);
-  svm_enter(changetype<usize>(vcpu), vmcb);
-  vcpu.dirty = 0;
-  if (dirty != 0) finishEntry(svm);
-  decode(vcpu, svm);
+  do {
+    const dirty = vcpu.dirty & ~GROUP_RIP;
+    if (dirty != 0) prepareEntry(vcpu, svm, dirty);
+    // RIP has changed after nearly every exit; writing it anyway is cheaper than asking. An injected event may have moved it.
+    phys_store64(svm.vmcb + VMCB_RIP, vcpu.rip);
+    svm_enter(changetype<usize>(vcpu), svm.vmcb);
+    vcpu.dirty = 0;
+    if (dirty != 0) finishEntry(svm);
+    decode(vcpu, svm);
+  } while (onExit(vcpu));
+}
+
+function enter(vcpu: Vcpu): void {
+  run(vcpu, once);
+}
+
+function once(_vcpu: Vcpu): bool {
+  return false;
 }
 
 /** The entries that need more than RIP: changed state, an event, a flush. */

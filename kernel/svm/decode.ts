@@ -33,7 +33,7 @@ import {
   NO_VECTOR,
 } from "../vcpu/exit";
 import { VECTOR_DB, VECTOR_PF } from "../vcpu/raise";
-import { GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "../vcpu/registers";
+import { BLOCKED_BY_STI, GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { SVM_DECODE_ASSISTS, SVM_NRIP_SAVE, svmFeatures } from "./capabilities";
 import {
@@ -46,7 +46,7 @@ import {
 import { interruptedEvent, nmiFinishStep, nmiReachedIret, nmiSuspendStep } from "./inject";
 import { fixedNextRip } from "./nextrip";
 import { interruptibility } from "./state";
-import { NMI_STEPPING, SvmVcpu } from "./svm";
+import { NMI_OPEN, NMI_STEPPING, SvmVcpu } from "./svm";
 import {
   VMCB_EXITCODE,
   VMCB_EXITINFO1,
@@ -54,6 +54,7 @@ import {
   VMCB_EXITINTINFO,
   VMCB_FETCHED_BYTES,
   VMCB_FETCHED_COUNT,
+  VMCB_INTERRUPT_SHADOW,
   VMCB_NRIP,
   VMCB_RFLAGS,
   VMCB_RIP,
@@ -110,7 +111,8 @@ export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   exit.kind = kind;
   exit.nextRip = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(vcpu, svm, kind, rip);
   if (kind != EXIT_CPUID) decodeDetails(vcpu, svm, exit, code);
-  vcpu.interruptibility = interruptibility(svm, rip);
+  const shadow = <u32>phys_load64(vmcb + VMCB_INTERRUPT_SHADOW) & BLOCKED_BY_STI;
+  vcpu.interruptibility = svm.nmi == NMI_OPEN ? shadow : interruptibility(svm, rip);
   vcpu.valid = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
 }
 

@@ -106,20 +106,17 @@ export function fixedNextRip(vcpu: Vcpu, svm: SvmVcpu, kind: u32, rip: u64): u64
   const linear = rip + phys_load64(svm.vmcb + VMCB_CS + SEGMENT_BASE);
   const way = <usize>((linear >> 1) & (CACHED_INSTRUCTIONS - 1)) * CACHED_BYTES;
   const cached = changetype<CachedInstruction>(instructionCache(svm) + way);
-  if (cached.linear != linear) return remember(vcpu, svm, cached, linear, kind, rip);
-  if (cached.cr3 != phys_load64(svm.vmcb + VMCB_CR3)) return remember(vcpu, svm, cached, linear, kind, rip);
-  return matchedNextRip(cached, kind, rip);
-}
-
-function matchedNextRip(cached: CachedInstruction, kind: u32, rip: u64): u64 {
+  if (cached.linear != linear || cached.cr3 != phys_load64(svm.vmcb + VMCB_CR3)) {
+    if (!remember(vcpu, svm, cached, linear, kind)) return 0;
+  }
   const bytes = phys_load32(cached.hpa);
   if ((bytes & unchecked(encodings[2 * kind + 1])) != unchecked(encodings[2 * kind])) return 0;
   return rip + unchecked(lengths[kind]);
 }
 
-/** Finds the instruction in the guest's memory, as an instruction fetch does. 0: not mapped, not RAM, or not fixed. */
-function remember(vcpu: Vcpu, svm: SvmVcpu, cached: CachedInstruction, linear: u64, kind: u32, rip: u64): u64 {
-  if (unchecked(lengths[kind]) == 0 || (linear & (PAGE_BYTES - 1)) > LAST_OFFSET) return 0;
+/** Finds the instruction in the guest's memory, as an instruction fetch does. False: not mapped, not RAM, or not fixed. */
+function remember(vcpu: Vcpu, svm: SvmVcpu, cached: CachedInstruction, linear: u64, kind: u32): bool {
+  if (unchecked(lengths[kind]) == 0 || (linear & (PAGE_BYTES - 1)) > LAST_OFFSET) return false;
   const vmcb = svm.vmcb;
   const walk = changetype<GuestWalk>(walkStorage);
   walk.memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
@@ -129,11 +126,11 @@ function remember(vcpu: Vcpu, svm: SvmVcpu, cached: CachedInstruction, linear: u
   walk.efer = phys_load64(vmcb + VMCB_EFER);
   walk.access = phys_load8(vmcb + VMCB_CPL) == 3 ? WALK_FETCH | WALK_USER : WALK_FETCH;
   walk.physicalBits = physicalBits;
-  if (walkGuest(walk, linear) != WALK_OK) return 0;
+  if (walkGuest(walk, linear) != WALK_OK) return false;
   const hpa = guestTranslate(walk.memory, walk.gpa, BYTES_LOOKED_AT);
-  if (hpa == NO_HPA) return 0;
+  if (hpa == NO_HPA) return false;
   cached.linear = linear;
   cached.cr3 = walk.cr3;
   cached.hpa = hpa;
-  return matchedNextRip(cached, kind, rip);
+  return true;
 }

@@ -33,8 +33,6 @@ export class VcpuCounters {
   /** Row and time of the exit that is not accounted yet: at first those of a spare row, for the time before the first entry. */
   openRow: usize;
   openTsc: u64;
-  /** Ticks spent in the guest. */
-  guestTicks: u64;
 }
 
 /** Storage for a vCPU's counters; boot time only. */
@@ -93,7 +91,6 @@ export function countExit(vcpu: Vcpu): void {
   const counters = countersOf(vcpu);
   const entered = vcpu.tscEntry;
   const exited = vcpu.tscExit;
-  counters.guestTicks += exited - entered;
   account(changetype<ReasonCounters>(counters.openRow), entered - counters.openTsc);
   const row = rowAt(counters, reasonIndex(vcpu.exit.reason));
   row.count++;
@@ -126,4 +123,10 @@ export function totalTicks(vcpu: Vcpu): u64 {
   let sum: u64 = 0;
   for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(countersOf(vcpu), i).total;
   return sum;
+}
+
+/** Ticks in the guest up to the last exit: all since the first entry (the spare row) but those from exits to entries. */
+export function guestTicks(vcpu: Vcpu): u64 {
+  const counters = countersOf(vcpu);
+  return counters.openTsc - rowAt(counters, COUNTED_REASONS).total - totalTicks(vcpu);
 }

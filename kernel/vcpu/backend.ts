@@ -15,9 +15,14 @@ export class Backend {
   loadVcpu: (vcpu: Vcpu) => void;
   /** Writes back dirty groups and `event`, enters, and after the exit fills `vcpu.exit`; `valid` is then only what was read. */
   enter: (vcpu: Vcpu) => void;
+  /** `enter` and then `onExit`, again and again while that returns true. */
+  run: (vcpu: Vcpu, onExit: (vcpu: Vcpu) => bool) => void;
   /** Copies groups (GROUP_*) of guest state that are not valid yet into the vCPU. Callers use `need()`. */
   loadState: (vcpu: Vcpu, groups: u32) => void;
-  /** Asks for, or gives up, an exit when the guest becomes able to take an interrupt or NMI, as `interruptWindow`/`nmiWindow` say. */
+  /**
+   * Called before an entry that delivers `event` or for which windows may have changed.
+   * Asks for, or gives up, an exit when the guest becomes able to take an interrupt or NMI, as `interruptWindow`/`nmiWindow` say.
+   */
   updateWindows: (vcpu: Vcpu) => void;
   /** 1: `setDeadline` makes the guest exit by itself (VMX-preemption timer). 0: the run loop arms this CPU's timer instead. */
   hasDeadlineTimer: u32;

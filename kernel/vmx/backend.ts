@@ -228,6 +228,12 @@ function enter(vcpu: Vcpu): void {
   if (vcpu.exit.kind == EXIT_NMI) run_nmi_handler();
 }
 
+function run(vcpu: Vcpu, onExit: (vcpu: Vcpu) => bool): void {
+  do {
+    enter(vcpu);
+  } while (onExit(vcpu));
+}
+
 function setDeadline(vcpu: Vcpu, tsc: u64): void {
   vmxOf(vcpu).deadline = tsc;
 }
@@ -254,6 +260,7 @@ export function vmxInstall(table: Backend): void {
   table.resetVcpu = resetVcpu;
   table.loadVcpu = loadVcpu;
   table.enter = enter;
+  table.run = run;
   table.loadState = loadState;
   table.updateWindows = updateWindows;
   table.hasDeadlineTimer = 1;

@@ -30,6 +30,8 @@ export interface Intrinsic {
   readonly keepsMemory?: boolean;
   /** A function `tv_asm_<name>` in boot/ that follows the System V ABI. */
   readonly call?: boolean;
+  /** Such a function that keeps no register but RSP. */
+  readonly keepsNothing?: boolean;
   /** Operand width in bytes, for the operands without an explicit one. */
   readonly width?: 1 | 2 | 4 | 8;
   /** Traps with "instruction failed" when CF or ZF is set afterwards. */
@@ -47,8 +49,8 @@ function inline(signature: string, places: string, text: string, extra: Extra = 
   return { params, result, places: list, text, keepsMemory: true, ...extra };
 }
 
-function external(signature: string): Intrinsic {
-  return inline(signature, "", "", { call: true, keepsMemory: false });
+function external(signature: string, extra: Extra = {}): Intrinsic {
+  return inline(signature, "", "", { call: true, keepsMemory: false, ...extra });
 }
 
 /** What is left of a region after its eight-byte pieces: the length is kept in RAX, or in RDX. */
@@ -189,7 +191,7 @@ export const INTRINSICS: Record<string, Intrinsic> = {
   vmsave: inline("l:", "rax", "vmsave"),
   vmload: inline("l:", "rax", "vmload"),
   invlpga: inline("li:", "rax rcx", "invlpga"),
-  svm_enter: external("il:"),
+  svm_enter: external("il:", { keepsNothing: true }),
 
   // extended processor state
   phys_xsave: inline("ll:", "phys rax", `${SPLIT}xsave64 %0:a`, { clobbers: ["rdx"], width: 8 }),

@@ -1,7 +1,7 @@
 import { signatureOf } from "../../passes/ssa.ts";
 import type { Signature, Terminator, Value } from "../../ir/ir.ts";
 import { imm, type MInst, mem, type Operand, reg } from "../lir.ts";
-import { ARGUMENT_REGISTERS, CALLER_SAVED, RESULT_REGISTERS } from "../registers.ts";
+import { ARGUMENT_REGISTERS, CALLEE_SAVED, CALLER_SAVED, RESULT_REGISTERS } from "../registers.ts";
 import type { Selector } from "../select.ts";
 import { fitsInt32, widthOf } from "../values.ts";
 import { canonicalType, functionSymbol, tableCodes, tableTypes } from "../../symbols.ts";
@@ -81,12 +81,13 @@ export const call: Rule = (s, v) => {
 };
 
 /** A call of a function in boot/ or in the runtime. */
-export function callSymbol(s: Selector, v: Value, symbol: string): void {
+export function callSymbol(s: Selector, v: Value, symbol: string, keepsNothing = false): void {
   const signature: Signature = { params: v.args.map((a) => a.type!), results: v.type ? [v.type] : [] };
   const uses = passArguments(s, v.args, signature);
   const inst = s.emit("call", 8);
   inst.symbol = symbol;
   finishCall(s, v, inst, signature, uses, false);
+  if (keepsNothing) inst.defs = [...CALLER_SAVED, ...CALLEE_SAVED];
 }
 
 /** Checks the index and the type, then calls through the table of code addresses. */

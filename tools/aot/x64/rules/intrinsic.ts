@@ -20,7 +20,7 @@ function isFixed(place: string): place is FixedRegister {
 export const intrinsic: Rule = (s, v) => {
   const spec = INTRINSICS[v.name];
   if (!spec) throw internalError(`unknown intrinsic ${v.name}`);
-  if (spec.call) return callSymbol(s, v, `tv_asm_${v.name}`);
+  if (spec.call) return callSymbol(s, v, `tv_asm_${v.name}`, spec.keepsNothing);
   if (spec.special) return special(s, v, spec);
   const operands: Operand[] = [];
   let roles = "";
