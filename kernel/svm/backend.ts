@@ -20,7 +20,7 @@ import { explainInvalid } from "./entrychecks";
 import { injectEvent, updateWindows } from "./inject";
 import { IO_MAP_FRAMES, ioMapCloseAll } from "./iomap";
 import { MSR_MAP_FRAMES, msrMapInitialize, msrMapSet } from "./msrmap";
-import { exitName } from "./names";
+import { exitName } from "../abi/svm-reasons";
 import { forgetInstructions, nextRipPrepare } from "./nextrip";
 import { loadState, storeState } from "./state";
 import { DIRTY_CONTROL, NMI_OPEN, SVM_VCPU_BYTES, SvmVcpu, svmOf, unclean } from "./svm";

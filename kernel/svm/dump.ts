@@ -2,7 +2,7 @@
 import { phys_load16, phys_load32, phys_load64, phys_load8 } from "../arch/intrinsics";
 import { LOG_WARN, logEnd, logHex, logHexFixed, logStart, logText } from "../lib/log";
 import { SEG_TR } from "../vcpu/registers";
-import { exitName } from "./names";
+import { exitName } from "../abi/svm-reasons";
 import { VMCB_EXITCODE, VMCB_GDTR, VMCB_IDTR, vmcbSegment } from "./vmcb";
 
 /** Names of the scalar fields; `places` has their offsets and widths. */

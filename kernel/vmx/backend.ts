@@ -65,7 +65,7 @@ import { enterVmxOperation, writeHostState } from "./host";
 import { injectEvent, updateWindows } from "./inject";
 import { IO_BITMAP_BYTES, IO_BITMAP_PAIR_BYTES, ioMapCloseAll } from "./iomap";
 import { MSR_BITMAP_BYTES, msrMapCloseAll, msrMapSet } from "./msrmap";
-import { reasonName } from "./names";
+import { reasonName } from "../abi/vmx-reasons";
 import {
   CR0_HOST_OWNED,
   CR4_GUEST_OWNED,

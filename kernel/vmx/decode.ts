@@ -61,7 +61,7 @@ import {
   IDT_VECTORING_INFO,
   VM_INSTRUCTION_ERROR,
 } from "./fields";
-import { REASON_ENTRY_FAILED, REASON_MCE_DURING_VMENTRY, REASON_VMFAIL } from "./names";
+import { REASON_ENTRY_FAILED, REASON_MCE_DURING_VMENTRY, REASON_VMFAIL } from "../abi/vmx-reasons";
 import { INTERRUPTIBILITY_NMI } from "./state";
 
 /** Interruption-information fields: the bits that the neutral event keeps, and bit 12, NMI unblocking due to IRET. */

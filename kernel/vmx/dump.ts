@@ -79,7 +79,7 @@ import {
   VM_INSTRUCTION_ERROR,
   VPID,
 } from "./fields";
-import { reasonName } from "./names";
+import { reasonName } from "../abi/vmx-reasons";
 
 const SEGMENT_NAMES: StaticArray<string> = ["ES  ", "CS  ", "SS  ", "DS  ", "FS  ", "GS  ", "LDTR", "TR  "];
 

@@ -13,7 +13,7 @@ import {
   REASON_MSR_LOAD_FAIL,
   REASON_VMFAIL,
   reasonName,
-} from "./names";
+} from "../abi/vmx-reasons";
 import { rule, violation, violationCount, violationsClear } from "./violations";
 
 /** Checks every rule on the current VMCS. Returns how many are broken; violation(i) names them. */

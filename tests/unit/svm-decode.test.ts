@@ -39,7 +39,7 @@ let vcpu: VcpuView;
 
 /** CPUID 0x8000000A EDX decides what the processor reports. */
 async function start(features: number): Promise<void> {
-  kernel = await loadKernel(["kernel/svm/decode.ts", "kernel/svm/names.ts", "kernel/svm/exitcodes.ts"], glue);
+  kernel = await loadKernel(["kernel/svm/decode.ts", "kernel/abi/svm-reasons.ts", "kernel/svm/exitcodes.ts"], glue);
   kernel.cpu.cpuidLeaves.set("80000000:0", [0x8000001f, 0, 0, 0]);
   kernel.cpu.cpuidLeaves.set("80000008:0", [40, 0, 0, 0]);
   kernel.cpu.cpuidLeaves.set("8000000a:0", [1, 16, 0, features]);

@@ -5,3 +5,5 @@ declare type u16 = number;
 declare type u32 = number;
 declare type i32 = number;
 declare type usize = number;
+/** A constant table: an array to tsc. */
+declare type StaticArray<T> = T[];

@@ -1,5 +1,8 @@
 // Names of the exit codes as Linux's kvm_exit trace event prints them for AMD-V, less the common prefix SVM_EXIT_.
-import { EXITCODE_INVALID, EXITCODE_NPF } from "./exitcodes";
+
+/** First exit code of the nested-paging and AVIC range, and VMEXIT_INVALID (low 32 bits). */
+const EXITCODE_NPF: u32 = 0x400;
+const EXITCODE_INVALID: u32 = 0xffffffff;
 
 const controlRegisters: StaticArray<string> = [
   "read_cr0", "read_cr1", "read_cr2", "read_cr3", "read_cr4", "read_cr5", "read_cr6", "read_cr7",
@@ -38,9 +41,9 @@ const nested: StaticArray<string> = ["npf", "avic_incomplete_ipi", "avic_unaccel
 
 /** The exit code's name; "unknown" for what the manual does not define. */
 export function exitName(code: u32): string {
-  if (code < 0x40) return unchecked(controlRegisters[code]);
-  if (code < 0x60) return unchecked(exceptions[code - 0x40]);
-  if (code - 0x60 < <u32>events.length) return unchecked(events[code - 0x60]);
-  if (code - EXITCODE_NPF < <u32>nested.length) return unchecked(nested[code - EXITCODE_NPF]);
+  if (code < 0x40) return controlRegisters[code];
+  if (code < 0x60) return exceptions[code - 0x40];
+  if (code - 0x60 < <u32>events.length) return events[code - 0x60];
+  if (code - EXITCODE_NPF < <u32>nested.length) return nested[code - EXITCODE_NPF];
   return code == EXITCODE_INVALID ? "invalid_guest_state" : "unknown";
 }
