@@ -9,6 +9,7 @@ import { hostInterrupt } from "./drivers/interrupts";
 import { hostIdle, hostTimerArm } from "./drivers/timer";
 import { advance } from "./exits/advance";
 import { dispatch } from "./exits/dispatch";
+import { emulatorCreate } from "./exits/emulate/emulator";
 import { consoleGive, consolePending, consoleTake } from "./guest/console";
 import { setCounters } from "./guest/counters";
 import { vmReset } from "./guest/lifecycle";
@@ -54,7 +55,10 @@ let heldByte: i32 = NO_BYTE;
 export function runPrepare(): void {
   for (let i: u32 = 0; i < vmCount(); i++) {
     const vm = vmAt(i);
-    for (let j: u32 = 0; j < vm.cpus; j++) countersCreate(vmVcpu(vm, j));
+    for (let j: u32 = 0; j < vm.cpus; j++) {
+      countersCreate(vmVcpu(vm, j));
+      emulatorCreate(vmVcpu(vm, j));
+    }
   }
   setCounters(answerLeaf);
 }

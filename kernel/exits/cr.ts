@@ -8,7 +8,7 @@ import { CR_CLTS, CR_LMSW, CR_READ, CR_UNDECODED, CR_WRITE } from "../vcpu/exit"
 import { machine } from "../vcpu/machine";
 import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../vcpu/outcome";
 import { raise, VECTOR_UD } from "../vcpu/raise";
-import { GROUP_CONTROL, GROUP_SEGMENTS, GROUP_STACK_FLAGS, GROUP_SYSTEM, RSP } from "../vcpu/registers";
+import { GROUP_CONTROL, GROUP_STACK_FLAGS, GROUP_SYSTEM, RSP } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { writeCr0, writeCr3, writeCr4, writeCr8 } from "./crwrite";
 import { codeSize, Emulator, startEmulator } from "./emulate/emulator";
@@ -49,7 +49,7 @@ function sourceValue(vcpu: Vcpu, gpr: u32): u64 {
 
 /** Moves of control registers are 64 bits wide in 64-bit mode, else 32. */
 function widthMask(vcpu: Vcpu): u64 {
-  need(vcpu, GROUP_SEGMENTS | GROUP_CONTROL);
+  need(vcpu, GROUP_CONTROL);
   return codeSize(vcpu) == CODE_64 ? U64.MAX_VALUE : 0xffffffff;
 }
 

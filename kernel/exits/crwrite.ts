@@ -30,8 +30,9 @@ import { change, need } from "../vcpu/backend";
 import { machine } from "../vcpu/machine";
 import { OUTCOME_ADVANCE } from "../vcpu/outcome";
 import { raiseGp } from "../vcpu/raise";
-import { GROUP_CONTROL, GROUP_SEGMENTS, SEG_CS, SEGMENT_LONG } from "../vcpu/registers";
+import { GROUP_CONTROL, SEG_CS, SEGMENT_LONG } from "../vcpu/registers";
 import { REQUEST_FLUSH, REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
+import { segmentOf } from "./emulate/emulator";
 
 /** Writes to other bits below 32 are ignored; a 1 above is refused. */
 const CR0_DEFINED: u64 =
@@ -49,7 +50,7 @@ const PAE_TABLE: u64 = 0xffff_ffe0;
 const PAE_LEVELS: u32 = 3;
 
 export function writeCr0(vcpu: Vcpu, value: u64): u32 {
-  need(vcpu, GROUP_CONTROL | GROUP_SEGMENTS);
+  need(vcpu, GROUP_CONTROL);
   const old = vcpu.cr0;
   if (value >> 32 != 0) return raiseGp(vcpu);
   const wanted = (value & CR0_DEFINED) | CR0_ET;
@@ -74,7 +75,7 @@ export function writeCr0(vcpu: Vcpu, value: u64): u32 {
 
 /** Whether CR0.PG may change: into long mode, out of it, or in legacy mode. */
 function maySwitchPaging(vcpu: Vcpu, on: bool): bool {
-  const longCode = (vcpu.segment(SEG_CS).access & SEGMENT_LONG) != 0;
+  const longCode = (segmentOf(vcpu, SEG_CS).access & SEGMENT_LONG) != 0;
   if (!on) return (vcpu.cr4 & CR4_PCIDE) == 0 && !((vcpu.efer & EFER_LMA) != 0 && longCode);
   if ((vcpu.efer & EFER_LME) == 0) return true;
   return (vcpu.cr4 & CR4_PAE) != 0 && !longCode;

@@ -6,7 +6,7 @@ import { change, need } from "../vcpu/backend";
 import { CR_READ, CR_UNDECODED } from "../vcpu/exit";
 import { OUTCOME_ADVANCE } from "../vcpu/outcome";
 import { raise, raiseGp, VECTOR_DB, VECTOR_UD } from "../vcpu/raise";
-import { GROUP_CONTROL, GROUP_SEGMENTS, GROUP_STACK_FLAGS, GROUP_SYSTEM } from "../vcpu/registers";
+import { GROUP_CONTROL, GROUP_STACK_FLAGS, GROUP_SYSTEM } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { codeSize, startEmulator } from "./emulate/emulator";
 import { fetchInstruction } from "./emulate/fetch";
@@ -22,7 +22,7 @@ const DR7_SETTABLE: u64 = 0xffff_2bff;
 
 export function handleDr(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
-  need(vcpu, GROUP_CONTROL | GROUP_SEGMENTS | GROUP_STACK_FLAGS | GROUP_SYSTEM);
+  need(vcpu, GROUP_CONTROL | GROUP_STACK_FLAGS | GROUP_SYSTEM);
   let gpr = exit.gpr;
   let read = exit.crAccess == CR_READ;
   if (exit.crAccess == CR_UNDECODED) {

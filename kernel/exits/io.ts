@@ -3,7 +3,7 @@ import { IO_DECODED, IO_IN, IO_REP, IO_STRING } from "../vcpu/exit";
 import { machine } from "../vcpu/machine";
 import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../vcpu/outcome";
 import { Vcpu } from "../vcpu/vcpu";
-import { Emulator, startEmulator } from "./emulate/emulator";
+import { Emulator, scratchInstruction, startEmulator } from "./emulate/emulator";
 import { fetchInstruction } from "./emulate/fetch";
 import { OP_INS, OP_OUTS, PREFIX_REP } from "./emulate/instruction";
 import { runString } from "./emulate/string";
@@ -44,7 +44,8 @@ function handleStringIo(vcpu: Vcpu): u32 {
 /** What the processor reported, in the form of a decoded instruction. */
 function describe(e: Emulator): void {
   const exit = e.vcpu.exit;
-  const i = e.instruction;
+  const i = scratchInstruction(e);
+  e.instruction = i;
   i.operation = (exit.flags & IO_IN) != 0 ? OP_INS : OP_OUTS;
   i.operandSize = exit.size;
   i.addressSize = exit.addressSize;

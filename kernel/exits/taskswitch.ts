@@ -56,7 +56,6 @@ export function handleTaskSwitch(vcpu: Vcpu): u32 {
   const cause = (<u32>exit.qualification >> 30) & 3;
   change(vcpu, GROUP_SEGMENTS | GROUP_CONTROL | GROUP_STACK_FLAGS | GROUP_TABLES | GROUP_SYSTEM);
   const e = startEmulator(vcpu);
-  e.access = 0;
   const at = descriptorAddress(e, selector);
   if (at == U64.MAX_VALUE) return dumpAndStop(vcpu, "task switch to a selector beyond the GDT");
   if (!readSystem(e, at, 8)) return e.outcome;
@@ -124,7 +123,6 @@ function switchPageTables(e: Emulator, base: u64, form: TssForm): bool {
   if (form.cr3 == 0 || (vcpu.cr0 & CR0_PG) == 0) return true;
   if (!readSystem(e, base + form.cr3, 4)) return false;
   vcpu.cr3 = e.value;
-  e.walk.cr3 = e.value;
   vcpu.request(REQUEST_FLUSH);
   return true;
 }
@@ -162,7 +160,6 @@ function pushErrorCode(e: Emulator, form: TssForm, event: u32): bool {
 /** T flag of the new TSS: #DB before its first instruction. */
 function trapIfAsked(e: Emulator, base: u64, form: TssForm): u32 {
   if (form.trap == 0) return OUTCOME_RESUME;
-  e.access = 0;
   if (!readSystem(e, base + form.trap, 2)) return e.outcome;
   if ((e.value & 1) == 0) return OUTCOME_RESUME;
   e.vcpu.dr6 |= DR6_TASK_SWITCH;

@@ -75,8 +75,39 @@ export class GuestWalk {
   errorCode: u32;
   // -- the walk's own --
   levels: u32;
+  /** Entries that the walk has used, and each one's host-physical address and value, from the root down. */
+  trailLength: u32;
   entry: u64;
-  entryHpa: u64;
+  hpa0: u64;
+  value0: u64;
+  hpa1: u64;
+  value1: u64;
+  hpa2: u64;
+  value2: u64;
+  hpa3: u64;
+  value3: u64;
+  hpa4: u64;
+  value4: u64;
+}
+
+/** The most entries of a trail: one for each level. */
+export const MAX_TRAIL: u32 = 5;
+const TRAIL: usize = offsetof<GuestWalk>("hpa0");
+
+/** Host-physical address, and value, of entry `i` of the last walk's trail. */
+export function trailHpa(walk: GuestWalk, i: u32): u64 {
+  return load<u64>(changetype<usize>(walk) + TRAIL + <usize>i * 16);
+}
+
+export function trailValue(walk: GuestWalk, i: u32): u64 {
+  return load<u64>(changetype<usize>(walk) + TRAIL + <usize>i * 16 + 8);
+}
+
+function leaveTrail(walk: GuestWalk, hpa: u64, value: u64): void {
+  const at = changetype<usize>(walk) + TRAIL + <usize>walk.trailLength * 16;
+  store<u64>(at, hpa);
+  store<u64>(at + 8, value);
+  walk.trailLength++;
 }
 
 /** Levels of page tables in the mode that CR0, CR4 and EFER select; 0 without paging. */
@@ -92,6 +123,7 @@ export function pagingLevels(cr0: u64, cr4: u64, efer: u64): u32 {
  */
 export function walkGuest(walk: GuestWalk, gva: u64): u32 {
   walk.levels = pagingLevels(walk.cr0, walk.cr4, walk.efer);
+  walk.trailLength = 0;
   if (walk.levels == 0) {
     walk.gpa = gva;
     walk.pageBytes = 4096;
@@ -144,13 +176,19 @@ function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u
     walk.entry = entry;
     if ((entry & ENTRY_PRESENT) == 0) return fault(walk, 0);
     if ((entry & reservedBits(walk, level, entry)) != 0) return fault(walk, PF_PRESENT | PF_RESERVED);
-    if (isPointerTable(walk, level)) return WALK_OK;
+    if (isPointerTable(walk, level)) {
+      leaveTrail(walk, hpa, entry);
+      return WALK_OK;
+    }
     let wanted = entry | ENTRY_ACCESSED;
     if (isLeaf(walk, level, entry)) {
       if (!permits(walk, rights & entry, forbidden | (entry & ENTRY_NX))) return fault(walk, PF_PRESENT);
       if ((walk.access & WALK_WRITE) != 0) wanted |= ENTRY_DIRTY;
     }
-    if (wanted == entry || replaceEntry(hpa, entryBytes, entry, wanted)) return WALK_OK;
+    if (wanted == entry || replaceEntry(hpa, entryBytes, entry, wanted)) {
+      leaveTrail(walk, hpa, wanted);
+      return WALK_OK;
+    }
   }
   return WALK_RETRY;
 }

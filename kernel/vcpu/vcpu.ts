@@ -130,6 +130,8 @@ export class Vcpu {
   /** Linear address of the Vm (kernel/guest/vm.ts) and of the backend's private structure. */
   vm: usize;
   backend: usize;
+  /** Linear address of its Emulator (kernel/exits/emulate/emulator.ts). */
+  emulator: usize;
   /** Linear address of its counters (kernel/trace/counters.ts). */
   counters: usize;
 

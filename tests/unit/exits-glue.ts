@@ -9,6 +9,7 @@ export const exitsGlue = `
 import { in8, in16, in32, out8, out16, out32, phys_load8, phys_load16, phys_load32, phys_load64, phys_store8, phys_store16,
   phys_store32, phys_store64, rdmsr_safe, wrmsr_safe } from "./kernel/arch/intrinsics";
 import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
+import { emulatorCreate } from "./kernel/exits/emulate/emulator";
 import { advance } from "./kernel/exits/advance";
 import { dispatch } from "./kernel/exits/dispatch";
 import { backend } from "./kernel/vcpu/backend";
@@ -79,12 +80,15 @@ b.loadState = loadState; b.updateWindows = nothing; b.flush = nothing; b.dump = 
 b.reasonName = reasonName;
 
 assert(VCPU_BYTES <= 4096);
+emulatorCreate(vcpu);
+const emulator = vcpu.emulator;
 export function run(): u32 { return dispatch(vcpu); }
 export function runAdvance(): u32 { return advance(vcpu); }
 export function addRam(gpa: u64, bytes: u64, hpa: u64): void { assert(guestAddRegion(ram, gpa, bytes, hpa)); }
 export function setLazyEnd(end: u64): void { lazyEnd = end; }
 export function reset(): void {
   memory.fill(changetype<usize>(vcpu), 0, VCPU_BYTES);
+  vcpu.emulator = emulator;
   stopStatus = 0xffffffff; mmioReads = 0; mmioWrites = 0;
 }
 export function setReg(n: u32, value: u64): void { vcpu.setGpr(n, value); }

@@ -2,10 +2,10 @@
 // and the two memory operands that the widest instruction has. One per vCPU; an exit never yields while it is in use.
 import { CR0_PE, RFLAGS_AC, RFLAGS_VM } from "../../arch/cr";
 import { EFER_LMA } from "../../arch/msr";
-import { MAX_VCPUS_PER_VM, MAX_VMS } from "../../lib/limits";
+import { arenaAlloc } from "../../lib/arena";
 import { GuestMemory } from "../../mm/guestmem";
 import { GuestWalk, WALK_SMAP_OPEN, WALK_USER } from "../../mm/guestwalk";
-import { need } from "../../vcpu/backend";
+import { backend, need } from "../../vcpu/backend";
 import { machine } from "../../vcpu/machine";
 import { OUTCOME_RESUME } from "../../vcpu/outcome";
 import {
@@ -14,9 +14,11 @@ import {
   GROUP_STACK_FLAGS,
   SEG_CS,
   SEG_SS,
+  Segment,
   SEGMENT_DEFAULT_BIG,
   SEGMENT_DPL_SHIFT,
   SEGMENT_LONG,
+  segmentGroup,
 } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
 import { CODE_16, CODE_32, CODE_64, Instruction } from "./instruction";
@@ -41,12 +43,8 @@ export class Emulator {
   memory: GuestMemory;
   /** Code size: CODE_16, CODE_32 or CODE_64. */
   mode: u32;
-  /** Current privilege level. */
-  cpl: u32;
   /** What ended the instruction before its time: an Outcome of kernel/vcpu/outcome.ts, set wherever `false` is returned. */
   outcome: u32;
-  /** WALK_USER, WALK_SMAP_OPEN: as data accesses of this instruction are made. */
-  access: u32;
   /** RIP to go on at when the instruction is done. */
   nextRip: u64;
   /** Operand last read. */
@@ -67,57 +65,65 @@ export class Emulator {
 
 export const NO_GPA: u64 = U64.MAX_VALUE;
 
-const INSTRUCTION_OFFSET: usize = (offsetof<Emulator>() + 15) & ~15;
-const WALK_OFFSET: usize = (INSTRUCTION_OFFSET + offsetof<Instruction>() + 15) & ~15;
+/** Decoded instructions that are remembered (decoded.ts); a power of two. */
+export const DECODED_SLOTS: usize = 8;
+export const DECODED_BYTES: usize = 512;
+
+const WALK_OFFSET: usize = (offsetof<Emulator>() + 15) & ~15;
 const SOURCE_OFFSET: usize = (WALK_OFFSET + offsetof<GuestWalk>() + 15) & ~15;
 const TARGET_OFFSET: usize = (SOURCE_OFFSET + offsetof<Operand>() + 15) & ~15;
-const EMULATOR_BYTES: usize = (TARGET_OFFSET + offsetof<Operand>() + 63) & ~63;
+const SCRATCH_OFFSET: usize = (TARGET_OFFSET + offsetof<Operand>() + 15) & ~15;
+const DECODED_OFFSET: usize = (SCRATCH_OFFSET + offsetof<Instruction>() + 63) & ~63;
+const EMULATOR_BYTES: usize = DECODED_OFFSET + DECODED_SLOTS * DECODED_BYTES;
 
-const emulators: usize = memory.data(EMULATOR_BYTES * <usize>(MAX_VMS * MAX_VCPUS_PER_VM), 64);
-
-/** The vCPU's emulator, as it was left. */
-export function emulatorOf(vcpu: Vcpu): Emulator {
-  const number: usize = vcpu.vmIndex * MAX_VCPUS_PER_VM + vcpu.index;
-  return changetype<Emulator>(emulators + number * EMULATOR_BYTES);
-}
-
-/** Makes the vCPU's emulator ready for one instruction: mode, privilege and paging as they are now. */
-export function startEmulator(vcpu: Vcpu): Emulator {
-  need(vcpu, GROUP_SEGMENTS | GROUP_CONTROL | GROUP_STACK_FLAGS);
-  const e = emulatorOf(vcpu);
-  const at = changetype<usize>(e);
+/** Gives a vCPU its emulator; boot time only, when the machine's functions are installed. */
+export function emulatorCreate(vcpu: Vcpu): void {
+  const at = arenaAlloc(EMULATOR_BYTES, 64);
+  const e = changetype<Emulator>(at);
+  vcpu.emulator = at;
   e.vcpu = vcpu;
   e.memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
-  e.instruction = changetype<Instruction>(at + INSTRUCTION_OFFSET);
   e.walk = changetype<GuestWalk>(at + WALK_OFFSET);
   e.source = changetype<Operand>(at + SOURCE_OFFSET);
   e.target = changetype<Operand>(at + TARGET_OFFSET);
+  e.instruction = scratchInstruction(e);
+  e.walk.memory = e.memory;
+  e.walk.physicalBits = machine().physicalBits(vcpu);
+}
+
+/** An instruction that is described by hand, not decoded. */
+export function scratchInstruction(e: Emulator): Instruction {
+  return changetype<Instruction>(changetype<usize>(e) + SCRATCH_OFFSET);
+}
+
+/** Linear address of the slot `number` for a decoded instruction. */
+export function decodedSlot(e: Emulator, number: usize): usize {
+  return changetype<usize>(e) + DECODED_OFFSET + (number & (DECODED_SLOTS - 1)) * DECODED_BYTES;
+}
+
+/** Makes the vCPU's emulator ready for one instruction. */
+export function startEmulator(vcpu: Vcpu): Emulator {
+  need(vcpu, GROUP_CONTROL | GROUP_STACK_FLAGS);
+  const e = changetype<Emulator>(vcpu.emulator);
   e.mode = codeSize(vcpu);
-  e.cpl = privilegeLevel(vcpu);
-  e.access = e.cpl == 3 ? WALK_USER : (vcpu.rflags & RFLAGS_AC) != 0 ? WALK_SMAP_OPEN : 0;
   e.outcome = OUTCOME_RESUME;
   e.flags = vcpu.rflags;
   e.nextRip = 0;
   e.faultGpa = NO_GPA;
   e.faultWrite = false;
-  startWalk(e);
   return e;
 }
 
-function startWalk(e: Emulator): void {
-  const walk = e.walk;
-  const vcpu = e.vcpu;
-  walk.memory = e.memory;
-  walk.cr0 = vcpu.cr0;
-  walk.cr3 = vcpu.cr3;
-  walk.cr4 = vcpu.cr4;
-  walk.efer = vcpu.efer;
-  walk.physicalBits = machine().physicalBits(vcpu);
+/** Segment register `index`, read on demand: each one costs. To look at only. */
+export function segmentOf(vcpu: Vcpu, index: u32): Segment {
+  const single = segmentGroup(index);
+  if ((vcpu.valid & (GROUP_SEGMENTS | single)) == 0) backend().loadState(vcpu, single);
+  return vcpu.segment(index);
 }
 
-/** CODE_16, CODE_32 or CODE_64. GROUP_SEGMENTS and GROUP_CONTROL must be valid. */
+/** CODE_16, CODE_32 or CODE_64. GROUP_CONTROL must be valid. */
 export function codeSize(vcpu: Vcpu): u32 {
-  const access = vcpu.segment(SEG_CS).access;
+  const access = segmentOf(vcpu, SEG_CS).access;
   if ((vcpu.efer & EFER_LMA) != 0 && (access & SEGMENT_LONG) != 0) return CODE_64;
   return (access & SEGMENT_DEFAULT_BIG) != 0 ? CODE_32 : CODE_16;
 }
@@ -126,7 +132,13 @@ export function codeSize(vcpu: Vcpu): u32 {
 export function privilegeLevel(vcpu: Vcpu): u32 {
   if ((vcpu.cr0 & CR0_PE) == 0) return 0;
   if ((vcpu.rflags & RFLAGS_VM) != 0) return 3;
-  return (vcpu.segment(SEG_SS).access >> SEGMENT_DPL_SHIFT) & 3;
+  return (segmentOf(vcpu, SEG_SS).access >> SEGMENT_DPL_SHIFT) & 3;
+}
+
+/** WALK_USER, WALK_SMAP_OPEN: as what data accesses of the instruction are made. */
+export function dataAccess(vcpu: Vcpu): u32 {
+  if (privilegeLevel(vcpu) == 3) return WALK_USER;
+  return (vcpu.rflags & RFLAGS_AC) != 0 ? WALK_SMAP_OPEN : 0;
 }
 
 /** Real mode or virtual-8086 mode: segments are paragraphs. */

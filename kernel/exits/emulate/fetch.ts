@@ -1,12 +1,14 @@
 // The instruction at the guest's RIP, copied once and decoded.
-import { phys_read } from "../../arch/intrinsics";
+import { phys_load64, phys_read } from "../../arch/intrinsics";
 import { STATUS_UNHANDLED_EXIT } from "../../abi/status";
 import { LOG_ERROR, logEnd, logHex, logHexFixed, logStart, logText } from "../../lib/log";
 import { MAX_INSTRUCTION_BYTES } from "../../lib/limits";
 import { NO_HPA } from "../../mm/frames";
 import { machine } from "../../vcpu/machine";
 import { raise, VECTOR_GP, VECTOR_UD } from "../../vcpu/raise";
+import { Vcpu } from "../../vcpu/vcpu";
 import { decode, DECODE_OK, DECODE_TRUNCATED, DECODE_UNDEFINED } from "./decode";
+import { CODE_BYTES, decodedAt, decodedInstruction, hasBytes, isStillThere, remember } from "./decoded";
 import { Emulator, Operand } from "./emulator";
 import { CODE_64, Instruction } from "./instruction";
 import { codeAddress, failWith, fetchAccess, locateLinear } from "./linear";
@@ -18,31 +20,54 @@ import { codeAddress, failWith, fetchAccess, locateLinear } from "./linear";
 export function fetchInstruction(e: Emulator): bool {
   const vcpu = e.vcpu;
   const exit = vcpu.exit;
-  const i = e.instruction;
+  const d = decodedAt(e);
+  const i = decodedInstruction(d);
+  e.instruction = i;
+  const supplied = exit.byteCount != 0;
+  const known = supplied ? hasBytes(e, d, exit.bytes0, exit.bytes1) : isStillThere(e, d);
+  if (known) {
+    e.nextRip = wrapRip(e, vcpu.rip + i.length);
+    return true;
+  }
+  d.valid = false;
   i.mode = e.mode;
   i.bytes0 = 0;
   i.bytes1 = 0;
   i.available = 0;
-  if (exit.byteCount != 0) {
-    i.bytes0 = exit.bytes0;
-    i.bytes1 = exit.bytes1;
-    i.available = exit.byteCount < MAX_INSTRUCTION_BYTES ? exit.byteCount : MAX_INSTRUCTION_BYTES;
-  } else if (!copyBytes(e, vcpu.rip)) {
-    return false;
-  }
-  let result = decode(i);
-  if (result == DECODE_TRUNCATED && i.available < MAX_INSTRUCTION_BYTES) {
-    // Only an instruction that goes on in the next page reads that page.
-    if (!copyBytes(e, vcpu.rip)) return false;
-    result = decode(i);
-  }
-  if (result == DECODE_OK) {
-    e.nextRip = wrapRip(e, vcpu.rip + i.length);
-    return true;
-  }
+  if (supplied) takeSuppliedBytes(i, vcpu);
+  else if (!copyBytes(e, vcpu.rip)) return false;
+  const hpa = supplied ? NO_HPA : e.source.hpa;
+  const result = decode(i);
+  if (result == DECODE_TRUNCATED && i.available < MAX_INSTRUCTION_BYTES) return fetchAcrossPages(e);
+  if (result != DECODE_OK) return failDecode(e, result);
+  e.nextRip = wrapRip(e, vcpu.rip + i.length);
+  const inOnePage = (codeAddress(e, vcpu.rip) & 0xfff) + CODE_BYTES <= 4096;
+  if (supplied || inOnePage) remember(d, vcpu, e.mode, hpa, e.walk);
+  return true;
+}
+
+function takeSuppliedBytes(i: Instruction, vcpu: Vcpu): void {
+  const exit = vcpu.exit;
+  i.bytes0 = exit.bytes0;
+  i.bytes1 = exit.bytes1;
+  i.available = exit.byteCount < MAX_INSTRUCTION_BYTES ? exit.byteCount : MAX_INSTRUCTION_BYTES;
+}
+
+/** Only an instruction that goes on in the next page reads that page. */
+function fetchAcrossPages(e: Emulator): bool {
+  const i = e.instruction;
+  if (!copyBytes(e, e.vcpu.rip)) return false;
+  const result = decode(i);
+  if (result != DECODE_OK) return failDecode(e, result);
+  e.nextRip = wrapRip(e, e.vcpu.rip + i.length);
+  return true;
+}
+
+/** An instruction of more than 15 bytes is #GP. */
+function failDecode(e: Emulator, result: u32): bool {
   if (result == DECODE_TRUNCATED) return failWith(e, VECTOR_GP, 0);
-  e.outcome =
-    result == DECODE_UNDEFINED ? raise(vcpu, VECTOR_UD) : refuse(e, "emulation: instruction not covered");
+  if (result == DECODE_UNDEFINED) e.outcome = raise(e.vcpu, VECTOR_UD);
+  else e.outcome = refuse(e, "emulation: instruction not covered");
   return false;
 }
 
@@ -64,7 +89,12 @@ function copyBytes(e: Emulator, rip: u64): bool {
     e.outcome = refuse(e, "emulation: the guest executes what is not RAM, at");
     return false;
   }
-  phys_read(changetype<usize>(i) + i.available, operand.hpa, length);
+  if (i.available == 0 && <u64>room >= CODE_BYTES) {
+    i.bytes0 = phys_load64(operand.hpa);
+    i.bytes1 = phys_load64(operand.hpa + 8);
+  } else {
+    phys_read(changetype<usize>(i) + i.available, operand.hpa, length);
+  }
   i.available += length;
   return true;
 }

@@ -42,7 +42,7 @@ import {
   SEGMENT_DEFAULT_BIG,
   SEGMENT_UNUSABLE,
 } from "../../vcpu/registers";
-import { Emulator, isRealMode, NO_GPA, Operand } from "./emulator";
+import { dataAccess, Emulator, isRealMode, NO_GPA, Operand, privilegeLevel, segmentOf } from "./emulator";
 import { CODE_64 } from "./instruction";
 
 // Segment types (SDM, "Code- and Data-Segment Descriptor Types").
@@ -83,11 +83,11 @@ export function locate(
 ): bool {
   let gva = offset;
   if (e.mode == CODE_64) {
-    if (segment >= SEG_FS) gva += e.vcpu.segment(segment).base;
+    if (segment >= SEG_FS) gva += segmentOf(e.vcpu, segment).base;
     if (!isCanonical(e, gva) || !isCanonical(e, gva + size - 1)) return failSegment(e, segment);
   } else {
     if (!segmentAllows(e, segment, offset, size, access)) return failSegment(e, segment);
-    gva = (gva + e.vcpu.segment(segment).base) & 0xffffffff;
+    gva = (gva + segmentOf(e.vcpu, segment).base) & 0xffffffff;
   }
   if ((gva & (size - 1)) != 0 && checksAlignment(e)) return failWith(e, VECTOR_AC, 0);
   if (isFaultAddress(e, gva, size, access)) {
@@ -97,7 +97,7 @@ export function locate(
     operand.first = size;
     return true;
   }
-  return locateLinear(e, operand, gva, size, access | e.access);
+  return locateLinear(e, operand, gva, size, access | dataAccess(e.vcpu));
 }
 
 /**
@@ -134,10 +134,16 @@ export function locateLinear(e: Emulator, operand: Operand, gva: u64, size: u32,
 
 /** Guest-linear to guest-physical, into `e.walk.gpa`. */
 function translate(e: Emulator, gva: u64, access: u32): bool {
-  e.walk.access = access;
-  const status = walkGuest(e.walk, gva);
+  const walk = e.walk;
+  const vcpu = e.vcpu;
+  walk.cr0 = vcpu.cr0;
+  walk.cr3 = vcpu.cr3;
+  walk.cr4 = vcpu.cr4;
+  walk.efer = vcpu.efer;
+  walk.access = access;
+  const status = walkGuest(walk, gva);
   if (status == WALK_OK) return true;
-  if (status == WALK_FAULT) return failPageFault(e, gva, e.walk.errorCode);
+  if (status == WALK_FAULT) return failPageFault(e, gva, walk.errorCode);
   if (status == WALK_RETRY) e.outcome = OUTCOME_RESUME;
   else e.outcome = stopOutside(e, gva);
   return false;
@@ -162,12 +168,13 @@ export function isCanonical(e: Emulator, gva: u64): bool {
 }
 
 function checksAlignment(e: Emulator): bool {
-  return e.cpl == 3 && (e.vcpu.cr0 & CR0_AM) != 0 && (e.vcpu.rflags & RFLAGS_AC) != 0;
+  const vcpu = e.vcpu;
+  return (vcpu.cr0 & CR0_AM) != 0 && (vcpu.rflags & RFLAGS_AC) != 0 && privilegeLevel(vcpu) == 3;
 }
 
 /** Limit and type checks outside 64-bit mode (SDM, "Limit Checking" and "Type Checking"). */
 function segmentAllows(e: Emulator, index: u32, offset: u64, size: u32, access: u32): bool {
-  const segment = e.vcpu.segment(index);
+  const segment = segmentOf(e.vcpu, index);
   if (!isRealMode(e.vcpu)) {
     if ((segment.access & SEGMENT_UNUSABLE) != 0) return false;
     if (!typeAllows(segment.access, access)) return false;
@@ -192,12 +199,12 @@ function withinLimit(segment: Segment, offset: u64, size: u32): bool {
 
 /** Guest-linear address of an offset in the code segment. */
 export function codeAddress(e: Emulator, rip: u64): u64 {
-  return e.mode == CODE_64 ? rip : (rip + e.vcpu.segment(SEG_CS).base) & 0xffffffff;
+  return e.mode == CODE_64 ? rip : (rip + segmentOf(e.vcpu, SEG_CS).base) & 0xffffffff;
 }
 
 /** Access bits of an instruction fetch. */
 export function fetchAccess(e: Emulator): u32 {
-  return WALK_FETCH | (e.access & WALK_USER);
+  return privilegeLevel(e.vcpu) == 3 ? WALK_FETCH | WALK_USER : WALK_FETCH;
 }
 
 // --- access to a located operand ------------------------------------------------------------------------------------------

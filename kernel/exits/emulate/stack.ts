@@ -2,7 +2,7 @@
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { VECTOR_GP } from "../../vcpu/raise";
 import { RSP, SEG_CS, SEG_SS, SEGMENT_DEFAULT_BIG } from "../../vcpu/registers";
-import { Emulator } from "./emulator";
+import { Emulator, segmentOf } from "./emulator";
 import { CODE_64, FORM_IMM, FORM_REG } from "./instruction";
 import { failWith, isCanonical, locate, readOperand, sizeMask, writeOperand } from "./linear";
 import { openRm, readRegister, readRm, storeRm, writeRegister } from "./operand";
@@ -10,7 +10,7 @@ import { openRm, readRegister, readRm, storeRm, writeRegister } from "./operand"
 /** Bytes of the stack pointer in use: 8 in 64-bit mode, else as SS says. */
 function stackSize(e: Emulator): u32 {
   if (e.mode == CODE_64) return 8;
-  return (e.vcpu.segment(SEG_SS).access & SEGMENT_DEFAULT_BIG) != 0 ? 4 : 2;
+  return (segmentOf(e.vcpu, SEG_SS).access & SEGMENT_DEFAULT_BIG) != 0 ? 4 : 2;
 }
 
 function setStackPointer(e: Emulator, value: u64): void {
@@ -63,7 +63,7 @@ export function executePop(e: Emulator): bool {
 /** Checks a branch target: canonical, or within the code segment. */
 function isTarget(e: Emulator, target: u64): bool {
   if (e.mode == CODE_64) return isCanonical(e, target);
-  return target <= <u64>e.vcpu.segment(SEG_CS).limit;
+  return target <= <u64>segmentOf(e.vcpu, SEG_CS).limit;
 }
 
 export function executeJump(e: Emulator): bool {

@@ -1,0 +1,96 @@
+// Decoded instructions, remembered by RIP. A driver touches a device's registers from a few places over and over: to find
+// the instruction there again takes a comparison of its bytes instead of a walk of the guest's page tables and a decode.
+//
+// What is remembered is checked against the guest's memory every time: the same paging mode and CR3, the same entries in
+// its page tables on the way to the code (so the same translation), the same bytes there. So nothing has to be told when
+// the guest changes its tables or its code.
+import { phys_load32, phys_load64 } from "../../arch/intrinsics";
+import { CR0_PE, CR0_PG } from "../../arch/cr";
+import { NO_HPA } from "../../mm/frames";
+import { GuestWalk, MAX_TRAIL, trailHpa, trailValue } from "../../mm/guestwalk";
+import { Vcpu } from "../../vcpu/vcpu";
+import { DECODED_BYTES, decodedSlot, Emulator } from "./emulator";
+import { Instruction } from "./instruction";
+
+const CR0_MODE: u64 = CR0_PE | CR0_PG;
+/** Bytes that are compared, wherever the instruction ends. */
+export const CODE_BYTES: u64 = 16;
+
+@unmanaged
+export class Decoded {
+  rip: u64;
+  cr0: u64;
+  cr3: u64;
+  cr4: u64;
+  efer: u64;
+  /** Host-physical address of the first byte; NO_HPA when the processor supplied the bytes. */
+  hpa: u64;
+  valid: bool;
+  mode: u32;
+  /** Entries of the guest's page tables, their width in bytes, and (hpa, value) of each behind this structure. */
+  trailLength: u32;
+  entryBytes: u32;
+}
+
+const TRAIL_OFFSET: usize = (offsetof<Decoded>() + 15) & ~15;
+const INSTRUCTION_OFFSET: usize = TRAIL_OFFSET + MAX_TRAIL * 16;
+
+/** Where an instruction at the vCPU's RIP is, or will be, remembered. */
+export function decodedAt(e: Emulator): Decoded {
+  assert(INSTRUCTION_OFFSET + offsetof<Instruction>() <= DECODED_BYTES, "emulation: slots are too small");
+  const rip = <usize>e.vcpu.rip;
+  return changetype<Decoded>(decodedSlot(e, rip ^ (rip >> 3)));
+}
+
+export function decodedInstruction(d: Decoded): Instruction {
+  return changetype<Instruction>(changetype<usize>(d) + INSTRUCTION_OFFSET);
+}
+
+/** Whether `d` is the instruction that is at RIP now, its bytes read from memory. */
+export function isStillThere(e: Emulator, d: Decoded): bool {
+  const vcpu = e.vcpu;
+  if (d.rip != vcpu.rip || !d.valid || d.mode != e.mode || d.hpa == NO_HPA) return false;
+  const sameSpace =
+    (d.cr3 ^ vcpu.cr3) | (d.cr4 ^ vcpu.cr4) | (d.efer ^ vcpu.efer) | ((d.cr0 ^ vcpu.cr0) & CR0_MODE);
+  if (sameSpace != 0 || !sameTrail(d)) return false;
+  const i = decodedInstruction(d);
+  return phys_load64(d.hpa) == i.bytes0 && phys_load64(d.hpa + 8) == i.bytes1;
+}
+
+/** Whether `d` is the instruction with these bytes, which the processor supplied. */
+export function hasBytes(e: Emulator, d: Decoded, bytes0: u64, bytes1: u64): bool {
+  if (d.rip != e.vcpu.rip || !d.valid || d.mode != e.mode || d.hpa != NO_HPA) return false;
+  const i = decodedInstruction(d);
+  return i.bytes0 == bytes0 && i.bytes1 == bytes1;
+}
+
+function sameTrail(d: Decoded): bool {
+  const trail = changetype<usize>(d) + TRAIL_OFFSET;
+  const narrow = d.entryBytes == 4;
+  for (let i: u32 = 0; i < d.trailLength; i++) {
+    const at = trail + <usize>i * 16;
+    const hpa = load<u64>(at);
+    const value = narrow ? <u64>phys_load32(hpa) : phys_load64(hpa);
+    if (value != load<u64>(at + 8)) return false;
+  }
+  return true;
+}
+
+/** Remembers what has just been decoded into `d`. `hpa`: where its bytes are; `walk`: the walk that led there. */
+export function remember(d: Decoded, vcpu: Vcpu, mode: u32, hpa: u64, walk: GuestWalk): void {
+  d.rip = vcpu.rip;
+  d.cr0 = vcpu.cr0;
+  d.cr3 = vcpu.cr3;
+  d.cr4 = vcpu.cr4;
+  d.efer = vcpu.efer;
+  d.mode = mode;
+  d.hpa = hpa;
+  d.trailLength = hpa == NO_HPA ? 0 : walk.trailLength;
+  d.entryBytes = walk.levels == 2 ? 4 : 8;
+  for (let i: u32 = 0; i < d.trailLength; i++) {
+    const at = changetype<usize>(d) + TRAIL_OFFSET + <usize>i * 16;
+    store<u64>(at, trailHpa(walk, i));
+    store<u64>(at + 8, trailValue(walk, i));
+  }
+  d.valid = true;
+}
