@@ -34,7 +34,7 @@ function unsignedQuotient(x: Value, divisor: bigint, type: Type, m: Maker): Valu
   const shift = d.toString(2).length;
   const magic = ((1n << BigInt(bits + shift)) + d - 1n) / d;
   const shorter = shortMagic(d, bits);
-  if (shorter) return shiftRight("shr_u", mulHigh(x, shorter.magic, type, m, "u"), shorter.shift, m);
+  if (shorter) return mulHigh(x, shorter.magic, type, m, "u", shorter.shift);
   const low = BigInt.asUintN(bits, magic);
   const high = mulHigh(x, low, type, m, "u");
   // (x * (2^bits + low)) >> (bits + shift) without overflow: average x and the high part first.
@@ -55,11 +55,14 @@ function shortMagic(d: bigint, bits: number): { magic: bigint; shift: number } |
   return null;
 }
 
-function mulHigh(x: Value, magic: bigint, type: Type, m: Maker, sign: "s" | "u"): Value {
-  if (type === "i64") return m.make(sign === "u" ? "mulh_u" : "mulh_s", "i64", [x, m.constant("i64", magic)]);
+/** The high half of x * magic, shifted right (unsigned) by `shift` more. */
+function mulHigh(x: Value, magic: bigint, type: Type, m: Maker, sign: "s" | "u", shift = 0): Value {
+  if (type === "i64") {
+    return shiftRight("shr_u", m.make(sign === "u" ? "mulh_u" : "mulh_s", "i64", [x, m.constant("i64", magic)]), shift, m);
+  }
   const wide = m.make(sign === "u" ? "extend_u" : "extend_s", "i64", [x]);
   const product = m.make("mul", "i64", [wide, m.constant("i64", magic)]);
-  return m.make("wrap", "i32", [shiftRight("shr_u", product, 32, m)]);
+  return m.make("wrap", "i32", [shiftRight("shr_u", product, 32 + shift, m)]);
 }
 
 function signedQuotient(x: Value, divisor: bigint, type: Type, m: Maker): Value | null {

@@ -67,12 +67,25 @@ class Emitter {
     this.prologue();
     const targeted = this.targetedBlocks();
     func.blocks.forEach((block, i) => {
+      if (this.isLoopTop(block, i)) this.line("align 16");
       if (targeted.has(block)) this.text.push(`.b${block.id}:`);
       for (const inst of block.insts) this.instruction(inst, func.blocks[i + 1] ?? null, block);
     });
     for (const stub of this.stubs) this.emitStub(stub);
     this.text.push(`.end:`);
     return { text: this.text, rodata: this.rodata, sites: this.sites, frameBytes: this.frameBytes };
+  }
+
+  /**
+   * Whether an inner loop without calls starts here: one that a later block jumps back to, with no other such loop
+   * inside. Only those run often enough between two entries to be worth the padding.
+   */
+  private isLoopTop(block: MBlock, at: number): boolean {
+    if (block.depth === 0) return false;
+    const { blocks } = this.func;
+    const end = blocks.findLastIndex((b) => b.insts.at(-1)?.targets.includes(block));
+    if (end < at) return false;
+    return blocks.slice(at, end + 1).every((b) => b.depth <= block.depth && b.insts.every((i) => i.op !== "call" && i.op !== "callMem"));
   }
 
   private targetedBlocks(): Set<MBlock> {

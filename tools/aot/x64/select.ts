@@ -170,7 +170,18 @@ export class Selector {
 
   /** As {@link reg}, for consumers that read at most the low 32 bits: the upper half may be anything. */
   low(v: Value): number {
-    return v.op === "wrap" ? this.low(v.args[0]!) : this.reg(v);
+    if (v.op === "wrap") return this.low(v.args[0]!);
+    if (v.op === "param" && v.type === "i32" && this.exported) return this.rawParameter(v);
+    return this.reg(v);
+  }
+
+  /** A parameter as a foreign caller passes it: the upper half may be anything. */
+  readonly raw = new Map<Value, number>();
+
+  private rawParameter(v: Value): number {
+    const known = this.raw.get(v) ?? this.temp();
+    this.raw.set(v, known);
+    return known;
   }
 
   /** A register operand, or an immediate that the instruction can hold. */

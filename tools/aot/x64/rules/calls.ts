@@ -15,14 +15,20 @@ function stackBytes({ params, results }: Signature): { args: number; total: numb
 
 /** Receives parameters: registers are copied, the rest is loaded from the caller's frame. */
 export function enterFunction(s: Selector): void {
-  const params = s.func.entry.body.filter((v) => v.op === "param" && s.isNeeded(v));
+  const params = s.func.entry.body.filter((v) => v.op === "param");
   for (const v of params) {
     const register = ARGUMENT_REGISTERS[v.index];
-    if (register !== undefined) s.moveFrom(register, v, !s.exported);
+    if (register === undefined) continue;
+    const raw = s.raw.get(v);
+    if (raw !== undefined) s.emit("mov", 8, reg(raw), reg(register));
+    s.moveFrom(register, v, !s.exported);
   }
   for (const v of params) {
     if (v.index < ARGUMENT_REGISTERS.length) continue;
-    s.emit("mov", widthOf(v), reg(s.def(v)), mem({ area: "incoming", disp: (v.index - ARGUMENT_REGISTERS.length) * 8 }));
+    const place = mem({ area: "incoming", disp: (v.index - ARGUMENT_REGISTERS.length) * 8 });
+    const raw = s.raw.get(v);
+    if (raw !== undefined) s.emit("mov", 4, reg(raw), place);
+    if (s.isNeeded(v)) s.emit("mov", widthOf(v), reg(s.def(v)), place);
   }
 }
 

@@ -1,0 +1,20 @@
+;; asm
+;; Addressing modes: what is folded into the operand of an access, and when it must not be.
+(module
+  (memory 1)
+  (func (export "constant") (result i32) (i32.load (i32.const 4096)))
+  (func (export "offset") (param i32) (result i64) (i64.load offset=40 (local.get 0)))
+  (func (export "large offset") (param i32) (result i32) (i32.load offset=0x90000000 (local.get 0)))
+  (func (export "sum wraps at 32 bits") (param i32 i32) (result i32)
+    (i32.load (i32.add (local.get 0) (local.get 1))))
+  (func (export "scaled index") (param i32 i32) (result i64)
+    (i64.load offset=8 (i32.add (local.get 0) (i32.shl (local.get 1) (i32.const 3)))))
+  (func (export "negative constant") (param i32) (result i32)
+    (i32.load (i32.sub (local.get 0) (i32.const 8))))
+  (func (export "sum below an offset too large to wrap") (param i32 i32) (result i32)
+    (i32.load offset=8192 (i32.add (local.get 0) (local.get 1))))
+  (func (export "masked index cannot wrap") (param i32) (result i32)
+    (i32.load offset=8192 (i32.shl (i32.and (local.get 0) (i32.const 511)) (i32.const 2))))
+  (func (export "wrapped i64") (param i64) (result i32)
+    (i32.load offset=4 (i32.wrap_i64 (local.get 0))))
+  (func (export "dropped loads still trap") (param i32) (drop (i32.load (local.get 0)))))

@@ -1,0 +1,18 @@
+;; asm
+(module
+  (type $binary (func (param i32 i32) (result i32)))
+  (table 3 funcref)
+  (elem (i32.const 0) $many $add)
+  (func $add (export "add") (type $binary) (i32.add (local.get 0) (local.get 1)))
+  (func $many (export "many") (param i64 i64 i64 i64 i64 i64 i64 i32) (result i64)
+    (i64.add (local.get 6) (i64.extend_i32_u (local.get 7))))
+  (func $pair (export "several results") (param i64) (result i64 i64 i64)
+    (local.get 0) (i64.const 2) (i64.const 3))
+  (func (export "arguments on the stack") (result i64)
+    (call $many (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5) (i64.const 6) (i64.const 7) (i32.const -1)))
+  (func (export "takes several results") (result i64)
+    (call $pair (i64.const 1)) (i64.add) (i64.add))
+  (func (export "through the table") (param i32) (result i32)
+    (call_indirect (type $binary) (i32.const 1) (i32.const 2) (local.get 0)))
+  (func (export "a value across a call") (param i32) (result i32)
+    (i32.add (call $add (local.get 0) (i32.const 1)) (local.get 0))))

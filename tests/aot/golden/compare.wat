@@ -1,0 +1,20 @@
+;; asm
+;; Comparisons: fused with branches and selections, narrow tests on memory.
+(module
+  (memory 1)
+  (func (export "as a value") (param i32 i32) (result i32) (i32.lt_s (local.get 0) (local.get 1)))
+  (func (export "with zero") (param i32) (result i32) (i32.eqz (local.get 0)))
+  (func (export "selection") (param i32 i32) (result i32)
+    (select (local.get 0) (local.get 1) (i32.gt_u (local.get 0) (local.get 1))))
+  (func (export "byte in memory") (param i32) (result i32)
+    (if (result i32) (i32.eq (i32.load8_u (local.get 0)) (i32.const 200)) (then (i32.const 1)) (else (i32.const 2))))
+  (func (export "bit of a byte in memory") (param i32) (result i32)
+    (if (result i32) (i32.and (i32.load8_u offset=3 (local.get 0)) (i32.const 4)) (then (i32.const 1)) (else (i32.const 2))))
+  (func (export "high bit") (param i64) (result i32)
+    (if (result i32) (i64.eqz (i64.and (local.get 0) (i64.const 0x100000000000))) (then (i32.const 1)) (else (i32.const 2))))
+  (func (export "register with memory") (param i32 i32) (result i32)
+    (select (i32.const 5) (i32.const 6) (i32.lt_u (local.get 0) (i32.load (local.get 1)))))
+  (func (export "range") (param i32) (result i32)
+    (i32.and (i32.ge_u (local.get 0) (i32.const 48)) (i32.le_u (local.get 0) (i32.const 57))))
+  (func (export "a narrow load is not a whole operand") (param i32 i32) (result i32)
+    (if (result i32) (i32.and (local.get 0) (i32.load16_u (local.get 1))) (then (i32.const 1)) (else (i32.const 2)))))

@@ -1,0 +1,36 @@
+;; asm
+;; Loops are rotated, dense switches use a table, sparse ones a search; traps are out of line.
+(module
+  (memory 1)
+  (func (export "sum") (param $p i32) (param $n i32) (result i64) (local $s i64)
+    (block $done
+      (loop $again
+        (br_if $done (i32.eqz (local.get $n)))
+        (local.set $s (i64.add (local.get $s) (i64.load (local.get $p))))
+        (local.set $p (i32.add (local.get $p) (i32.const 8)))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br $again)))
+    (local.get $s))
+  (func (export "dense") (param i32) (result i32)
+    (if (i32.eq (local.get 0) (i32.const 10)) (then (return (i32.const 5))))
+    (if (i32.eq (local.get 0) (i32.const 11)) (then (return (i32.const 9))))
+    (if (i32.eq (local.get 0) (i32.const 12)) (then (return (i32.const 2))))
+    (if (i32.eq (local.get 0) (i32.const 14)) (then (return (i32.const 7))))
+    (i32.const 0))
+  (func (export "sparse") (param i32) (result i32)
+    (if (i32.eq (local.get 0) (i32.const 0x10)) (then (return (i32.const 5))))
+    (if (i32.eq (local.get 0) (i32.const 0x1000)) (then (return (i32.const 9))))
+    (if (i32.eq (local.get 0) (i32.const 0xc0000080)) (then (return (i32.const 2))))
+    (if (i32.eq (local.get 0) (i32.const 0xc0000100)) (then (return (i32.const 7))))
+    (i32.const 0))
+  (func (export "short circuit") (param i32 i32) (result i32)
+    (if (result i32) (i32.and (i32.eq (local.get 0) (i32.const 3)) (i32.ne (local.get 1) (i32.const 4)))
+      (then (i32.const 1)) (else (i32.const 2))))
+  (func (export "assertion") (param i32) (result i32)
+    (if (i32.ge_u (local.get 0) (i32.const 64)) (then (unreachable)))
+    (i32.shl (local.get 0) (i32.const 1)))
+  (func (export "constant held across a loop") (param $x i64) (param $n i32) (result i64)
+    (loop $again
+      (local.set $x (i64.mul (local.get $x) (i64.const 0x9e3779b97f4a7c15)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $x)))
