@@ -49,8 +49,11 @@ const ENTRY_NX: u64 = 1 << 63;
 const ENTRY_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /** Bit 12 of a large page's entry is PAT, not address. */
 const LARGE_PAT: u64 = 1 << 12;
-/** A PAE page-directory-pointer entry: bits 2..1 and 8..5 are reserved, and there are no rights in it. */
-const PAE_PDPTE_RESERVED: u64 = 0x1e6;
+/**
+ * A PAE page-directory-pointer entry: bits 2..1 and 8..6 are reserved, and there are no rights in it. Bit 5 is reserved too,
+ * but QEMU under nested paging marks the entries that it walks as accessed.
+ */
+const PAE_PDPTE_RESERVED: u64 = 0x1c6;
 /** Above bit 51 nothing but NX may be set in PAE paging; in 4- and 5-level paging these bits are ignored. */
 const PAE_HIGH_RESERVED: u64 = 0x7ff0_0000_0000_0000;
 /** Reads of one entry before the walk gives up on a guest that changes it all the time. */
