@@ -1,0 +1,21 @@
+// Every mode that a processor starts in or passes through, run on both backends.
+import { beforeAll, describe, expect, test } from "vitest";
+import { buildImage } from "../../tools/image/build.ts";
+import { machines, PASSED, runGuest } from "./harness.ts";
+
+beforeAll(async () => {
+  await buildImage();
+}, 300_000);
+
+describe.each(machines)("%s", (_name, machine) => {
+  test.each(["realmode", "paging32", "pae", "longmode"])(
+    "%s",
+    async (guest) => {
+      const { output, reason, status } = await runGuest(guest, machine);
+      expect(output.trimEnd().split(/\r?\n/).at(-1)).toBe("pass");
+      expect(reason).toBe("debug-exit");
+      expect(status).toBe(PASSED);
+    },
+    120_000,
+  );
+});
