@@ -79,20 +79,21 @@ export function platformSample(vcpu: Vcpu): void {
   const p = platformOf(vm);
   const l = lapicOf(vcpu);
   const now = vmNow(vm);
-  vcpu.requests &= ~(REQUEST_SAMPLE | REQUEST_INTERRUPT);
-  settleLapic(vm, p, l);
-  const stale = p.stale | dueDevices(p, now);
-  if (stale != 0) sampleDevices(vm, p, stale, now);
-  if (lapicDeadline(l, now) <= now) lapicAdvance(l, now);
-  vcpu.deadline = min(
-    min(lapicDeadline(l, now), min(p.uartDeadline, p.pitDeadline)),
-    min(p.rtcDeadline, p.acpiPmDeadline),
-  );
+  if (l.eoiVector >= 0 || l.ipiPending) sendFromLapic(vm, p, l);
+  if (p.stale != 0 || p.deadline <= now) sampleDevices(vm, p, now);
+  let deadline = lapicDeadline(l, now);
+  if (deadline <= now) {
+    lapicAdvance(l, now);
+    deadline = lapicDeadline(l, now);
+  }
+  vcpu.deadline = min(deadline, p.deadline);
+  let requests = vcpu.requests & ~(REQUEST_SAMPLE | REQUEST_INTERRUPT);
   if (l.nmiPending) {
     l.nmiPending = false;
-    vcpu.requests |= REQUEST_NMI;
+    requests |= REQUEST_NMI;
   }
-  if (platformPendingVector(vcpu) != NO_VECTOR) vcpu.requests |= REQUEST_INTERRUPT;
+  if (platformPendingVector(vcpu) != NO_VECTOR) requests |= REQUEST_INTERRUPT;
+  vcpu.requests = requests;
 }
 
 /** Devices whose own deadline has passed. */
@@ -105,7 +106,8 @@ function dueDevices(p: Platform, now: u64): u32 {
   return due;
 }
 
-function sampleDevices(vm: Vm, p: Platform, stale: u32, now: u64): void {
+function sampleDevices(vm: Vm, p: Platform, now: u64): void {
+  const stale = p.stale | dueDevices(p, now);
   p.stale = stale & (STALE_PIC | STALE_IOAPIC);
   if ((stale & STALE_UART) != 0) {
     uart16550Advance(p.uart, now);
@@ -127,6 +129,7 @@ function sampleDevices(vm: Vm, p: Platform, stale: u32, now: u64): void {
   if ((p.stale & STALE_PIC) != 0) sampleIntr(vm, p, now);
   if ((p.stale & STALE_IOAPIC) != 0) sendMessages(vm, p);
   p.stale = 0;
+  p.deadline = min(min(p.uartDeadline, p.pitDeadline), min(p.rtcDeadline, p.acpiPmDeadline));
 }
 
 /** OUT 0 may have risen and fallen since the last time: an edge is an interrupt even if the level is as before. */
@@ -193,7 +196,7 @@ function wake(vm: Vm, index: u32): void {
 }
 
 /** Consequences of the vCPU's own accesses to its local APIC: an EOI to broadcast, an IPI to send. */
-function settleLapic(vm: Vm, p: Platform, l: Lapic): void {
+function sendFromLapic(vm: Vm, p: Platform, l: Lapic): void {
   const vector = lapicTakeEoi(l);
   if (vector >= 0) {
     ioapicEoi(p.ioapic, <u32>vector);

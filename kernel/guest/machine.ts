@@ -1,17 +1,14 @@
 // Installs, for exit handlers and backends, what they may ask of the VM around a vCPU (kernel/vcpu/machine.ts).
 import { lapicSetTprClass, lapicTprClass } from "../devices/lapic";
 import { Machine } from "../vcpu/machine";
-import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
+import { Vcpu } from "../vcpu/vcpu";
 import { cpuidLookup } from "./cpuid";
 import { hypercall } from "./hypercall";
 import { msrRead, msrWrite } from "./msr";
-import {
-  lapicOf,
-  platformMmioRead,
-  platformMmioWrite,
-  platformPortRead,
-  platformPortWrite,
-} from "./platform";
+import { platformMmioRead, platformMmioWrite } from "./mmio-access";
+import { lapicOf } from "./platform";
+import { platformPortRead, platformPortWrite } from "./port-access";
+import { settleLapic } from "./settle";
 import { populate } from "./ram";
 import { stopVm, vmOf } from "./vm";
 
@@ -45,8 +42,9 @@ function tprRead(vcpu: Vcpu): u32 {
 
 /** A lower priority may let a waiting interrupt through. */
 function tprWrite(vcpu: Vcpu, value: u32): void {
-  lapicSetTprClass(lapicOf(vcpu), value);
-  vcpu.requests |= REQUEST_SAMPLE;
+  const l = lapicOf(vcpu);
+  lapicSetTprClass(l, value);
+  settleLapic(vcpu, l);
 }
 
 function xcr0Mask(vcpu: Vcpu): u64 {

@@ -1,7 +1,7 @@
 // MSRs as a guest sees them. What is not named here does not exist: #GP. Registers that only hold guest state are opened
 // to direct access where the processor switches them or where one vCPU owns them (see `openMsrs`).
 // Sources: SDM volume 4, "Model-Specific Registers (MSRs)"; APM volume 2, "MSR Cross-Reference".
-import { tscHz } from "../arch/clock";
+import { nsFromTsc, tscHz } from "../arch/clock";
 import { EBX, EDX } from "../arch/cpuid";
 import { CR0_PG } from "../arch/cr";
 import { rdmsr_safe, rdtsc, wrmsr_safe } from "../arch/intrinsics";
@@ -72,6 +72,7 @@ import { refreshSystemTime, startSystemTime, systemTimeMsr, writeWallClock } fro
 import { amdMsrRead, amdMsrWrite } from "./msr-amd";
 import { MTRRCAP, Mtrr, mtrrRead, mtrrReset, mtrrWrite } from "./mtrr";
 import { lapicOf } from "./platform";
+import { settleLapic } from "./settle";
 import { Vm, vmNow, vmOf } from "./vm";
 
 const IA32_PLATFORM_ID: u32 = 0x17;
@@ -295,10 +296,7 @@ function readVendor(vcpu: Vcpu, msr: u32, result: usize): bool {
 
 /** WRMSR by a guest. False: #GP(0). */
 export function msrWrite(vcpu: Vcpu, msr: u32, value: u64): bool {
-  if (msr - X2APIC_FIRST < X2APIC_COUNT) {
-    vcpu.request(REQUEST_SAMPLE);
-    return lapicMsrWrite(lapicOf(vcpu), msr, value, vmNow(vmOf(vcpu)));
-  }
+  if (msr - X2APIC_FIRST < X2APIC_COUNT) return writeX2apic(vcpu, msr, value);
   switch (msr) {
     case IA32_TSC_DEADLINE:
       return writeDeadline(vcpu, value);
@@ -330,11 +328,19 @@ export function msrWrite(vcpu: Vcpu, msr: u32, value: u64): bool {
   }
 }
 
+function writeX2apic(vcpu: Vcpu, msr: u32, value: u64): bool {
+  const l = lapicOf(vcpu);
+  const good = lapicMsrWrite(l, msr, value, vmNow(vmOf(vcpu)));
+  settleLapic(vcpu, l);
+  return good;
+}
+
 function writeDeadline(vcpu: Vcpu, value: u64): bool {
-  const now = rdtsc();
-  const vm = vmOf(vcpu);
-  lapicSetTscDeadline(lapicOf(vcpu), value, now + vcpu.tscOffset, tscHz(), vmNow(vm));
-  vcpu.request(REQUEST_SAMPLE);
+  const host = rdtsc();
+  const l = lapicOf(vcpu);
+  const now = nsFromTsc(host - vmOf(vcpu).startTsc);
+  lapicSetTscDeadline(l, value, host + vcpu.tscOffset, tscHz(), now);
+  settleLapic(vcpu, l);
   return true;
 }
 
@@ -372,6 +378,10 @@ function writeGuestState(vcpu: Vcpu, msr: u32, value: u64): bool {
       if (value >> 32 != 0 || (guestCpuid(vmOf(vcpu), 0x80000001, EDX) & RDTSCP) == 0) return false;
       vcpu.tscAux = value;
       return wrmsr_safe(IA32_TSC_AUX, value) != 0;
+    case IA32_DEBUGCTL:
+      // The processor only ever clears its bits, so that a zero stays one without a look.
+      if (value == 0 && vcpu.debugctl == 0) return true;
+      break;
     default:
       break;
   }

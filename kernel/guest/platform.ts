@@ -1,82 +1,23 @@
-// The PC around the vCPUs: which devices a VM has, at which ports and addresses, and the access to them. The only place,
-// with ports.ts and memory-map.ts, that knows both what a device is and where it is. How interrupt lines reach the CPUs is in
-// lines.ts.
-import { ACPI_PM_BYTES, AcpiPm, acpiPmNew, acpiPmRead, acpiPmReset, acpiPmWrite } from "../devices/acpi_pm";
-import {
-  Bus,
-  busClaimMmio,
-  busClaimPorts,
-  busFindMmio,
-  busNew,
-  busPortDevice,
-  busRange,
-  NO_DEVICE,
-} from "../devices/bus";
-import { DebugExit, debugExitNew, debugExitRead, debugExitReset, debugExitWrite } from "../devices/debugexit";
-import {
-  I8042,
-  I8042_COMMAND,
-  I8042_DATA,
-  I8042_PORT_A,
-  i8042New,
-  i8042Read,
-  i8042Reset,
-  i8042Write,
-} from "../devices/i8042";
-import { ignoredRangeCount, ignoredRangeFirst, ignoredRangePorts } from "../devices/ignored_ports";
-import { Ioapic, ioapicNew, ioapicRead, ioapicReset, ioapicWrite } from "../devices/ioapic";
-import { KvmClock, kvmClockNew, kvmClockReset } from "../devices/kvmclock";
-import {
-  Lapic,
-  lapicBase,
-  lapicNew,
-  lapicRead,
-  lapicReset,
-  lapicSetVirtualWire,
-  lapicWrite,
-} from "../devices/lapic";
-import {
-  PCI_PORTS,
-  Pci,
-  pciEcamRead,
-  pciEcamWrite,
-  pciNew,
-  pciRead,
-  pciReset,
-  pciWrite,
-} from "../devices/pci";
-import {
-  PIC_ELCR,
-  PIC_MASTER,
-  PIC_SLAVE,
-  Pic8259,
-  pic8259New,
-  pic8259Read,
-  pic8259Reset,
-  pic8259Write,
-} from "../devices/pic8259";
-import { PIT_PORT_B, Pit8254, pit8254New, pit8254Read, pit8254Reset, pit8254Write } from "../devices/pit8254";
-import {
-  PVPANIC_PANICKED,
-  Pvpanic,
-  pvpanicNew,
-  pvpanicRead,
-  pvpanicReset,
-  pvpanicWrite,
-} from "../devices/pvpanic";
-import {
-  ResetControl,
-  resetControlNew,
-  resetControlRead,
-  resetControlReset,
-  resetControlWrite,
-} from "../devices/reset_control";
-import { Rtc, rtcNew, rtcRead, rtcReset, rtcSetMemory, rtcSetTime, rtcWrite } from "../devices/rtc";
-import { Uart16550, uart16550New, uart16550Read, uart16550Reset, uart16550Write } from "../devices/uart16550";
-import { STATUS_GUEST_PANIC, STATUS_POWEROFF } from "../abi/status";
+// The PC around the vCPUs: which devices a VM has and where; with ports.ts and memory-map.ts the only place that knows both.
+// Accesses to them are in port-access.ts and mmio-access.ts, their interrupt lines in lines.ts.
 import { tscHz } from "../arch/clock";
+import { ACPI_PM_BYTES, AcpiPm, acpiPmNew, acpiPmReset } from "../devices/acpi_pm";
+import { Bus, NO_DEVICE, busClaimMmio, busClaimPorts, busNew, busPortDevice } from "../devices/bus";
+import { DebugExit, debugExitNew, debugExitReset } from "../devices/debugexit";
+import { I8042, i8042New, i8042Reset } from "../devices/i8042";
+import { ignoredRangeCount, ignoredRangeFirst, ignoredRangePorts } from "../devices/ignored_ports";
+import { Ioapic, ioapicNew, ioapicReset } from "../devices/ioapic";
+import { KvmClock, kvmClockNew, kvmClockReset } from "../devices/kvmclock";
+import { Lapic, lapicNew, lapicReset, lapicSetVirtualWire } from "../devices/lapic";
+import { PCI_PORTS, Pci, pciNew, pciReset } from "../devices/pci";
+import { Pic8259, pic8259New, pic8259Reset } from "../devices/pic8259";
+import { Pit8254, pit8254New, pit8254Reset } from "../devices/pit8254";
+import { Pvpanic, pvpanicNew, pvpanicReset } from "../devices/pvpanic";
+import { ResetControl, resetControlNew, resetControlReset } from "../devices/reset_control";
+import { Rtc, rtcNew, rtcReset, rtcSetMemory, rtcSetTime } from "../devices/rtc";
+import { Uart16550, uart16550New, uart16550Reset } from "../devices/uart16550";
 import { arenaNewWithTail, tailOf } from "../lib/arena";
-import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
+import { Vcpu } from "../vcpu/vcpu";
 import { APIC_BYTES, ECAM, ECAM_BYTES, IOAPIC_BASE, ramAbove4G, ramBelow4G } from "./memory-map";
 import {
   PORT_ACPI_PM,
@@ -89,12 +30,11 @@ import {
   PORT_PIC_SLAVE,
   PORT_PIT,
   PORT_PVPANIC,
-  PORT_RESET_CONTROL,
   PORT_RTC,
   PORT_SYSTEM_A,
   PORT_SYSTEM_B,
 } from "./ports";
-import { requestReset, stopByDebugExit, stopVmWith, Vm, vmNow, vmOf } from "./vm";
+import { Vm, vmNow, vmOf } from "./vm";
 
 // Devices by their number on the bus. Those with an interrupt line come first: the number is the device's bit in
 // `Platform.stale` and `Platform.lines`.
@@ -105,15 +45,15 @@ export const DEVICE_ACPI_PM: u32 = 4;
 export const DEVICE_I8042: u32 = 5;
 export const DEVICE_PIC: u32 = 6;
 export const DEVICE_IOAPIC: u32 = 7;
-const DEVICE_PCI: u32 = 8;
-const DEVICE_PCI_ECAM: u32 = 9;
-const DEVICE_PVPANIC: u32 = 10;
-const DEVICE_DEBUG_EXIT: u32 = 11;
-const DEVICE_IGNORED: u32 = 12;
-const DEVICE_SYSTEM_A: u32 = 13;
-const DEVICE_SYSTEM_B: u32 = 14;
-const DEVICE_PIC_SLAVE: u32 = 15;
-const DEVICE_PIC_ELCR: u32 = 16;
+export const DEVICE_PCI: u32 = 8;
+export const DEVICE_PCI_ECAM: u32 = 9;
+export const DEVICE_PVPANIC: u32 = 10;
+export const DEVICE_DEBUG_EXIT: u32 = 11;
+export const DEVICE_IGNORED: u32 = 12;
+export const DEVICE_SYSTEM_A: u32 = 13;
+export const DEVICE_SYSTEM_B: u32 = 14;
+export const DEVICE_PIC_SLAVE: u32 = 15;
+export const DEVICE_PIC_ELCR: u32 = 16;
 
 const ALL_ONES: u32 = 0xffffffff;
 const NS_PER_SECOND: u64 = 1_000_000_000;
@@ -139,6 +79,8 @@ export class Platform {
   stale: u32;
   /** Levels of the devices' lines at the last sample, same bits. */
   lines: u32;
+  /** VM time at which the first device other than a local APIC needs attention, and each one's own. */
+  deadline: u64;
   uartDeadline: u64;
   pitDeadline: u64;
   rtcDeadline: u64;
@@ -249,206 +191,4 @@ export function platformReset(vm: Vm): void {
   lapicSetVirtualWire(lapicAt(vm, 0));
   p.stale = ALL_ONES;
   p.panicMatched = 0;
-}
-
-// --- ports ---------------------------------------------------------------------------------------------------------------
-
-/** What of a device's access may change its line or deadline: the next entry samples it. */
-function touch(vcpu: Vcpu, p: Platform, device: u32): void {
-  p.stale |= 1 << device;
-  vcpu.requests |= REQUEST_SAMPLE;
-}
-
-/** IN of `size` bytes (1, 2, 4). Ports that nobody claimed read as ones. */
-export function platformPortRead(vcpu: Vcpu, port: u32, size: u32): u32 {
-  const vm = vmOf(vcpu);
-  const p = platformOf(vm);
-  switch (busPortDevice(p.bus, port)) {
-    case DEVICE_UART:
-      touch(vcpu, p, DEVICE_UART);
-      return uart16550Read(p.uart, port - PORT_COM1, size, vmNow(vm));
-    case DEVICE_PIT:
-      return pit8254Read(p.pit, port - PORT_PIT, size, vmNow(vm));
-    case DEVICE_SYSTEM_B:
-      return pit8254Read(p.pit, PIT_PORT_B, size, vmNow(vm));
-    case DEVICE_RTC:
-      touch(vcpu, p, DEVICE_RTC);
-      return rtcRead(p.rtc, port - PORT_RTC, size, vmNow(vm));
-    case DEVICE_ACPI_PM:
-      return acpiPmRead(p.acpiPm, port - PORT_ACPI_PM, size, vmNow(vm));
-    case DEVICE_I8042:
-      touch(vcpu, p, DEVICE_I8042);
-      return i8042Read(p.i8042, i8042Offset(port), size, vmNow(vm));
-    case DEVICE_SYSTEM_A:
-      return i8042Read(p.i8042, I8042_PORT_A, size, vmNow(vm));
-    case DEVICE_PIC:
-      touch(vcpu, p, DEVICE_PIC); // a poll acknowledges
-      return pic8259Read(p.pic, PIC_MASTER + (port - PORT_PIC_MASTER), size, 0);
-    case DEVICE_PIC_SLAVE:
-      touch(vcpu, p, DEVICE_PIC);
-      return pic8259Read(p.pic, PIC_SLAVE + (port - PORT_PIC_SLAVE), size, 0);
-    case DEVICE_PIC_ELCR:
-      return pic8259Read(p.pic, PIC_ELCR + (port - PORT_ELCR), size, 0);
-    case DEVICE_PCI:
-      if (port == PORT_RESET_CONTROL && size == 1) return resetControlRead(p.resetControl, 0, size, 0);
-      return pciRead(p.pci, port - PORT_PCI_CONFIG, size, 0);
-    case DEVICE_PVPANIC:
-      return pvpanicRead(p.pvpanic, port - PORT_PVPANIC, size, 0);
-    case DEVICE_DEBUG_EXIT:
-      return debugExitRead(p.debugExit, 0, size, 0);
-    default:
-      return ALL_ONES;
-  }
-}
-
-function i8042Offset(port: u32): u32 {
-  return port == PORT_I8042_DATA ? I8042_DATA : I8042_COMMAND;
-}
-
-/** OUT of `size` bytes (1, 2, 4). */
-export function platformPortWrite(vcpu: Vcpu, port: u32, size: u32, value: u32): void {
-  const vm = vmOf(vcpu);
-  const p = platformOf(vm);
-  switch (busPortDevice(p.bus, port)) {
-    case DEVICE_UART:
-      touch(vcpu, p, DEVICE_UART);
-      uart16550Write(p.uart, port - PORT_COM1, size, value, vmNow(vm));
-      break;
-    case DEVICE_PIT:
-      touch(vcpu, p, DEVICE_PIT);
-      pit8254Write(p.pit, port - PORT_PIT, size, value, vmNow(vm));
-      break;
-    case DEVICE_SYSTEM_B:
-      pit8254Write(p.pit, PIT_PORT_B, size, value, vmNow(vm));
-      break;
-    case DEVICE_RTC:
-      touch(vcpu, p, DEVICE_RTC);
-      rtcWrite(p.rtc, port - PORT_RTC, size, value, vmNow(vm));
-      break;
-    case DEVICE_PIC:
-      touch(vcpu, p, DEVICE_PIC);
-      pic8259Write(p.pic, PIC_MASTER + (port - PORT_PIC_MASTER), size, value, 0);
-      break;
-    case DEVICE_PIC_SLAVE:
-      touch(vcpu, p, DEVICE_PIC);
-      pic8259Write(p.pic, PIC_SLAVE + (port - PORT_PIC_SLAVE), size, value, 0);
-      break;
-    case DEVICE_PIC_ELCR:
-      touch(vcpu, p, DEVICE_PIC);
-      pic8259Write(p.pic, PIC_ELCR + (port - PORT_ELCR), size, value, 0);
-      break;
-    case DEVICE_PCI:
-      if (port == PORT_RESET_CONTROL && size == 1) writeResetControl(vm, p, value);
-      else pciWrite(p.pci, port - PORT_PCI_CONFIG, size, value, 0);
-      break;
-    default:
-      writeRareDevice(vcpu, p, port, size, value);
-  }
-}
-
-/** Devices whose writes can end the VM. */
-function writeRareDevice(vcpu: Vcpu, p: Platform, port: u32, size: u32, value: u32): void {
-  const vm = vmOf(vcpu);
-  switch (busPortDevice(p.bus, port)) {
-    case DEVICE_ACPI_PM:
-      touch(vcpu, p, DEVICE_ACPI_PM);
-      acpiPmWrite(p.acpiPm, port - PORT_ACPI_PM, size, value, vmNow(vm));
-      if (p.acpiPm.powerOffRequested) stopVmWith(vm, STATUS_POWEROFF);
-      break;
-    case DEVICE_I8042:
-      touch(vcpu, p, DEVICE_I8042);
-      i8042Write(p.i8042, i8042Offset(port), size, value, vmNow(vm));
-      if (p.i8042.resetRequested) requestReset(vm);
-      break;
-    case DEVICE_SYSTEM_A:
-      i8042Write(p.i8042, I8042_PORT_A, size, value, vmNow(vm));
-      if (p.i8042.resetRequested) requestReset(vm);
-      break;
-    case DEVICE_PVPANIC:
-      pvpanicWrite(p.pvpanic, port - PORT_PVPANIC, size, value, 0);
-      if ((p.pvpanic.events & PVPANIC_PANICKED) != 0) stopVmWith(vm, STATUS_GUEST_PANIC);
-      break;
-    case DEVICE_DEBUG_EXIT:
-      debugExitWrite(p.debugExit, 0, size, value, 0);
-      stopByDebugExit(vm, p.debugExit.value);
-      break;
-    default:
-      break;
-  }
-}
-
-function writeResetControl(vm: Vm, p: Platform, value: u32): void {
-  resetControlWrite(p.resetControl, 0, 1, value, 0);
-  if (p.resetControl.resetRequested) requestReset(vm);
-}
-
-// --- memory-mapped registers ---------------------------------------------------------------------------------------------
-
-const APIC_BASE_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-/** Devices' registers are at most 32 bits wide; an 8-byte access is two. */
-const WORD: u32 = 4;
-
-/** Read of 1, 2, 4 or 8 bytes of guest-physical addresses that are not RAM. Unclaimed addresses read as ones. */
-export function platformMmioRead(vcpu: Vcpu, gpa: u64, size: u32): u64 {
-  if (size > WORD) return <u64>readWord(vcpu, gpa, WORD) | ((<u64>readWord(vcpu, gpa + WORD, WORD)) << 32);
-  return readWord(vcpu, gpa, size);
-}
-
-export function platformMmioWrite(vcpu: Vcpu, gpa: u64, size: u32, value: u64): void {
-  if (size <= WORD) {
-    writeWord(vcpu, gpa, size, <u32>value);
-    return;
-  }
-  writeWord(vcpu, gpa, WORD, <u32>value);
-  writeWord(vcpu, gpa + WORD, WORD, <u32>(value >> 32));
-}
-
-/** Offset of an access inside the vCPU's local APIC page; 4096 and more: outside. */
-function lapicOffset(vcpu: Vcpu, gpa: u64): u64 {
-  return gpa - (lapicBase(lapicOf(vcpu)) & APIC_BASE_ADDRESS);
-}
-
-function readWord(vcpu: Vcpu, gpa: u64, size: u32): u32 {
-  const vm = vmOf(vcpu);
-  const offset = lapicOffset(vcpu, gpa);
-  if (offset < APIC_BYTES) return lapicRead(lapicOf(vcpu), <u32>offset, size, vmNow(vm));
-  const p = platformOf(vm);
-  const index = busFindMmio(p.bus, gpa, size);
-  if (index < 0) return ALL_ONES;
-  const range = busRange(p.bus, <u32>index);
-  const at = <u32>(gpa - range.start);
-  switch (range.device) {
-    case DEVICE_IOAPIC:
-      return ioapicRead(p.ioapic, at, size, 0);
-    case DEVICE_PCI_ECAM:
-      return pciEcamRead(p.pci, at, size, 0);
-    default:
-      return ALL_ONES;
-  }
-}
-
-function writeWord(vcpu: Vcpu, gpa: u64, size: u32, value: u32): void {
-  const vm = vmOf(vcpu);
-  const p = platformOf(vm);
-  const offset = lapicOffset(vcpu, gpa);
-  if (offset < APIC_BYTES) {
-    vcpu.requests |= REQUEST_SAMPLE;
-    lapicWrite(lapicOf(vcpu), <u32>offset, size, value, vmNow(vm));
-    return;
-  }
-  const index = busFindMmio(p.bus, gpa, size);
-  if (index < 0) return;
-  const range = busRange(p.bus, <u32>index);
-  const at = <u32>(gpa - range.start);
-  switch (range.device) {
-    case DEVICE_IOAPIC:
-      touch(vcpu, p, DEVICE_IOAPIC);
-      ioapicWrite(p.ioapic, at, size, value, 0);
-      break;
-    case DEVICE_PCI_ECAM:
-      pciEcamWrite(p.pci, at, size, value, 0);
-      break;
-    default:
-      break;
-  }
 }

@@ -63,9 +63,13 @@ function map(vm: Vm, gpa: u64, hpa: u64, bytes: u64): bool {
   return nestedMap(vm.nestedRoot, vm.nestedKind, gpa, hpa, bytes, NESTED_ALL, MEMORY_WB);
 }
 
-/** Nested fault at `gpa`: if that is RAM, maps the 2 MiB around it as far as they are RAM. False: not RAM, or no memory. */
+/**
+ * Nested fault at `gpa`: if that is RAM that is mapped on first touch, maps the 2 MiB around it as far as they are RAM. False:
+ * it is something else, or memory for tables is out.
+ */
 export function populate(vcpu: Vcpu, gpa: u64): bool {
   const vm = vmOf(vcpu);
+  if (!vm.lazy) return false;
   const start = gpa & ~(LARGE_PAGE - 1);
   const whole = guestTranslate(vm.memory, start, LARGE_PAGE);
   if (whole != NO_HPA) return map(vm, start, whole, LARGE_PAGE);

@@ -293,17 +293,42 @@ describe("the bus", () => {
     pc.mmioWrite(0xd0000000, 1);
   });
 
-  test("an access that changes no line asks for no sample", async () => {
+  test("an access that changes nothing outside its device asks for no sample, one that does asks", async () => {
     const pc = await Pc.running();
+    pc.mmioWrite(LAPIC_SVR, 0x1ff);
+    startPic(pc, 0);
     pc.sample();
-    pc.in(0x61);
-    pc.in(0x608, 4);
-    pc.in(0x40);
-    pc.in(0x1234);
-    pc.mmioRead(LAPIC_ID);
-    expect(pc.vcpu.get("requests") & REQUEST_SAMPLE).toBe(0n);
-    pc.in(COM1 + 5);
-    expect(pc.vcpu.get("requests") & REQUEST_SAMPLE).toBe(REQUEST_SAMPLE);
+    const asks = (access: () => void) => {
+      access();
+      const asked = (pc.vcpu.get("requests") & REQUEST_SAMPLE) !== 0n;
+      pc.sample();
+      return asked;
+    };
+    for (const [port, size] of [
+      [0x61, 1],
+      [0x608, 4],
+      [0x40, 1],
+      [0x1234, 1],
+      [COM1 + 5, 1],
+      [0x21, 1],
+    ] as const) {
+      expect(
+        asks(() => pc.in(port, size)),
+        port.toString(16),
+      ).toBe(false);
+    }
+    expect(asks(() => pc.out(0x21, 0xff))).toBe(false);
+    expect(asks(() => void pc.mmioRead(LAPIC_ID))).toBe(false);
+    expect(asks(() => pc.mmioWrite(LAPIC_EOI, 0))).toBe(false);
+    expect(asks(() => pc.out(COM1, 0x41))).toBe(true);
+    expect(asks(() => pc.in(COM1))).toBe(true);
+    pc.mmioWrite(LVT_TIMER, 0x40);
+    expect(asks(() => pc.mmioWrite(INITIAL_COUNT, 1000))).toBe(true);
+    startPit(pc, 1000);
+    pc.sample();
+    pc.cpu.tsc += 2_000_000n;
+    pc.sample();
+    expect(asks(() => pc.out(0x21, 0xfe))).toBe(true);
   });
 
   test("the local APIC is where IA32_APIC_BASE says", async () => {

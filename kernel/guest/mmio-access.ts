@@ -1,0 +1,83 @@
+// The guest's accesses to memory-mapped registers: the vCPU's own local APIC first, then what is on the bus.
+import { busFindMmio, busRange } from "../devices/bus";
+import { ioapicRead, ioapicWrite } from "../devices/ioapic";
+import { lapicBase, lapicRead, lapicWrite } from "../devices/lapic";
+import { pciEcamRead, pciEcamWrite } from "../devices/pci";
+import { Vcpu } from "../vcpu/vcpu";
+import { APIC_BYTES } from "./memory-map";
+import { DEVICE_IOAPIC, DEVICE_PCI_ECAM, lapicOf, platformOf } from "./platform";
+import { settleLapic, touch } from "./settle";
+import { vmNow, vmOf } from "./vm";
+
+const ALL_ONES: u32 = 0xffffffff;
+const APIC_BASE_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+/** Devices' registers are at most 32 bits wide; an 8-byte access is two. */
+const WORD: u32 = 4;
+
+/** Read of 1, 2, 4 or 8 bytes of guest-physical addresses that are not RAM. Unclaimed addresses read as ones. */
+export function platformMmioRead(vcpu: Vcpu, gpa: u64, size: u32): u64 {
+  if (size > WORD) return <u64>readWord(vcpu, gpa, WORD) | ((<u64>readWord(vcpu, gpa + WORD, WORD)) << 32);
+  return readWord(vcpu, gpa, size);
+}
+
+export function platformMmioWrite(vcpu: Vcpu, gpa: u64, size: u32, value: u64): void {
+  if (size <= WORD) {
+    writeWord(vcpu, gpa, size, <u32>value);
+    return;
+  }
+  writeWord(vcpu, gpa, WORD, <u32>value);
+  writeWord(vcpu, gpa + WORD, WORD, <u32>(value >> 32));
+}
+
+function readWord(vcpu: Vcpu, gpa: u64, size: u32): u32 {
+  const l = lapicOf(vcpu);
+  const offset = gpa - (lapicBase(l) & APIC_BASE_ADDRESS);
+  if (offset < APIC_BYTES) return lapicRead(l, <u32>offset, size, vmNow(vmOf(vcpu)));
+  return readDevice(vcpu, gpa, size);
+}
+
+function readDevice(vcpu: Vcpu, gpa: u64, size: u32): u32 {
+  const p = platformOf(vmOf(vcpu));
+  const index = busFindMmio(p.bus, gpa, size);
+  if (index < 0) return ALL_ONES;
+  const range = busRange(p.bus, <u32>index);
+  const at = <u32>(gpa - range.start);
+  switch (range.device) {
+    case DEVICE_IOAPIC:
+      return ioapicRead(p.ioapic, at, size, 0);
+    case DEVICE_PCI_ECAM:
+      return pciEcamRead(p.pci, at, size, 0);
+    default:
+      return ALL_ONES;
+  }
+}
+
+function writeWord(vcpu: Vcpu, gpa: u64, size: u32, value: u32): void {
+  const l = lapicOf(vcpu);
+  const offset = gpa - (lapicBase(l) & APIC_BASE_ADDRESS);
+  if (offset >= APIC_BYTES) {
+    writeDevice(vcpu, gpa, size, value);
+    return;
+  }
+  lapicWrite(l, <u32>offset, size, value, vmNow(vmOf(vcpu)));
+  settleLapic(vcpu, l);
+}
+
+function writeDevice(vcpu: Vcpu, gpa: u64, size: u32, value: u32): void {
+  const p = platformOf(vmOf(vcpu));
+  const index = busFindMmio(p.bus, gpa, size);
+  if (index < 0) return;
+  const range = busRange(p.bus, <u32>index);
+  const at = <u32>(gpa - range.start);
+  switch (range.device) {
+    case DEVICE_IOAPIC:
+      touch(vcpu, p, DEVICE_IOAPIC);
+      ioapicWrite(p.ioapic, at, size, value, 0);
+      break;
+    case DEVICE_PCI_ECAM:
+      pciEcamWrite(p.pci, at, size, value, 0);
+      break;
+    default:
+      break;
+  }
+}

@@ -1,0 +1,187 @@
+// The guest's port accesses: from the bus's device number to the device.
+import { STATUS_GUEST_PANIC, STATUS_POWEROFF } from "../abi/status";
+import { acpiPmRead, acpiPmWrite } from "../devices/acpi_pm";
+import { busPortDevice } from "../devices/bus";
+import { debugExitRead, debugExitWrite } from "../devices/debugexit";
+import { I8042_COMMAND, I8042_DATA, I8042_PORT_A, i8042Read, i8042Write } from "../devices/i8042";
+import { pciRead, pciWrite } from "../devices/pci";
+import { PIC_ELCR, PIC_MASTER, PIC_SLAVE, pic8259Read, pic8259Write } from "../devices/pic8259";
+import { PIT_PORT_B, pit8254Read, pit8254Write } from "../devices/pit8254";
+import { PVPANIC_PANICKED, pvpanicRead, pvpanicWrite } from "../devices/pvpanic";
+import { resetControlRead, resetControlWrite } from "../devices/reset_control";
+import { rtcRead, rtcWrite } from "../devices/rtc";
+import { uart16550Read, uart16550Write } from "../devices/uart16550";
+import { Vcpu } from "../vcpu/vcpu";
+import {
+  DEVICE_ACPI_PM,
+  DEVICE_DEBUG_EXIT,
+  DEVICE_I8042,
+  DEVICE_PCI,
+  DEVICE_PIC,
+  DEVICE_PIC_ELCR,
+  DEVICE_PIC_SLAVE,
+  DEVICE_PIT,
+  DEVICE_PVPANIC,
+  DEVICE_RTC,
+  DEVICE_SYSTEM_A,
+  DEVICE_SYSTEM_B,
+  DEVICE_UART,
+  Platform,
+  platformOf,
+} from "./platform";
+import {
+  PORT_ACPI_PM,
+  PORT_COM1,
+  PORT_ELCR,
+  PORT_I8042_DATA,
+  PORT_PCI_CONFIG,
+  PORT_PIC_MASTER,
+  PORT_PIC_SLAVE,
+  PORT_PIT,
+  PORT_PVPANIC,
+  PORT_RESET_CONTROL,
+  PORT_RTC,
+} from "./ports";
+import { settlePic, settleUart, touch } from "./settle";
+import { Vm, requestReset, stopByDebugExit, stopVmWith, vmNow, vmOf } from "./vm";
+
+const ALL_ONES: u32 = 0xffffffff;
+
+/** IN of `size` bytes (1, 2, 4). Ports that nobody claimed read as ones. */
+export function platformPortRead(vcpu: Vcpu, port: u32, size: u32): u32 {
+  const vm = vmOf(vcpu);
+  const p = platformOf(vm);
+  switch (busPortDevice(p.bus, port)) {
+    case DEVICE_UART:
+      return readUart(vcpu, p, port - PORT_COM1, size, vmNow(vm));
+    case DEVICE_PIT:
+      return pit8254Read(p.pit, port - PORT_PIT, size, vmNow(vm));
+    case DEVICE_SYSTEM_B:
+      return pit8254Read(p.pit, PIT_PORT_B, size, vmNow(vm));
+    case DEVICE_RTC:
+      touch(vcpu, p, DEVICE_RTC);
+      return rtcRead(p.rtc, port - PORT_RTC, size, vmNow(vm));
+    case DEVICE_ACPI_PM:
+      return acpiPmRead(p.acpiPm, port - PORT_ACPI_PM, size, vmNow(vm));
+    case DEVICE_I8042:
+      touch(vcpu, p, DEVICE_I8042);
+      return i8042Read(p.i8042, i8042Offset(port), size, vmNow(vm));
+    case DEVICE_SYSTEM_A:
+      return i8042Read(p.i8042, I8042_PORT_A, size, vmNow(vm));
+    case DEVICE_PIC:
+      return readPic(vcpu, p, PIC_MASTER + (port - PORT_PIC_MASTER), size);
+    case DEVICE_PIC_SLAVE:
+      return readPic(vcpu, p, PIC_SLAVE + (port - PORT_PIC_SLAVE), size);
+    case DEVICE_PIC_ELCR:
+      return pic8259Read(p.pic, PIC_ELCR + (port - PORT_ELCR), size, 0);
+    case DEVICE_PCI:
+      if (port == PORT_RESET_CONTROL && size == 1) return resetControlRead(p.resetControl, 0, size, 0);
+      return pciRead(p.pci, port - PORT_PCI_CONFIG, size, 0);
+    case DEVICE_PVPANIC:
+      return pvpanicRead(p.pvpanic, port - PORT_PVPANIC, size, 0);
+    case DEVICE_DEBUG_EXIT:
+      return debugExitRead(p.debugExit, 0, size, 0);
+    default:
+      return ALL_ONES;
+  }
+}
+
+function readUart(vcpu: Vcpu, p: Platform, offset: u32, size: u32, now: u64): u32 {
+  const value = uart16550Read(p.uart, offset, size, now);
+  settleUart(vcpu, p, offset == 0, now);
+  return value;
+}
+
+/** A read may be a poll, which acknowledges. */
+function readPic(vcpu: Vcpu, p: Platform, offset: u32, size: u32): u32 {
+  const value = pic8259Read(p.pic, offset, size, 0);
+  settlePic(vcpu, p);
+  return value;
+}
+
+function i8042Offset(port: u32): u32 {
+  return port == PORT_I8042_DATA ? I8042_DATA : I8042_COMMAND;
+}
+
+/** OUT of `size` bytes (1, 2, 4). */
+export function platformPortWrite(vcpu: Vcpu, port: u32, size: u32, value: u32): void {
+  const vm = vmOf(vcpu);
+  const p = platformOf(vm);
+  switch (busPortDevice(p.bus, port)) {
+    case DEVICE_UART:
+      writeUart(vcpu, p, port - PORT_COM1, size, value, vmNow(vm));
+      break;
+    case DEVICE_PIT:
+      touch(vcpu, p, DEVICE_PIT);
+      pit8254Write(p.pit, port - PORT_PIT, size, value, vmNow(vm));
+      break;
+    case DEVICE_SYSTEM_B:
+      pit8254Write(p.pit, PIT_PORT_B, size, value, vmNow(vm));
+      break;
+    case DEVICE_RTC:
+      touch(vcpu, p, DEVICE_RTC);
+      rtcWrite(p.rtc, port - PORT_RTC, size, value, vmNow(vm));
+      break;
+    case DEVICE_PIC:
+      writePic(vcpu, p, PIC_MASTER + (port - PORT_PIC_MASTER), size, value);
+      break;
+    case DEVICE_PIC_SLAVE:
+      writePic(vcpu, p, PIC_SLAVE + (port - PORT_PIC_SLAVE), size, value);
+      break;
+    case DEVICE_PIC_ELCR:
+      writePic(vcpu, p, PIC_ELCR + (port - PORT_ELCR), size, value);
+      break;
+    case DEVICE_PCI:
+      if (port == PORT_RESET_CONTROL && size == 1) writeResetControl(vm, p, value);
+      else pciWrite(p.pci, port - PORT_PCI_CONFIG, size, value, 0);
+      break;
+    default:
+      writeRareDevice(vcpu, p, port, size, value);
+  }
+}
+
+function writeUart(vcpu: Vcpu, p: Platform, offset: u32, size: u32, value: u32, now: u64): void {
+  uart16550Write(p.uart, offset, size, value, now);
+  settleUart(vcpu, p, false, now);
+}
+
+function writePic(vcpu: Vcpu, p: Platform, offset: u32, size: u32, value: u32): void {
+  pic8259Write(p.pic, offset, size, value, 0);
+  settlePic(vcpu, p);
+}
+
+/** Devices whose writes can end the VM. */
+function writeRareDevice(vcpu: Vcpu, p: Platform, port: u32, size: u32, value: u32): void {
+  const vm = vmOf(vcpu);
+  switch (busPortDevice(p.bus, port)) {
+    case DEVICE_ACPI_PM:
+      touch(vcpu, p, DEVICE_ACPI_PM);
+      acpiPmWrite(p.acpiPm, port - PORT_ACPI_PM, size, value, vmNow(vm));
+      if (p.acpiPm.powerOffRequested) stopVmWith(vm, STATUS_POWEROFF);
+      break;
+    case DEVICE_I8042:
+      touch(vcpu, p, DEVICE_I8042);
+      i8042Write(p.i8042, i8042Offset(port), size, value, vmNow(vm));
+      if (p.i8042.resetRequested) requestReset(vm);
+      break;
+    case DEVICE_SYSTEM_A:
+      i8042Write(p.i8042, I8042_PORT_A, size, value, vmNow(vm));
+      if (p.i8042.resetRequested) requestReset(vm);
+      break;
+    case DEVICE_PVPANIC:
+      pvpanicWrite(p.pvpanic, port - PORT_PVPANIC, size, value, 0);
+      if ((p.pvpanic.events & PVPANIC_PANICKED) != 0) stopVmWith(vm, STATUS_GUEST_PANIC);
+      break;
+    case DEVICE_DEBUG_EXIT:
+      debugExitWrite(p.debugExit, 0, size, value, 0);
+      stopByDebugExit(vm, p.debugExit.value);
+      break;
+    default:
+      break;
+  }
+}
+
+function writeResetControl(vm: Vm, p: Platform, value: u32): void {
+  resetControlWrite(p.resetControl, 0, 1, value, 0);
+  if (p.resetControl.resetRequested) requestReset(vm);
+}
