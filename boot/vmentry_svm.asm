@@ -12,7 +12,7 @@ section .text progbits alloc exec nowrite align=16
 bits 64
 ; EDI: linear address of the vCPU. RSI: physical address of the guest's VMCB; [Vcpu.hostVmcb] is that of the VMCB which holds
 ; the host's FS, GS, TR, LDTR and system-call MSRs. Interrupts are off here; physical interrupts exit, since VMRUN sees IF = 1.
-; Keeps no register but RSP: the code generator knows, and saves what its caller needs (intrinsic `keepsNothing`).
+; Returns EAX = EDI. Keeps no register but RSP: the code generator knows, and saves what its caller needs (intrinsic `keepsNothing`).
 align 16
 tv_asm_svm_enter:
         mov ebx, edi
@@ -69,6 +69,7 @@ tv_asm_svm_enter:
         mov [rsp + Vcpu.r15], r15
         mov rdx, [gs:rcx + VMCB_RAX]
         mov [rsp + Vcpu.rax], rdx
+        mov eax, esp
         mov rsp, [rsp + Vcpu.hostStack]
         stgi
         ret

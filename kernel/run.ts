@@ -91,38 +91,45 @@ export function runVm(vm: Vm): u32 {
 
 /** Until its VM is to be stopped or reset. */
 function runVcpu(vcpu: Vcpu): void {
-  if (prepare(vcpu)) backend().run(vcpu, onExit);
+  if (prepare(vcpu)) backend().run(vcpu, traceIsOn() ? onExitTraced : onExit);
 }
 
 /** One exit, from the filled record to readiness for the next entry. False: the VM is to be stopped or reset. */
 function onExit(vcpu: Vcpu): bool {
   countExit(vcpu);
-  const outcome = traceIsOn() ? dispatchTraced(vcpu) : dispatch(vcpu);
-  if (outcome == OUTCOME_ADVANCE) advance(vcpu);
-  else act(vcpu, outcome);
-  return vcpu.requests == 0 ? true : prepare(vcpu);
+  return act(vcpu, dispatch(vcpu));
 }
 
 /** Records the exit as well. A ring that fills up is emptied by one frame here; else it is emptied while the vCPU idles. */
-function dispatchTraced(vcpu: Vcpu): u32 {
+function onExitTraced(vcpu: Vcpu): bool {
+  countExit(vcpu);
   traceExit(vcpu);
   const outcome = dispatch(vcpu);
   traceOutcome(vcpu, outcome);
   if (ringIsFilling()) countersExclude(vcpu, traceDrain(thisCpu().index));
-  return outcome;
+  return act(vcpu, outcome);
 }
 
 // --- after an exit -------------------------------------------------------------------------------------------------------
 
-/** Does what the handler of the last exit asked for, other than to skip the instruction. */
-function act(vcpu: Vcpu, outcome: u32): void {
+/** Does what the handler of the last exit asked for, then serves the requests. False: the VM is to be stopped or reset. */
+function act(vcpu: Vcpu, outcome: u32): bool {
+  if (outcome != OUTCOME_ADVANCE) return actRarely(vcpu, outcome);
+  advance(vcpu);
+  if (vcpu.requests != 0) return prepare(vcpu);
+  return true;
+}
+
+function actRarely(vcpu: Vcpu, outcome: u32): bool {
   if (outcome == OUTCOME_RESUME) takeHostInterrupt(vcpu);
   else if (outcome == OUTCOME_HALT) halt(vcpu);
   else if (outcome == OUTCOME_RESET) requestReset(vmOf(vcpu));
   const exit = vcpu.exit;
-  if (exit.interruptedEvent == 0) return;
-  if (!reinject(vcpu)) stopVm(vcpu, STATUS_TRIPLE_FAULT);
-  exit.interruptedEvent = 0;
+  if (exit.interruptedEvent != 0) {
+    if (!reinject(vcpu)) stopVm(vcpu, STATUS_TRIPLE_FAULT);
+    exit.interruptedEvent = 0;
+  }
+  return vcpu.requests == 0 || prepare(vcpu);
 }
 
 /** VT-x acknowledges the interrupt that caused an exit; its handler runs here. */

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { NativeModule } from "../../tools/aot/linux/process.ts";
 
-const HERE = new URL(".", import.meta.url).pathname;
+const MODULES = new URL("modules/", import.meta.url).pathname;
 const ASC = new URL("../../node_modules/assemblyscript/bin/asc.js", import.meta.url).pathname;
 const RUNTIME = "/usr/share/wabt/wasm2c";
 const ROUNDS = 9;
@@ -24,7 +24,11 @@ const DRIVER = `
 u32 wasm_rt_dummy;
 struct Z_env_instance_t { int unused; };
 void Z_envZ_abort(struct Z_env_instance_t* e, u32 a, u32 b, u32 c, u32 d) { abort(); }
-static long now(void) { struct timespec t; clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); return t.tv_sec * 1000000000L + t.tv_nsec; }
+static long now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return t.tv_sec * 1000000000L + t.tv_nsec;
+}
 int main(int argc, char** argv) {
   static Z_module_instance_t instance;
   wasm_rt_init();
@@ -57,7 +61,18 @@ function viaGcc(wasm: string, directory: string, needsAbort: boolean): Contender
   const sources = [join(directory, "driver.c"), join(directory, "module.c"), join(RUNTIME, "wasm-rt-impl.c")];
   execFileSync("gcc", ["-O2", "-w", "-I", directory, "-I", RUNTIME, ...sources, "-o", executable, "-lm"]);
   const buildMs = performance.now() - start;
-  execFileSync("gcc", ["-O2", "-w", "-c", "-I", directory, "-I", RUNTIME, sources[1]!, "-o", join(directory, "module.o")]);
+  execFileSync("gcc", [
+    "-O2",
+    "-w",
+    "-c",
+    "-I",
+    directory,
+    "-I",
+    RUNTIME,
+    sources[1]!,
+    "-o",
+    join(directory, "module.o"),
+  ]);
   const size = execFileSync("size", [join(directory, "module.o")], { encoding: "utf8" });
   return {
     buildMs,
@@ -100,7 +115,10 @@ function measure(source: string): Row {
   try {
     const wasm = join(directory, "module.wasm");
     const flags = ["-O3", "--runtime", "stub", "--memoryBase", "4096", "--initialMemory", "64", "-o", wasm];
-    execFileSync(process.execPath, [ASC, source, ...flags], { cwd: directory, stdio: ["ignore", "ignore", "inherit"] });
+    execFileSync(process.execPath, [ASC, source, ...flags], {
+      cwd: directory,
+      stdio: ["ignore", "ignore", "inherit"],
+    });
     const needsAbort = WebAssembly.Module.imports(new WebAssembly.Module(readFileSync(wasm))).length > 0;
     const gcc = viaGcc(wasm, directory, needsAbort);
     const aot = viaAot(wasm);
@@ -116,8 +134,14 @@ function measure(source: string): Row {
     }
     aot.close();
     return {
-      name: basename(source, ".ts"), ours, gcc: theirs, ratio: ours / theirs,
-      bytes: aot.bytes, gccBytes: gcc.bytes, buildMs: aot.buildMs, gccBuildMs: gcc.buildMs,
+      name: basename(source, ".ts"),
+      ours,
+      gcc: theirs,
+      ratio: ours / theirs,
+      bytes: aot.bytes,
+      gccBytes: gcc.bytes,
+      buildMs: aot.buildMs,
+      gccBuildMs: gcc.buildMs,
     };
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -126,13 +150,24 @@ function measure(source: string): Row {
 
 function main(): void {
   const only = process.argv[3];
-  const directories = [HERE, ...process.argv.slice(2, 3)];
-  const sources = directories.flatMap((d) => readdirSync(d).filter((f) => f.endsWith(".ts") && f !== "bench.ts").map((f) => join(d, f)));
+  const directories = [MODULES, ...process.argv.slice(2, 3)];
+  const sources = directories.flatMap((d) =>
+    readdirSync(d)
+      .filter((f) => f.endsWith(".ts"))
+      .map((f) => join(d, f)),
+  );
   const rows = sources.filter((s) => !only || s.includes(only)).map(measure);
   console.log("module      ours ms   gcc ms   ratio   bytes  gcc bytes   build ms  gcc build ms");
   for (const r of rows) {
-    const columns = [(r.ours / 1e6).toFixed(1), (r.gcc / 1e6).toFixed(1), r.ratio.toFixed(3), r.bytes, r.gccBytes,
-      r.buildMs.toFixed(0), r.gccBuildMs.toFixed(0)];
+    const columns = [
+      (r.ours / 1e6).toFixed(1),
+      (r.gcc / 1e6).toFixed(1),
+      r.ratio.toFixed(3),
+      r.bytes,
+      r.gccBytes,
+      r.buildMs.toFixed(0),
+      r.gccBuildMs.toFixed(0),
+    ];
     const widths = [9, 8, 7, 7, 10, 10, 13];
     console.log(r.name.padEnd(10) + columns.map((c, i) => String(c).padStart(widths[i]!)).join(" "));
   }

@@ -157,9 +157,9 @@ export declare function invlpga(virtualAddress: u64, asid: u32): void;
 /**
  * asm. CLGI, VMLOAD guest, VMRUN, VMSAVE guest, VMLOAD host, STGI (interrupts stay masked by IF=0), with the guest's
  * registers at `registers` as for `vmx_enter`. `guestVmcb`: physical address; the host's VMCB is in the registers' head.
- * Keeps no register: the code generator saves what is needed.
+ * Returns `registers`. Keeps no other register: the code generator saves what is needed.
  */
-export declare function svm_enter(registers: usize, guestVmcb: u64): void;
+export declare function svm_enter(registers: usize, guestVmcb: u64): usize;
 
 // --- extended processor state (for switching between vCPUs; never on the plain exit path) ---------------------------
 

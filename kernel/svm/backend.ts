@@ -167,16 +167,18 @@ function loadVcpu(vcpu: Vcpu): void {
 }
 
 function run(vcpu: Vcpu, onExit: (vcpu: Vcpu) => bool): void {
-  const svm = svmOf(vcpu);
+  let self = changetype<usize>(vcpu);
   do {
-    const dirty = vcpu.dirty & ~GROUP_RIP;
-    if (dirty != 0) prepareEntry(vcpu, svm, dirty);
+    vcpu = changetype<Vcpu>(self);
+    if ((vcpu.dirty & ~GROUP_RIP) != 0) prepareEntry(vcpu, svmOf(vcpu), vcpu.dirty);
+    const vmcb = svmOf(vcpu).vmcb;
     // RIP has changed after nearly every exit; writing it anyway is cheaper than asking. An injected event may have moved it.
-    phys_store64(svm.vmcb + VMCB_RIP, vcpu.rip);
-    svm_enter(changetype<usize>(vcpu), svm.vmcb);
+    phys_store64(vmcb + VMCB_RIP, vcpu.rip);
+    self = svm_enter(self, vmcb);
+    vcpu = changetype<Vcpu>(self);
+    if ((vcpu.dirty & ~GROUP_RIP) != 0) finishEntry(svmOf(vcpu));
     vcpu.dirty = 0;
-    if (dirty != 0) finishEntry(svm);
-    decode(vcpu, svm);
+    decode(vcpu, svmOf(vcpu));
   } while (onExit(vcpu));
 }
 

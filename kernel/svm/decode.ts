@@ -23,7 +23,6 @@ import {
   EXIT_NESTED_FAULT,
   EXIT_NESTED_MISCONFIG,
   EXIT_NMI_WINDOW,
-  EXIT_RDMSR,
   EXIT_WRMSR,
   ExitRecord,
   IO_DECODED,
@@ -44,7 +43,7 @@ import {
   exitKind,
 } from "./exitcodes";
 import { interruptedEvent, nmiFinishStep, nmiReachedIret, nmiSuspendStep } from "./inject";
-import { fixedNextRip } from "./nextrip";
+import { findInstruction, fixedNextRip } from "./nextrip";
 import { interruptibility } from "./state";
 import { NMI_OPEN, NMI_STEPPING, SvmVcpu } from "./svm";
 import {
@@ -90,7 +89,7 @@ export function decodePrepare(): void {
 
 /**
  * Fills `vcpu.exit` and `vcpu.rip` from the VMCB, and the groups that nearly every exit needs: stack and flags,
- * interruptibility.
+ * interruptibility. All that takes more than a few loads comes last, in `decodeDetails`.
  */
 export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   const vmcb = svm.vmcb;
@@ -99,30 +98,29 @@ export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   const code = phys_load32(vmcb + VMCB_EXITCODE);
   const info1 = phys_load64(vmcb + VMCB_EXITINFO1);
   vcpu.rip = rip;
+  exit.rip = rip;
   vcpu.rsp = phys_load64(vmcb + VMCB_RSP);
   vcpu.rflags = phys_load64(vmcb + VMCB_RFLAGS);
-  exit.rip = rip;
+  vcpu.interruptibility = <u32>phys_load64(vmcb + VMCB_INTERRUPT_SHADOW) & BLOCKED_BY_STI;
+  vcpu.valid = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
   exit.reason = code;
   exit.qualification = info1;
+  exit.msr = <u32>vcpu.rcx;
   exit.byteCount = 0;
-  let kind = exitKind(code);
-  // EXITINFO1 is 1 for WRMSR, whose class follows that of RDMSR.
-  if (kind == EXIT_RDMSR) kind += <u32>info1;
+  const kind = exitKind(code, info1);
   exit.kind = kind;
-  exit.nextRip = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(vcpu, svm, kind, rip);
-  if (kind != EXIT_CPUID) decodeDetails(vcpu, svm, exit, code);
-  const shadow = <u32>phys_load64(vmcb + VMCB_INTERRUPT_SHADOW) & BLOCKED_BY_STI;
-  vcpu.interruptibility = svm.nmi == NMI_OPEN ? shadow : interruptibility(svm, rip);
-  vcpu.valid = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
+  const next = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(svm, kind, rip);
+  exit.nextRip = next;
+  if (next != 0 && kind <= EXIT_WRMSR && svm.nmi == NMI_OPEN) return;
+  decodeDetails(vcpu, svm, exit, code);
 }
 
-/** The parts of the record that only some kinds of exit have. */
+/** What only some kinds of exit have, and what has to be looked up. */
 function decodeDetails(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {
+  if (exit.nextRip == 0 && findInstruction(vcpu, svm, exit.kind, exit.rip)) {
+    exit.nextRip = fixedNextRip(svm, exit.kind, exit.rip);
+  }
   switch (exit.kind) {
-    case EXIT_RDMSR:
-    case EXIT_WRMSR:
-      exit.msr = <u32>vcpu.rcx;
-      break;
     case EXIT_IO:
       decodeIo(exit, phys_load64(svm.vmcb + VMCB_EXITINFO2));
       break;
@@ -153,6 +151,7 @@ function decodeDetails(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): v
   }
   if (mayInterruptDelivery(exit.kind)) decodeInterruptedEvent(vcpu, svm, exit);
   if (svm.nmi == NMI_STEPPING) nmiSuspendStep(svm, exit.rip);
+  if (svm.nmi != NMI_OPEN) vcpu.interruptibility = interruptibility(svm, exit.rip);
 }
 
 /** Instructions that exit are not part of an event's delivery; anything else may have come in the middle of one. */

@@ -71,7 +71,7 @@ export const EXITCODE_NPF: u32 = 0x400;
 /** VMEXIT_INVALID is -1. QEMU leaves the upper half of the field zero, so the low 32 bits decide. */
 export const EXITCODE_INVALID: u32 = 0xffffffff;
 
-/** EXIT_* of the codes from EXITCODE_INTR on. MSR is a read here; decode looks at EXITINFO1. */
+/** EXIT_* of the codes from EXITCODE_INTR on. */
 const kinds: StaticArray<u32> = [
   EXIT_EXTERNAL_INTERRUPT,    // 0x60 INTR
   EXIT_NMI,                   // 0x61 NMI
@@ -137,9 +137,10 @@ const kinds: StaticArray<u32> = [
 /** Codes that `kinds` lists. */
 const LISTED: u32 = 0x48;
 
-/** What an exit code is to the exit handlers: EXIT_*. */
-export function exitKind(code: u32): u32 {
+/** What an exit code is to the exit handlers: EXIT_*. EXITINFO1 is 1 for WRMSR, whose class follows that of RDMSR. */
+export function exitKind(code: u32, info1: u64): u32 {
   const index = code - EXITCODE_INTR;
+  if (code == EXITCODE_MSR) return EXIT_RDMSR + (<u32>info1 & 1);
   if (index < LISTED) return unchecked(kinds[index]);
   if (code == EXITCODE_NPF) return EXIT_NESTED_FAULT;
   if (code < EXITCODE_DR_READ) return EXIT_CR;

@@ -101,23 +101,30 @@ export function forgetInstructions(svm: SvmVcpu): void {
   memory.fill(instructionCache(svm), 0xff, <usize>CACHED_INSTRUCTIONS * CACHED_BYTES);
 }
 
-/** RIP after the instruction at `rip` that exited as `kind` (EXIT_*), or 0 when it must be decoded to know. */
-export function fixedNextRip(vcpu: Vcpu, svm: SvmVcpu, kind: u32, rip: u64): u64 {
-  const linear = rip + phys_load64(svm.vmcb + VMCB_CS + SEGMENT_BASE);
+function entryOf(svm: SvmVcpu, linear: u64): CachedInstruction {
   const way = <usize>((linear >> 1) & (CACHED_INSTRUCTIONS - 1)) * CACHED_BYTES;
-  const cached = changetype<CachedInstruction>(instructionCache(svm) + way);
-  if (cached.linear != linear || cached.cr3 != phys_load64(svm.vmcb + VMCB_CR3)) {
-    if (!remember(vcpu, svm, cached, linear, kind)) return 0;
-  }
+  return changetype<CachedInstruction>(instructionCache(svm) + way);
+}
+
+/** RIP after the instruction at `rip` that exited as `kind` (EXIT_*); 0: not in the cache, or not that instruction. */
+export function fixedNextRip(svm: SvmVcpu, kind: u32, rip: u64): u64 {
+  const linear = rip + phys_load64(svm.vmcb + VMCB_CS + SEGMENT_BASE);
+  const cached = entryOf(svm, linear);
+  if (cached.linear != linear) return 0;
+  if (cached.cr3 != phys_load64(svm.vmcb + VMCB_CR3)) return 0;
   const bytes = phys_load32(cached.hpa);
   if ((bytes & unchecked(encodings[2 * kind + 1])) != unchecked(encodings[2 * kind])) return 0;
   return rip + unchecked(lengths[kind]);
 }
 
-/** Finds the instruction in the guest's memory, as an instruction fetch does. False: not mapped, not RAM, or not fixed. */
-function remember(vcpu: Vcpu, svm: SvmVcpu, cached: CachedInstruction, linear: u64, kind: u32): bool {
-  if (unchecked(lengths[kind]) == 0 || (linear & (PAGE_BYTES - 1)) > LAST_OFFSET) return false;
+/**
+ * Puts the instruction at `rip` into the cache, translating its address as an instruction fetch does. False: not mapped, not
+ * RAM, or `kind` has no fixed encoding.
+ */
+export function findInstruction(vcpu: Vcpu, svm: SvmVcpu, kind: u32, rip: u64): bool {
   const vmcb = svm.vmcb;
+  const linear = rip + phys_load64(vmcb + VMCB_CS + SEGMENT_BASE);
+  if (unchecked(lengths[kind]) == 0 || (linear & (PAGE_BYTES - 1)) > LAST_OFFSET) return false;
   const walk = changetype<GuestWalk>(walkStorage);
   walk.memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
   walk.cr0 = phys_load64(vmcb + VMCB_CR0);
@@ -129,6 +136,7 @@ function remember(vcpu: Vcpu, svm: SvmVcpu, cached: CachedInstruction, linear: u
   if (walkGuest(walk, linear) != WALK_OK) return false;
   const hpa = guestTranslate(walk.memory, walk.gpa, BYTES_LOOKED_AT);
   if (hpa == NO_HPA) return false;
+  const cached = entryOf(svm, linear);
   cached.linear = linear;
   cached.cr3 = walk.cr3;
   cached.hpa = hpa;

@@ -52,12 +52,28 @@ export async function assembleGuest(name: string, directory: string, source = fo
   const object = join(directory, `${name}.o`);
   const kernel = join(directory, `${name}.elf`);
   await mustRun("nasm", ["-f", "elf32", "-I", `${folder}/`, "-o", object, join(source, `${name}.asm`)]);
-  await mustRun("ld", ["-m", "elf_i386", "-nostdlib", "-z", "noexecstack", "--no-warn-rwx-segments", "-T", join(folder, "guest.ld"), "-o", kernel, object]);
+  await mustRun("ld", [
+    "-m",
+    "elf_i386",
+    "-nostdlib",
+    "-z",
+    "noexecstack",
+    "--no-warn-rwx-segments",
+    "-T",
+    join(folder, "guest.ld"),
+    "-o",
+    kernel,
+    object,
+  ]);
   return kernel;
 }
 
 /** Runs a guest to its end. */
-export async function runGuest(name: string, machine: Machine, options: GuestOptions = {}): Promise<GuestResult> {
+export async function runGuest(
+  name: string,
+  machine: Machine,
+  options: GuestOptions = {},
+): Promise<GuestResult> {
   const directory = mkdtempSync(join(tmpdir(), "typevisor-guest-"));
   try {
     const kernel = await assembleGuest(name, directory);

@@ -214,7 +214,7 @@ export class FakeCpu {
         return value === undefined ? 2 : 0;
       },
       vmx_enter: (registers: number, launched: number) => this.enter(registers, this.memory, launched),
-      svm_enter: (registers: number) => void this.enter(registers, this.memory, 1),
+      svm_enter: (registers: number) => (this.enter(registers, this.memory, 1), registers),
     };
   }
 

@@ -11,7 +11,16 @@ export type FixedRegister = "rax" | "rbx" | "rcx" | "rdx" | "rsi" | "rdi";
  * Where an argument goes: a fixed register, any register, memory at a physical address (GS segment), memory at a
  * virtual address, the port of an I/O instruction (DX, or an 8-bit immediate), a scratch descriptor's half.
  */
-export type Place = FixedRegister | "reg" | "regOrMem" | "phys" | "virtual" | "port" | "linear" | "slot0" | "slot8";
+export type Place =
+  | FixedRegister
+  | "reg"
+  | "regOrMem"
+  | "phys"
+  | "virtual"
+  | "port"
+  | "linear"
+  | "slot0"
+  | "slot8";
 
 export interface Intrinsic {
   /** Types of arguments: i = i32, l = i64. */
@@ -86,7 +95,11 @@ function specialRegisters(): Record<string, Intrinsic> {
 
 function portAccess(): Record<string, Intrinsic> {
   const table: Record<string, Intrinsic> = {};
-  for (const [bits, register] of [[8, "al"], [16, "ax"], [32, "eax"]] as const) {
+  for (const [bits, register] of [
+    [8, "al"],
+    [16, "ax"],
+    [32, "eax"],
+  ] as const) {
     const extend = bits === 32 ? "" : `\nmovzx eax, ${register}`;
     table[`in${bits}`] = inline("i:i", "port", `in ${register}, %0:2${extend}`, { returns: "rax" });
     table[`out${bits}`] = inline("ii:", "port rax", `out %0:2, ${register}`);
@@ -145,16 +158,29 @@ export const INTRINSICS: Record<string, Intrinsic> = {
 
   // physical memory, through the direct map
   ...physicalAccess(),
-  phys_read: inline("ill:", "rdi rsi rcx", "db 0x65\nrep movsb", { clobbers: ["rdi", "rsi", "rcx"], keepsMemory: false }),
+  phys_read: inline("ill:", "rdi rsi rcx", "db 0x65\nrep movsb", {
+    clobbers: ["rdi", "rsi", "rcx"],
+    keepsMemory: false,
+  }),
   phys_write: inline("lil:", "rdi rsi rcx", "%direct\nadd rdi, rax\nrep movsb", {
     clobbers: ["rdi", "rsi", "rcx", "rax"],
   }),
-  phys_copy: inline("lll:", "rdi rsi rcx", `%direct\nadd rdi, rax\nmov rax, rcx\nshr rcx, 3\ndb 0x65\nrep movsq\n${REST}\ndb 0x65\nrep movsb`, {
-    clobbers: ["rdi", "rsi", "rcx", "rax"],
-  }),
-  phys_fill: inline("lil:", "rdi rdx rcx", `%direct\nadd rdi, rax\n${SPREAD}\nshr rcx, 3\nrep stosq\n${REST_DX}\nrep stosb`, {
-    clobbers: ["rdi", "rdx", "rcx", "rax"],
-  }),
+  phys_copy: inline(
+    "lll:",
+    "rdi rsi rcx",
+    `%direct\nadd rdi, rax\nmov rax, rcx\nshr rcx, 3\ndb 0x65\nrep movsq\n${REST}\ndb 0x65\nrep movsb`,
+    {
+      clobbers: ["rdi", "rsi", "rcx", "rax"],
+    },
+  ),
+  phys_fill: inline(
+    "lil:",
+    "rdi rdx rcx",
+    `%direct\nadd rdi, rax\n${SPREAD}\nshr rcx, 3\nrep stosq\n${REST_DX}\nrep stosb`,
+    {
+      clobbers: ["rdi", "rdx", "rcx", "rax"],
+    },
+  ),
   peek64: inline("l:l", "virtual", "mov %1:8, %0:8", { returns: "reg", width: 8 }),
 
   // the hypervisor's own paging and per-CPU base
@@ -168,7 +194,11 @@ export const INTRINSICS: Record<string, Intrinsic> = {
 
   // arithmetic
   mul_high: inline("ll:l", "rax reg", "mul %0:8", { returns: "rdx", clobbers: ["rax"], pure: true }),
-  mul_shift32: inline("ll:l", "rax reg", "mul %0:8\nshrd rax, rdx, 32", { returns: "rax", clobbers: ["rdx"], pure: true }),
+  mul_shift32: inline("ll:l", "rax reg", "mul %0:8\nshrd rax, rdx, 32", {
+    returns: "rax",
+    clobbers: ["rdx"],
+    pure: true,
+  }),
   div_wide: inline("lll:l", "rdx rax reg", "div %0:8", { returns: "rax", clobbers: ["rdx"] }),
 
   // VT-x

@@ -1,5 +1,12 @@
 // A treap (a search tree balanced by random priorities): insert with rotations, look up, in-order sum.
-@unmanaged class Node { left: usize; right: usize; key: u32; priority: u32; value: u64; }
+@unmanaged
+class Node {
+  left: usize;
+  right: usize;
+  key: u32;
+  priority: u32;
+  value: u64;
+}
 
 const POOL: usize = 0x100000;
 const NODES: u32 = 1 << 14;
@@ -7,18 +14,25 @@ let next: usize = POOL;
 let root: usize = 0;
 let state: u32 = 1;
 
-function node(p: usize): Node { return changetype<Node>(p); }
+function node(p: usize): Node {
+  return changetype<Node>(p);
+}
 
 function random(): u32 {
-  state ^= state << 13; state ^= state >> 17; state ^= state << 5;
+  state ^= state << 13;
+  state ^= state >> 17;
+  state ^= state << 5;
   return state;
 }
 
 function create(key: u32, value: u64): usize {
   const p = next;
   next += offsetof<Node>();
-  node(p).left = 0; node(p).right = 0;
-  node(p).key = key; node(p).priority = random(); node(p).value = value;
+  node(p).left = 0;
+  node(p).right = 0;
+  node(p).key = key;
+  node(p).priority = random();
+  node(p).value = value;
   return p;
 }
 
@@ -38,7 +52,10 @@ function rotateLeft(p: usize): usize {
 
 function insert(p: usize, key: u32, value: u64): usize {
   if (!p) return create(key, value);
-  if (key == node(p).key) { node(p).value += value; return p; }
+  if (key == node(p).key) {
+    node(p).value += value;
+    return p;
+  }
   if (key < node(p).key) {
     node(p).left = insert(node(p).left, key, value);
     if (node(node(p).left).priority > node(p).priority) return rotateRight(p);
@@ -67,7 +84,9 @@ function sum(p: usize, depth: u32): u64 {
 export function run(n: i32): u64 {
   let acc: u64 = 0;
   for (let r = 0; r < n; r++) {
-    next = POOL; root = 0; state = 2463534242 + r;
+    next = POOL;
+    root = 0;
+    state = 2463534242 + r;
     for (let i: u32 = 0; i < 4000; i++) root = insert(root, random() & (NODES - 1), i);
     for (let i: u32 = 0; i < 20000; i++) acc += find(random() & (NODES - 1));
     acc ^= sum(root, 0);

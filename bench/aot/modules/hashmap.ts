@@ -3,12 +3,16 @@ const SLOTS: u32 = 1 << 15;
 const MASK: u32 = SLOTS - 1;
 const TABLE: usize = 0x100000;
 
-@unmanaged class Slot { key: u64; value: u64; }
+@unmanaged
+class Slot {
+  key: u64;
+  value: u64;
+}
 
 let used: u32 = 0;
 
 function slot(i: u32): Slot {
-  return changetype<Slot>(TABLE + (<usize>(i & MASK) << 4));
+  return changetype<Slot>(TABLE + ((<usize>(i & MASK)) << 4));
 }
 
 function hash(key: u64): u32 {
@@ -21,8 +25,16 @@ function insert(key: u64, value: u64): bool {
   let i = hash(key);
   while (true) {
     const s = slot(i);
-    if (s.key == key) { s.value = value; return false; }
-    if (s.key == 0) { s.key = key; s.value = value; used++; return true; }
+    if (s.key == key) {
+      s.value = value;
+      return false;
+    }
+    if (s.key == 0) {
+      s.key = key;
+      s.value = value;
+      used++;
+      return true;
+    }
     i++;
   }
 }
@@ -62,16 +74,19 @@ function remove(key: u64): bool {
 
 export function run(n: i32): u64 {
   let acc: u64 = 0;
-  memory.fill(TABLE, 0, <usize>SLOTS << 4);
+  memory.fill(TABLE, 0, (<usize>SLOTS) << 4);
   used = 0;
   let seed: u64 = 0x2545f4914f6cdd1d;
   for (let r = 0; r < n; r++) {
     for (let k = 0; k < 20000; k++) {
-      seed ^= seed << 13; seed ^= seed >> 7; seed ^= seed << 17;
+      seed ^= seed << 13;
+      seed ^= seed >> 7;
+      seed ^= seed << 17;
       const key = (seed & 0x7fff) + 1;
       const what = <u32>(seed >> 40) & 7;
-      if (what < 3) { if (used < 20000) acc += <u64>insert(key, seed); }
-      else if (what < 7) acc ^= find(key);
+      if (what < 3) {
+        if (used < 20000) acc += <u64>insert(key, seed);
+      } else if (what < 7) acc ^= find(key);
       else acc += <u64>remove(key);
     }
   }

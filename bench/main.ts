@@ -1,0 +1,105 @@
+// `npm run bench`: instructions per round trip through the hypervisor, boot figures, image size and memory, beside their
+// budgets. QEMU counts instructions as time (`-icount shift=0,sleep=off`), so the figures are exact and repeatable.
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildImage } from "../tools/image/build.ts";
+import { logToStderr } from "../tools/lib/progress.ts";
+import { qemuTcg } from "../tools/machines/qemu-tcg.ts";
+import { assembleGuest, type GuestResult, PASSED, runKernel } from "../tests/guests/harness.ts";
+import { measureBoots } from "./boot.ts";
+import { type Figure, printFigures } from "./report.ts";
+
+/** What the bench guest measures, by its names: words for people, and the budget in instructions. */
+const ROUND_TRIPS: [name: string, words: string, budget: number][] = [
+  ["cpuid", "CPUID", 180],
+  ["hypercall", "hypercall", 180],
+  ["rdmsr", "RDMSR", 180],
+  ["wrmsr", "WRMSR", 180],
+  ["in", "port IN", 250],
+  ["out", "port OUT", 250],
+  ["mmio-read", "MMIO read (local APIC)", 500],
+  ["eoi-write", "EOI write", 500],
+  ["timer-arm", "timer arm", 800],
+  ["wake-up", "self-IPI, HLT, handler, EOI", 3000],
+  ["nested-fault", "nested page fault, first touch", 800],
+];
+
+const KIB = 1024;
+const IMAGE_BUDGET_KIB = 256;
+const MEMORY_BUDGET_KIB = 1024;
+/** Nested boots under -icount stall now and then; a stalled one is tried again. */
+const ATTEMPTS = 3;
+const TIMEOUT_SECONDS = 120;
+
+const GUEST_OPTIONS = {
+  icount: true,
+  memoryMiB: 96,
+  hypervisorArgs: ["vm0.lazy=1"],
+  timeout: TIMEOUT_SECONDS,
+};
+
+async function runBenchGuest(directory: string): Promise<GuestResult> {
+  const kernel = await assembleGuest("exits", directory, import.meta.dirname);
+  for (let attempt = 1; ; attempt++) {
+    const run = mkdtempSync(join(directory, "run-"));
+    const result = await runKernel(kernel, qemuTcg, run, GUEST_OPTIONS);
+    if (result.reason === "debug-exit" && result.status === PASSED) return result;
+    if (attempt === ATTEMPTS) throw new Error(`the bench guest failed:\n${result.output}\n${result.log}`);
+  }
+}
+
+function roundTripFigures(output: string): Figure[] {
+  const values = new Map(
+    [...output.matchAll(/^bench (\S+) (\d+)/gm)].map((line) => [line[1], Number(line[2])]),
+  );
+  return ROUND_TRIPS.map(([name, words, budget]) => {
+    const value = values.get(name);
+    if (value === undefined) throw new Error(`the bench guest did not report ${name}:\n${output}`);
+    return { name: words, value, unit: "instructions", budget };
+  });
+}
+
+/** What the hypervisor's log says of itself: time to the first guest instruction, memory beside the guest's RAM. */
+function logFigures(log: string): Figure[] {
+  const figures: Figure[] = [];
+  const ready = /ready (\d+) us after/.exec(log);
+  if (ready)
+    figures.push({
+      name: "loader hand-over to first guest instruction",
+      value: Number(ready[1]) / 1000,
+      unit: "ms",
+      budget: 20,
+    });
+  const memory = /vm0: (\d+) KiB beside its RAM/.exec(log);
+  if (memory)
+    figures.push({
+      name: "memory beside guest RAM",
+      value: Number(memory[1]),
+      unit: "KiB",
+      budget: MEMORY_BUDGET_KIB,
+    });
+  return figures;
+}
+
+async function main(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "typevisor-bench-"));
+  try {
+    const { elf } = await buildImage({ log: logToStderr });
+    const result = await runBenchGuest(directory);
+    printFigures("Round trips", roundTripFigures(result.output));
+    const size = {
+      name: "image",
+      value: Math.ceil(statSync(elf).size / KIB),
+      unit: "KiB",
+      budget: IMAGE_BUDGET_KIB,
+    };
+    printFigures("Size and start", [size, ...logFigures(result.log)]);
+    if (!process.argv.includes("--no-boot"))
+      printFigures("Debian boot to shell", await measureBoots(directory));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+await main();

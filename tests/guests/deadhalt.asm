@@ -1,0 +1,6 @@
+; HLT with interrupts off: nothing can wake it.
+%include "guest.inc"
+
+main:   cli
+        hlt
+        ret
