@@ -10,7 +10,7 @@ import { compile } from "../../tools/aot/compile.ts";
 // After a change that is meant, `npm run bless:aot` rewrites the expected texts; review them with git diff.
 
 const DIRECTORY = new URL("golden/", import.meta.url).pathname;
-const BLESS = process.env["BLESS"] === "1";
+const BLESS = process.env.BLESS === "1";
 
 function assemble(wat: string): Uint8Array {
   const module = binaryen.parseText(wat);
@@ -33,14 +33,23 @@ function functionsOf(asm: string): string {
 function show(wat: string): string {
   const [, kind, argument] = /^;; (\w+) ?(.*)/.exec(wat)!;
   const bytes = assemble(wat);
-  if (kind === "asm") return functionsOf(compile(bytes, { target: argument === "linux" ? "linux" : "kernel", verify: true }).asm);
+  if (kind === "asm")
+    return functionsOf(
+      compile(bytes, { target: argument === "linux" ? "linux" : "kernel", verify: true }).asm,
+    );
   const parts: string[] = [];
-  compile(bytes, { verify: true, dump: argument!.split(","), onDump: (pass, text) => parts.push(`--- ${pass}\n${text}`) });
+  compile(bytes, {
+    verify: true,
+    dump: argument!.split(","),
+    onDump: (pass, text) => parts.push(`--- ${pass}\n${text}`),
+  });
   return parts.join("");
 }
 
 describe("golden texts", () => {
-  for (const file of readdirSync(DIRECTORY).filter((f) => f.endsWith(".wat")).sort()) {
+  for (const file of readdirSync(DIRECTORY)
+    .filter((f) => f.endsWith(".wat"))
+    .sort()) {
     it(file, () => {
       const actual = show(readFileSync(join(DIRECTORY, file), "utf8"));
       const expectedFile = join(DIRECTORY, file.replace(/\.wat$/, ".txt"));

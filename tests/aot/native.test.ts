@@ -1,10 +1,10 @@
 import binaryen from "binaryen";
 import { describe, expect, it } from "vitest";
+import { NativeModule } from "../../tools/aot/linux/process.ts";
 import { findDifference } from "./fuzz/compare.ts";
 import { encodeModule } from "./fuzz/encode.ts";
 import { planFor } from "./fuzz/fuzz.ts";
 import { generateModule } from "./fuzz/generate.ts";
-import { NativeModule } from "../../tools/aot/linux/process.ts";
 
 function assemble(wat: string): Uint8Array {
   const module = binaryen.parseText(wat);
@@ -23,10 +23,55 @@ describe("generated code, run natively", () => {
   });
 
   it("divides by every kind of constant as V8 does", () => {
-    const divisors = [1n, 2n, 3n, 5n, 6n, 7n, 9n, 10n, 11n, 12n, 25n, 60n, 100n, 125n, 625n, 641n, 1000n, 65_535n, 65_536n,
-      0x7fffffffn, 0x80000000n, 0x80000001n, 0xfffffffen, 0xffffffffn];
-    const dividends = [0n, 1n, 2n, 6n, 7n, 9n, 10n, 99n, 100n, 641n, 65_535n, 0x7ffffffen, 0x7fffffffn, 0x80000000n,
-      0x80000001n, 0xfffffff9n, 0xffffffffn, 0x123456789abcdefn, 0x7fffffffffffffffn, 0x8000000000000000n, 0xffffffffffffffffn];
+    const divisors = [
+      1n,
+      2n,
+      3n,
+      5n,
+      6n,
+      7n,
+      9n,
+      10n,
+      11n,
+      12n,
+      25n,
+      60n,
+      100n,
+      125n,
+      625n,
+      641n,
+      1000n,
+      65_535n,
+      65_536n,
+      0x7fffffffn,
+      0x80000000n,
+      0x80000001n,
+      0xfffffffen,
+      0xffffffffn,
+    ];
+    const dividends = [
+      0n,
+      1n,
+      2n,
+      6n,
+      7n,
+      9n,
+      10n,
+      99n,
+      100n,
+      641n,
+      65_535n,
+      0x7ffffffen,
+      0x7fffffffn,
+      0x80000000n,
+      0x80000001n,
+      0xfffffff9n,
+      0xffffffffn,
+      0x123456789abcdefn,
+      0x7fffffffffffffffn,
+      0x8000000000000000n,
+      0xffffffffffffffffn,
+    ];
     const funcs: string[] = [];
     const names: { name: string; type: "i32" | "i64" }[] = [];
     for (const type of ["i32", "i64"] as const) {
@@ -35,14 +80,23 @@ describe("generated code, run natively", () => {
           const name = `${type} ${op} ${divisor}`;
           names.push({ name, type });
           const literal = type === "i32" ? BigInt.asIntN(32, divisor) : divisor;
-          funcs.push(`(func (export "${name}") (param ${type}) (result ${type}) (${type}.${op} (local.get 0) (${type}.const ${literal})))`);
+          funcs.push(
+            `(func (export "${name}") (param ${type}) (result ${type}) (${type}.${op} (local.get 0) (${type}.const ${literal})))`,
+          );
         }
       }
     }
     const calls = names.flatMap(({ name, type }) =>
-      dividends.map((d) => ({ name, params: [type], result: type, args: [BigInt.asIntN(type === "i32" ? 32 : 64, d)] })),
+      dividends.map((d) => ({
+        name,
+        params: [type],
+        result: type,
+        args: [BigInt.asIntN(type === "i32" ? 32 : 64, d)],
+      })),
     );
-    expect(findDifference(assemble(`(module ${funcs.join("\n")})`), { calls, globals: [] }, false)).toBeNull();
+    expect(
+      findDifference(assemble(`(module ${funcs.join("\n")})`), { calls, globals: [] }, false),
+    ).toBeNull();
   });
 
   it("passes arguments and results on the stack", () => {
@@ -50,7 +104,8 @@ describe("generated code, run natively", () => {
       (func $f (export "f") (param i32 i64 i32 i64 i32 i64 i32 i64 i32) (result i32 i64 i32 i64)
         (local.get 8) (local.get 7) (local.get 6) (i64.sub (local.get 5) (i64.extend_i32_s (local.get 0))))
       (func (export "g") (result i32 i64 i32 i64)
-        (call $f (i32.const -1) (i64.const 2) (i32.const 3) (i64.const 4) (i32.const 5) (i64.const 6) (i32.const 7) (i64.const -8) (i32.const -9))))`;
+        (call $f (i32.const -1) (i64.const 2) (i32.const 3) (i64.const 4)
+          (i32.const 5) (i64.const 6) (i32.const 7) (i64.const -8) (i32.const -9))))`;
     const native = new NativeModule(assemble(wat), { verify: true });
     const outcome = native.call("g", [], 4);
     native.close();
@@ -64,8 +119,15 @@ describe("generated code, run natively", () => {
 
   it("touches every page of a large frame, so that overflow meets the guard page", () => {
     const values = Array.from({ length: 700 }, (_, i) => `(local $v${i} i64)`).join(" ");
-    const loads = Array.from({ length: 700 }, (_, i) => `(local.set $v${i} (i64.load offset=${i * 8} (local.get $p)))`).join("\n");
-    const sums = Array.from({ length: 700 }, (_, i) => `(i64.store offset=${i * 8} (local.get $p) (i64.add (local.get $v${i}) (local.get $v${699 - i})))`).join("\n");
+    const loads = Array.from(
+      { length: 700 },
+      (_, i) => `(local.set $v${i} (i64.load offset=${i * 8} (local.get $p)))`,
+    ).join("\n");
+    const sums = Array.from(
+      { length: 700 },
+      (_, i) =>
+        `(i64.store offset=${i * 8} (local.get $p) (i64.add (local.get $v${i}) (local.get $v${699 - i})))`,
+    ).join("\n");
     const wat = `(module (memory 1) (func $f (export "f") (param $p i32) (result i64) ${values} ${loads} ${sums}
       (i64.add (call $f (i32.add (local.get $p) (i32.const 0))) (i64.load (local.get $p)))))`;
     const native = new NativeModule(assemble(wat), { verify: true });

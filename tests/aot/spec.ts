@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { START_SYMBOL } from "../../tools/aot/compile.ts";
 import { CompileError } from "../../tools/aot/errors.ts";
-import { decode } from "../../tools/aot/wasm/decode.ts";
 import { type Answer, type Command, NativeModule, type Outcome } from "../../tools/aot/linux/process.ts";
+import { decode } from "../../tools/aot/wasm/decode.ts";
 
 interface Typed {
   type: string;
@@ -63,7 +63,8 @@ function refusal(error: CompileError): string {
   if (/floating point/.test(error.message)) return "floating point";
   if (/references/.test(error.message)) return "reference types";
   if (/SIMD/.test(error.message)) return "SIMD";
-  if (/imported (memory|table|global)|import "|not known at compile time/.test(error.message)) return "imports from another module";
+  if (/imported (memory|table|global)|import "|not known at compile time/.test(error.message))
+    return "imports from another module";
   return error.message;
 }
 
@@ -119,7 +120,8 @@ class Script {
   private load(spec: SpecCommand): NativeModule {
     return new NativeModule(this.bytes(spec), {
       verify: true,
-      importedGlobals: (module, name) => (module === "spectest" && name.startsWith("global_i") ? SPECTEST_GLOBAL : undefined),
+      importedGlobals: (module, name) =>
+        module === "spectest" && name.startsWith("global_i") ? SPECTEST_GLOBAL : undefined,
       importedFunctions: ["spectest"],
     });
   }
@@ -135,7 +137,8 @@ class Script {
       this.totals.passed++;
       this.start(instance, spec);
     } catch (error) {
-      if (!(error instanceof CompileError) || error.kind !== "unsupported") return this.fail(spec.line, String(error));
+      if (!(error instanceof CompileError) || error.kind !== "unsupported")
+        return this.fail(spec.line, String(error));
       instance.skipped = refusal(error);
       this.totals.skip(instance.skipped);
       this.markShared(spec);
@@ -251,7 +254,9 @@ function runFile(path: string, totals: Totals): void {
   const directory = mkdtempSync(join(tmpdir(), "typevisor-spec-"));
   try {
     const json = join(directory, "script.json");
-    execFileSync("wast2json", ["--enable-threads", path, "-o", json], { stdio: ["ignore", "ignore", "inherit"] });
+    execFileSync("wast2json", ["--enable-threads", path, "-o", json], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
     const { commands } = JSON.parse(readFileSync(json, "utf8")) as { commands: SpecCommand[] };
     new Script(basename(path), directory, totals).run(commands);
   } finally {
@@ -262,11 +267,15 @@ function runFile(path: string, totals: Totals): void {
 function main(): void {
   const [directory, ...only] = process.argv.slice(2);
   if (!directory) {
-    console.error("usage: npm run test:spec -- DIRECTORY [FILE...]   (a checkout of github.com/WebAssembly/testsuite)");
+    console.error(
+      "usage: npm run test:spec -- DIRECTORY [FILE...]   (a checkout of github.com/WebAssembly/testsuite)",
+    );
     process.exit(2);
   }
   const totals = new Totals();
-  const files = readdirSync(directory).filter((f) => f.endsWith(".wast") && (!only.length || only.includes(f)));
+  const files = readdirSync(directory).filter(
+    (f) => f.endsWith(".wast") && (!only.length || only.includes(f)),
+  );
   if (!files.length) {
     console.error(`no .wast files in ${directory}`);
     process.exit(2);
@@ -275,7 +284,8 @@ function main(): void {
   for (const failure of totals.failures) console.log(`FAIL ${failure}`);
   console.log(`${files.length} scripts, ${totals.modules} modules compiled and run`);
   console.log(`passed  ${totals.passed}`);
-  for (const [reason, count] of [...totals.skipped].sort((a, b) => b[1] - a[1])) console.log(`skipped ${count}: ${reason}`);
+  for (const [reason, count] of [...totals.skipped].sort((a, b) => b[1] - a[1]))
+    console.log(`skipped ${count}: ${reason}`);
   console.log(`failed  ${totals.failures.length}`);
   process.exitCode = totals.failures.length ? 1 : 0;
 }

@@ -42,7 +42,17 @@ describe("the symbol table", () => {
 
   beforeAll(() => {
     writeFileSync(join(directory, "sample.ts"), SOURCE);
-    const flags = ["-O3", "--runtime", "stub", "--memoryBase", "4096", "--sourceMap", "--debug", "-o", "sample.wasm"];
+    const flags = [
+      "-O3",
+      "--runtime",
+      "stub",
+      "--memoryBase",
+      "4096",
+      "--sourceMap",
+      "--debug",
+      "-o",
+      "sample.wasm",
+    ];
     execFileSync(process.execPath, [ASC, "sample.ts", ...flags], { cwd: directory });
     const map = readFileSync(join(directory, "sample.wasm.map"), "utf8");
     const result = compile(readFileSync(join(directory, "sample.wasm")), { map });
@@ -58,7 +68,9 @@ describe("the symbol table", () => {
 
   /** What the table says of the instruction that disassembles to `pattern`, in the function of a symbol. */
   function at(symbol: string, pattern: RegExp): Lookup {
-    const text = execFileSync("objdump", ["-d", "-M", "intel", "--no-show-raw-insn", object], { encoding: "utf8" });
+    const text = execFileSync("objdump", ["-d", "-M", "intel", "--no-show-raw-insn", object], {
+      encoding: "utf8",
+    });
     const start = Number(symbols.get(symbol));
     for (const line of text.split("\n")) {
       const found = /^\s*([0-9a-f]+):\s+(.*)$/.exec(line);
@@ -82,7 +94,9 @@ describe("the symbol table", () => {
   });
 
   it("gives the size of the frame", () => {
-    const pushes = asm.slice(asm.indexOf("tv_many:"), asm.indexOf("ret", asm.indexOf("tv_many:"))).match(/push/g)?.length ?? 0;
+    const pushes =
+      asm.slice(asm.indexOf("tv_many:"), asm.indexOf("ret", asm.indexOf("tv_many:"))).match(/push/g)
+        ?.length ?? 0;
     expect(pushes).toBeGreaterThan(0);
     expect(at("tv_many", /^call/).frameBytes).toBe(pushes * 8);
   });

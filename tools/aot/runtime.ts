@@ -1,6 +1,6 @@
+import type { TrapKind } from "./ir/ir.ts";
 import { tableCodes, tableTypes } from "./symbols.ts";
 import { type Target, WASM_PAGE_BYTES } from "./target.ts";
-import type { TrapKind } from "./ir/ir.ts";
 import type { Module } from "./wasm/module.ts";
 
 /**
@@ -214,7 +214,11 @@ function tableElements(module: Module, t: number): Elements {
 }
 
 function segmentElements(i: number): Elements {
-  return { code: `tv_elem_${i}_code`, type: `tv_elem_${i}_type`, length: `mov rax, [rel tv_elem_${i}_length]` };
+  return {
+    code: `tv_elem_${i}_code`,
+    type: `tv_elem_${i}_type`,
+    length: `mov rax, [rel tv_elem_${i}_length]`,
+  };
 }
 
 /** The routines that the module's code calls. */

@@ -33,7 +33,8 @@ export function checkSupported(module: Module, importable: string[], locate: Loc
     else checkFunc(func, locate);
   }
   for (const [i, global] of module.globals.entries()) {
-    if (ADVICE[global.type]) throw new CompileError("unsupported", `global ${i} of type ${global.type}: ${ADVICE[global.type]}`, 0);
+    if (ADVICE[global.type])
+      throw new CompileError("unsupported", `global ${i} of type ${global.type}: ${ADVICE[global.type]}`, 0);
   }
 }
 
@@ -56,7 +57,8 @@ function checkFunc(func: Func, locate: Locate): void {
     const type = [...instr.op.params, ...instr.op.results].find((t) => ADVICE[t]);
     if (type) refuse(instr.op.name, instr.offset, ADVICE[type]!);
     if (REFUSED[instr.op.name]) refuse(instr.op.name, instr.offset, REFUSED[instr.op.name]!);
-    for (const t of blockTypes(instr)) if (ADVICE[t]) refuse(`${instr.op.name} of type ${t}`, instr.offset, ADVICE[t]);
+    for (const t of blockTypes(instr))
+      if (ADVICE[t]) refuse(`${instr.op.name} of type ${t}`, instr.offset, ADVICE[t]);
   }
 }
 
@@ -69,12 +71,15 @@ function checkImport(module: Module, func: Func, importable: string[], locate: L
   const callers = () => callersOf(module, func.index, locate);
   if (from === INTRINSICS_MODULE) {
     const intrinsic = INTRINSICS[name];
-    if (!intrinsic) throw new CompileError("unsupported", `unknown intrinsic "${name}", called from ${callers()}`, 0);
-    const letters = (types: ValueType[]) => types.map((t) => ({ i32: "i", i64: "l" })[t as "i32"] ?? "?").join("");
+    if (!intrinsic)
+      throw new CompileError("unsupported", `unknown intrinsic "${name}", called from ${callers()}`, 0);
+    const letters = (types: ValueType[]) =>
+      types.map((t) => ({ i32: "i", i64: "l" })[t as "i32"] ?? "?").join("");
     const actual = `${letters(func.type.params)}:${letters(func.type.results)}`;
     const expected = `${intrinsic.params}:${intrinsic.result}`;
     if (actual !== expected) {
-      const message = `intrinsic "${name}" is declared as (${actual}) but is (${expected}); i = i32, l = i64; called from ${callers()}`;
+      const mismatch = `is declared as (${actual}) but is (${expected}); i = i32, l = i64`;
+      const message = `intrinsic "${name}" ${mismatch}; called from ${callers()}`;
       throw new CompileError("unsupported", message, 0);
     }
     return;

@@ -12,10 +12,29 @@ export interface Target {
   readonly fixedMemory: boolean;
   /** Initial memory is written as records (address, length, bytes) without the zeros between them, for start code to copy. */
   readonly sparseMemory: boolean;
+  /** How many general registers allocation may use: tests take away some, to make spills common. */
+  readonly registers: number;
 }
 
-export const KERNEL: Target = { name: "kernel", segment: "", nullPage: true, fixedMemory: true, sparseMemory: true };
-export const LINUX: Target = { name: "linux", segment: "gs", nullPage: false, fixedMemory: false, sparseMemory: false };
+/** All but the stack pointer. */
+const ALL_REGISTERS = 15;
+
+export const KERNEL: Target = {
+  name: "kernel",
+  segment: "",
+  nullPage: true,
+  fixedMemory: true,
+  sparseMemory: true,
+  registers: ALL_REGISTERS,
+};
+export const LINUX: Target = {
+  name: "linux",
+  segment: "gs",
+  nullPage: false,
+  fixedMemory: false,
+  sparseMemory: false,
+  registers: ALL_REGISTERS,
+};
 
 export const NULL_PAGE_BYTES = 4096;
 export const WASM_PAGE_BYTES = 65_536;

@@ -33,7 +33,10 @@ const TRAPS: [RegExp, RegExp][] = [
 
 type Observed = { trap: string } | { value: bigint };
 
-function runInV8(bytes: Uint8Array, plan: Plan): { calls: Observed[]; globals: bigint[]; memory: Uint8Array } {
+function runInV8(
+  bytes: Uint8Array,
+  plan: Plan,
+): { calls: Observed[]; globals: bigint[]; memory: Uint8Array } {
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource));
   const exports = instance.exports as Record<string, unknown>;
   const calls = plan.calls.map((call): Observed => {
@@ -44,8 +47,10 @@ function runInV8(bytes: Uint8Array, plan: Plan): { calls: Observed[]; globals: b
       return { trap: (error as Error).message };
     }
   });
-  const globals = plan.globals.map(({ name }) => BigInt((exports[name] as WebAssembly.Global).value as number | bigint));
-  const memory = exports["memory"] as WebAssembly.Memory | undefined;
+  const globals = plan.globals.map(({ name }) =>
+    BigInt((exports[name] as WebAssembly.Global).value as number | bigint),
+  );
+  const memory = exports.memory as WebAssembly.Memory | undefined;
   return { calls, globals, memory: new Uint8Array(memory?.buffer ?? new ArrayBuffer(0)) };
 }
 
@@ -59,7 +64,10 @@ function truncate(type: T, value: bigint): bigint {
 
 /** Runs the same calls in V8 and natively; returns a description of the first difference, or null. */
 export function findDifference(bytes: Uint8Array, plan: Plan, withMemory = true): string | null {
-  const native = new NativeModule(bytes, { verify: true, ...(plan.registers ? { registers: plan.registers } : {}) });
+  const native = new NativeModule(bytes, {
+    verify: true,
+    ...(plan.registers ? { registers: plan.registers } : {}),
+  });
   try {
     const expected = runInV8(bytes, plan);
     const commands: Command[] = [
@@ -70,13 +78,15 @@ export function findDifference(bytes: Uint8Array, plan: Plan, withMemory = true)
     const answers = native.run(commands);
     for (const [i, call] of plan.calls.entries()) {
       const answer = answers[i]!;
-      const difference = "outcome" in answer ? compareCall(call, expected.calls[i]!, answer.outcome) : "no outcome";
+      const difference =
+        "outcome" in answer ? compareCall(call, expected.calls[i]!, answer.outcome) : "no outcome";
       if (difference) return difference;
     }
     for (const [i, { name, type }] of plan.globals.entries()) {
       const answer = answers[plan.calls.length + i]!;
       const value = "value" in answer ? answer.value : -1n;
-      if (truncate(type, value) !== truncate(type, expected.globals[i]!)) return `global ${name}: ${value}, V8 ${expected.globals[i]}`;
+      if (truncate(type, value) !== truncate(type, expected.globals[i]!))
+        return `global ${name}: ${value}, V8 ${expected.globals[i]}`;
     }
     return withMemory ? compareMemory(expected.memory, answers.at(-1)!) : null;
   } finally {
@@ -84,18 +94,29 @@ export function findDifference(bytes: Uint8Array, plan: Plan, withMemory = true)
   }
 }
 
-function compareCall(call: Call, expected: Observed, actual: { kind: string; trap?: string; results?: bigint[] }): string | null {
+function compareCall(
+  call: Call,
+  expected: Observed,
+  actual: { kind: string; trap?: string; results?: bigint[] },
+): string | null {
   const where = `${call.name}(${call.args.join(", ")})`;
   if ("trap" in expected) {
     if (actual.kind !== "trap") return `${where}: returned, V8 traps: ${expected.trap}`;
-    return sameTrap(expected.trap, actual.trap!) ? null : `${where}: trap "${actual.trap}", V8 "${expected.trap}"`;
+    return sameTrap(expected.trap, actual.trap!)
+      ? null
+      : `${where}: trap "${actual.trap}", V8 "${expected.trap}"`;
   }
   if (actual.kind === "trap") return `${where}: trap "${actual.trap}", V8 returns ${expected.value}`;
   const value = actual.results![0]!;
-  return truncate(call.result, value) === truncate(call.result, expected.value) ? null : `${where}: ${value}, V8 ${expected.value}`;
+  return truncate(call.result, value) === truncate(call.result, expected.value)
+    ? null
+    : `${where}: ${value}, V8 ${expected.value}`;
 }
 
-function compareMemory(expected: Uint8Array, answer: { pages?: number; bytes?: Uint8Array } | object): string | null {
+function compareMemory(
+  expected: Uint8Array,
+  answer: { pages?: number; bytes?: Uint8Array } | object,
+): string | null {
   const { pages, bytes } = answer as { pages: number; bytes: Uint8Array };
   if (pages * 65_536 !== expected.length) return `memory: ${pages} pages, V8 ${expected.length / 65_536}`;
   const at = bytes.findIndex((byte, i) => byte !== expected[i]);

@@ -135,7 +135,10 @@ class BodyEncoder {
         this.out.push(...this.depth(n.labels[0]!));
         break;
       case "labels":
-        this.out.push(...vector(n.labels.slice(0, -1).map((l) => this.depth(l))), ...this.depth(n.labels.at(-1)!));
+        this.out.push(
+          ...vector(n.labels.slice(0, -1).map((l) => this.depth(l))),
+          ...this.depth(n.labels.at(-1)!),
+        );
         break;
       case "memarg":
         this.out.push(CODES.get(n.op)!.atomic ? Math.log2(access!.bytes) : 0, ...uleb(Number(n.imm)));
@@ -175,7 +178,14 @@ export function encodeModule(ast: ModuleAst): Uint8Array {
   });
   const constant = (t: T, value: bigint) => [t === "i32" ? 0x41 : 0x42, ...sleb(value), 0x0b];
   return Uint8Array.from([
-    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
+    0,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
     ...section(1, vector(types)),
     ...section(3, vector(ast.funcs.map((f) => uleb(typeNumber(ast, f))))),
     ...section(4, vector([[0x70, 0, ...uleb(ast.table.length + 2)]])),
@@ -184,6 +194,9 @@ export function encodeModule(ast: ModuleAst): Uint8Array {
     ...section(7, vector(exports)),
     ...section(9, vector([[0, ...constant("i32", 0n), ...vector(ast.table.map(uleb))]])),
     ...section(10, vector(bodies)),
-    ...section(11, vector(ast.data.map((d) => [0, ...constant("i32", BigInt(d.at)), ...vector(d.bytes.map((b) => [b]))]))),
+    ...section(
+      11,
+      vector(ast.data.map((d) => [0, ...constant("i32", BigInt(d.at)), ...vector(d.bytes.map((b) => [b]))])),
+    ),
   ]);
 }

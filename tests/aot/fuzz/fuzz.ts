@@ -86,7 +86,9 @@ function main(): void {
     console.log(`seed ${seed}: ${found}`);
     store(ast, seed, found);
   }
-  console.log(`${modules} modules from seed ${first}, ${programs} functions, ${calls} calls: ${failures} with differences`);
+  console.log(
+    `${modules} modules from seed ${first}, ${programs} functions, ${calls} calls: ${failures} with differences`,
+  );
   process.exitCode = failures ? 1 : 0;
 }
 

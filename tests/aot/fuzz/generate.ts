@@ -32,21 +32,72 @@ const MAX_DEPTH = 5;
 const BINARY = "add sub mul and or xor shl shr_s shr_u rotl rotr".split(" ");
 const DIVISION = "div_s div_u rem_s rem_u".split(" ");
 const COMPARE = "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u".split(" ");
-const EDGES = [0n, 1n, -1n, 2n, 3n, 7n, 8n, 10n, 31n, 32n, 63n, 64n, 127n, 128n, 255n, 256n, 0x7fffn, 0x8000n, 0xffffn, 0x10000n,
-  0x7fffffffn, 0x80000000n, 0xffffffffn, 0x100000000n, 0x7fffffffffffffffn, 0x8000000000000000n, 0x00ff00ff00ff00ffn, -128n, -2n];
+const EDGES = [
+  0n,
+  1n,
+  -1n,
+  2n,
+  3n,
+  7n,
+  8n,
+  10n,
+  31n,
+  32n,
+  63n,
+  64n,
+  127n,
+  128n,
+  255n,
+  256n,
+  0x7fffn,
+  0x8000n,
+  0xffffn,
+  0x10000n,
+  0x7fffffffn,
+  0x80000000n,
+  0xffffffffn,
+  0x100000000n,
+  0x7fffffffffffffffn,
+  0x8000000000000000n,
+  0x00ff00ff00ff00ffn,
+  -128n,
+  -2n,
+];
 
 const LOADS: Record<T, [string, number][]> = {
-  i32: [["i32.load", 4], ["i32.load8_s", 1], ["i32.load8_u", 1], ["i32.load16_s", 2], ["i32.load16_u", 2]],
-  i64: [["i64.load", 8], ["i64.load8_s", 1], ["i64.load8_u", 1], ["i64.load16_s", 2], ["i64.load16_u", 2],
-    ["i64.load32_s", 4], ["i64.load32_u", 4]],
+  i32: [
+    ["i32.load", 4],
+    ["i32.load8_s", 1],
+    ["i32.load8_u", 1],
+    ["i32.load16_s", 2],
+    ["i32.load16_u", 2],
+  ],
+  i64: [
+    ["i64.load", 8],
+    ["i64.load8_s", 1],
+    ["i64.load8_u", 1],
+    ["i64.load16_s", 2],
+    ["i64.load16_u", 2],
+    ["i64.load32_s", 4],
+    ["i64.load32_u", 4],
+  ],
 };
 const STORES: Record<T, string[]> = {
   i32: ["i32.store", "i32.store8", "i32.store16"],
   i64: ["i64.store", "i64.store8", "i64.store16", "i64.store32"],
 };
 const ATOMIC_WIDTHS: Record<T, [string, number][]> = {
-  i32: [["", 4], ["8", 1], ["16", 2]],
-  i64: [["", 8], ["8", 1], ["16", 2], ["32", 4]],
+  i32: [
+    ["", 4],
+    ["8", 1],
+    ["16", 2],
+  ],
+  i64: [
+    ["", 8],
+    ["8", 1],
+    ["16", 2],
+    ["32", 4],
+  ],
 };
 
 class Generator {
@@ -112,28 +163,35 @@ class Generator {
   }
 
   private offset(align = 1): bigint {
-    const raw = this.r.below(300) ? this.r.below(64) : this.r.pick([4095, 4096, 65_535, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0]);
+    const raw = this.r.below(300)
+      ? this.r.below(64)
+      : this.r.pick([4095, 4096, 65_535, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0]);
     return BigInt(Math.floor(raw / align) * align);
   }
 
   expr(type: T, depth: number): Node {
-    if (depth >= MAX_DEPTH) return this.r.chance(50) ? this.constant(type) : node("local.get", type, [], this.local(type));
+    if (depth >= MAX_DEPTH)
+      return this.r.chance(50) ? this.constant(type) : node("local.get", type, [], this.local(type));
     const d = depth + 1;
     const choice = this.r.below(100);
     if (choice < 8) return this.constant(type);
     if (choice < 22) return node("local.get", type, [], this.local(type));
-    if (choice < 48) return node(`${type}.${this.r.pick(BINARY)}`, type, [this.expr(type, d), this.expr(type, d)]);
+    if (choice < 48)
+      return node(`${type}.${this.r.pick(BINARY)}`, type, [this.expr(type, d), this.expr(type, d)]);
     if (choice < 51) return this.division(type, d);
     if (choice < 62) return this.unary(type, d);
     if (choice < 72) return this.load(type, d);
-    if (choice < 77) return node("select", type, [this.expr(type, d), this.expr(type, d), this.expr("i32", d)]);
+    if (choice < 77)
+      return node("select", type, [this.expr(type, d), this.expr(type, d), this.expr("i32", d)]);
     if (choice < 80) return node("global.get", type, [], this.global(type));
     if (choice < 84) return node("local.tee", type, [this.expr(type, d)], this.local(type));
     if (choice < 88) return this.call(type, d);
     if (choice < 93) return this.ifElse(type, d);
     if (choice < 96) return this.block(type, d);
     if (choice < 98) return this.atomic(type, d);
-    return type === "i32" ? node("memory.size", "i32") : node("i64.extend_i32_u", "i64", [this.expr("i32", d)]);
+    return type === "i32"
+      ? node("memory.size", "i32")
+      : node("i64.extend_i32_u", "i64", [this.expr("i32", d)]);
   }
 
   private division(type: T, d: number): Node {
@@ -150,11 +208,15 @@ class Generator {
         () => node(`${t}.eqz`, "i32", [this.expr(t, d)]),
         () => node(`${t}.${this.r.pick(COMPARE)}`, "i32", [this.expr(t, d), this.expr(t, d)]),
         () => node("i32.wrap_i64", "i32", [this.expr("i64", d)]),
-        () => node(`i32.${this.r.pick(["clz", "ctz", "popcnt", "extend8_s", "extend16_s"])}`, "i32", [this.expr("i32", d)]),
+        () =>
+          node(`i32.${this.r.pick(["clz", "ctz", "popcnt", "extend8_s", "extend16_s"])}`, "i32", [
+            this.expr("i32", d),
+          ]),
       ];
       return this.r.pick(options)();
     }
-    if (this.r.chance(50)) return node(`i64.extend_i32_${this.r.pick(["s", "u"])}`, "i64", [this.expr("i32", d)]);
+    if (this.r.chance(50))
+      return node(`i64.extend_i32_${this.r.pick(["s", "u"])}`, "i64", [this.expr("i32", d)]);
     const op = this.r.pick(["clz", "ctz", "popcnt", "extend8_s", "extend16_s", "extend32_s"]);
     return node(`i64.${op}`, "i64", [this.expr("i64", d)]);
   }
@@ -177,7 +239,9 @@ class Generator {
   /** Mostly a table element of the right type; sometimes any, none, or beyond the end. */
   private tableIndex(type: number, d: number): Node {
     const size = this.ast.table.length + 3;
-    const right = this.ast.table.flatMap((f, i) => (typeNumber(this.ast, this.ast.funcs[f]!) === type ? [i] : []));
+    const right = this.ast.table.flatMap((f, i) =>
+      typeNumber(this.ast, this.ast.funcs[f]!) === type ? [i] : [],
+    );
     const any = right.length === 0 || this.r.chance(3);
     const constant = node("i32.const", "i32", [], BigInt(any ? this.r.below(size) : this.r.pick(right)));
     if (any || this.r.chance(60)) return constant;
@@ -204,7 +268,9 @@ class Generator {
   private block(type: T, d: number): Node {
     const name = this.newLabel();
     this.labels.push({ name, type });
-    const leave = node("drop", "", [node("br_if", type, [this.expr(type, d), this.expr("i32", d)], 0n, [name])]);
+    const leave = node("drop", "", [
+      node("br_if", type, [this.expr(type, d), this.expr("i32", d)], 0n, [name]),
+    ]);
     const body = [...this.arm("", d).kids, leave, this.expr(type, d)];
     this.labels.pop();
     return node("block", type, body, 0n, [name]);
@@ -214,10 +280,16 @@ class Generator {
     const [width, bytes] = this.r.pick(ATOMIC_WIDTHS[type]);
     const suffix = width ? "_u" : "";
     const address = this.address(d, bytes);
-    if (this.r.chance(20)) return node(`${type}.atomic.load${width}${suffix}`, type, [address], this.offset(bytes));
+    if (this.r.chance(20))
+      return node(`${type}.atomic.load${width}${suffix}`, type, [address], this.offset(bytes));
     const op = this.r.pick(["add", "sub", "and", "or", "xor", "xchg", "cmpxchg"]);
     const operands = Array.from({ length: op === "cmpxchg" ? 2 : 1 }, () => this.expr(type, d));
-    return node(`${type}.atomic.rmw${width}.${op}${suffix}`, type, [address, ...operands], this.offset(bytes));
+    return node(
+      `${type}.atomic.rmw${width}.${op}${suffix}`,
+      type,
+      [address, ...operands],
+      this.offset(bytes),
+    );
   }
 
   // --- statements -----------------------------------------------------------------------------------------------
@@ -228,7 +300,8 @@ class Generator {
     if (depth >= MAX_DEPTH) return node("local.set", "", [this.expr(type, depth)], this.local(type));
     const choice = this.r.below(100);
     if (choice < 30) return node("local.set", "", [this.expr(type, d)], this.local(type));
-    if (choice < 50) return node(this.r.pick(STORES[type]), "", [this.address(d), this.expr(type, d)], this.offset());
+    if (choice < 50)
+      return node(this.r.pick(STORES[type]), "", [this.address(d), this.expr(type, d)], this.offset());
     if (choice < 56) return this.modify(type, d);
     if (choice < 62) return node("global.set", "", [this.expr(type, d)], this.global(type));
     if (choice < 72) return this.ifElse("", d);
@@ -236,7 +309,10 @@ class Generator {
     if (choice < 86) return this.switch(d);
     if (choice < 90) return this.leave(d);
     if (choice < 93) return this.bulk(d);
-    if (choice < 95) return node("drop", "", [node("memory.grow", "i32", [node("i32.const", "i32", [], BigInt(this.r.below(3)))])]);
+    if (choice < 95)
+      return node("drop", "", [
+        node("memory.grow", "i32", [node("i32.const", "i32", [], BigInt(this.r.below(3)))]),
+      ]);
     if (choice < 97) return node("drop", "", [this.atomic(type, d)]);
     return node("drop", "", [this.expr(type, d)]);
   }
@@ -258,10 +334,25 @@ class Generator {
     const again = this.newLabel();
     const statements = Array.from({ length: 1 + this.r.below(3) }, () => this.statement(d));
     const counter = this.local("i32");
-    const step = node("i32.sub", "i32", [node("local.get", "i32", [], counter), node("i32.const", "i32", [], 1n)]);
-    const condition = node("i32.gt_s", "i32", [node("local.tee", "i32", [step], counter), node("i32.const", "i32", [], 0n)]);
-    const few = node("i32.and", "i32", [node("local.get", "i32", [], counter), node("i32.const", "i32", [], 7n)]);
-    const loop = node("loop", "", [this.fuel(), ...statements, node("br_if", "", [condition], 0n, [again])], 0n, [again]);
+    const step = node("i32.sub", "i32", [
+      node("local.get", "i32", [], counter),
+      node("i32.const", "i32", [], 1n),
+    ]);
+    const condition = node("i32.gt_s", "i32", [
+      node("local.tee", "i32", [step], counter),
+      node("i32.const", "i32", [], 0n),
+    ]);
+    const few = node("i32.and", "i32", [
+      node("local.get", "i32", [], counter),
+      node("i32.const", "i32", [], 7n),
+    ]);
+    const loop = node(
+      "loop",
+      "",
+      [this.fuel(), ...statements, node("br_if", "", [condition], 0n, [again])],
+      0n,
+      [again],
+    );
     return node("seq", "", this.r.chance(90) ? [node("local.set", "", [few], counter), loop] : [loop]);
   }
 
@@ -290,15 +381,23 @@ class Generator {
     for (let i = count - 1; i >= 0; i--) {
       const value = node("i32.const", "i32", [], BigInt(first + i * step));
       const equal = node("i32.eq", "i32", [node("local.get", "i32", [], x), value]);
-      chain = node("seq", "", [node("if-else", "", [equal, node("seq", "", [this.statement(d)]), chain], 0n, [this.newLabel()])]);
+      chain = node("seq", "", [
+        node("if-else", "", [equal, node("seq", "", [this.statement(d)]), chain], 0n, [this.newLabel()]),
+      ]);
     }
     return chain;
   }
 
   private leave(d: number): Node {
-    if (this.r.chance(30)) return node("if", "", [this.expr("i32", d), node("seq", "", [node("return", "", [this.expr(this.func.result, d)])])]);
+    if (this.r.chance(30))
+      return node("if", "", [
+        this.expr("i32", d),
+        node("seq", "", [node("return", "", [this.expr(this.func.result, d)])]),
+      ]);
     const out = this.newLabel();
-    return node("block", "", [node("br_if", "", [this.expr("i32", d)], 0n, [out]), this.statement(d)], 0n, [out]);
+    return node("block", "", [node("br_if", "", [this.expr("i32", d)], 0n, [out]), this.statement(d)], 0n, [
+      out,
+    ]);
   }
 
   private bulk(d: number): Node {
@@ -312,7 +411,12 @@ function signature(r: Random): FuncAst {
   const count = r.chance(10) ? 6 + r.below(4) : r.below(4);
   const random = () => (r.chance(55) ? "i32" : "i64") as T;
   // Every function has a local of each type to work with.
-  return { params: Array.from({ length: count }, random), result: random(), locals: ["i32", "i64", random(), "i32"], body: [] };
+  return {
+    params: Array.from({ length: count }, random),
+    result: random(),
+    locals: ["i32", "i64", random(), "i32"],
+    body: [],
+  };
 }
 
 /** A random integer module: every program terminates. */
@@ -344,7 +448,9 @@ function addEntry(ast: ModuleAst, i: number): number {
   const { params, result } = ast.funcs[i]!;
   const args = params.map((t, k) => node("local.get", t, [], BigInt(k)));
   const refuel = node("global.set", "", [node("i32.const", "i32", [], FUEL)], 0n);
-  return ast.funcs.push({ params, result, locals: [], body: [refuel, node("call", result, args, BigInt(i))] }) - 1;
+  return (
+    ast.funcs.push({ params, result, locals: [], body: [refuel, node("call", result, args, BigInt(i))] }) - 1
+  );
 }
 
 /** Arguments for one call. */

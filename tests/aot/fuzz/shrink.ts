@@ -13,7 +13,12 @@ interface Spot {
 
 function spotsIn(kids: Node[]): Spot[] {
   return kids.flatMap((kid, i) => [
-    { read: () => kids[i]!, write: (n: Node) => { kids[i] = n; } },
+    {
+      read: () => kids[i]!,
+      write: (n: Node) => {
+        kids[i] = n;
+      },
+    },
     ...spotsIn(kid.kids),
   ]);
 }
@@ -25,7 +30,8 @@ function simpler(n: Node): Node[] {
     const empty = node("seq", "");
     const candidates = n.op === "seq" && !n.kids.length ? [] : [empty];
     const arms = n.kids.filter((kid) => kid.op === "seq" && kid.type === "");
-    const without = n.op === "seq" ? n.kids.map((_, i) => ({ ...n, kids: n.kids.filter((__, k) => k !== i) })) : [];
+    const without =
+      n.op === "seq" ? n.kids.map((_, i) => ({ ...n, kids: n.kids.filter((__, k) => k !== i) })) : [];
     return [...candidates, ...sameType, ...arms, ...without];
   }
   const constants = [0n, 1n].map((value) => node(`${n.type}.const`, n.type, [], value));

@@ -77,10 +77,10 @@ export function dominators(func: FuncIR): Dominators {
       }
     }
   }
-  return dominatorTree(order, idom, number);
+  return dominatorTree(order, idom);
 }
 
-function dominatorTree(order: Block[], idom: number[], number: Map<Block, number>): Dominators {
+function dominatorTree(order: Block[], idom: number[]): Dominators {
   const children = new Map<Block, Block[]>(order.map((b) => [b, []]));
   for (let i = 1; i < order.length; i++) children.get(order[idom[i]!]!)!.push(order[i]!);
   const enter = new Map<Block, number>();

@@ -236,7 +236,18 @@ export function bitsOf(type: Type): number {
   return type === "i32" ? 32 : 64;
 }
 
-const COMPARISONS = new Set<string>(["eq", "ne", "lt_s", "lt_u", "gt_s", "gt_u", "le_s", "le_u", "ge_s", "ge_u"]);
+const COMPARISONS = new Set<string>([
+  "eq",
+  "ne",
+  "lt_s",
+  "lt_u",
+  "gt_s",
+  "gt_u",
+  "le_s",
+  "le_u",
+  "ge_s",
+  "ge_u",
+]);
 
 export function isComparison(op: Op): boolean {
   return COMPARISONS.has(op);

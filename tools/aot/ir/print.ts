@@ -9,7 +9,8 @@ function describe(v: Value): string {
   if (v.mem) parts.push(`${v.mem.bytes * 8}${v.mem.signed ? "s" : ""}`);
   if (v.name) parts.push(v.name);
   if (v.op === "const") parts.push(`${v.imm}`);
-  if (["call", "call_indirect", "global.get", "global.set", "param", "proj"].includes(v.op)) parts.push(`#${v.index}`);
+  if (["call", "call_indirect", "global.get", "global.set", "param", "proj"].includes(v.op))
+    parts.push(`#${v.index}`);
   const args = v.args.map(ref).join(", ");
   const offset = v.mem?.offset ? ` +${v.mem.offset}` : "";
   return `${parts.join(" ")} ${args}${offset}`.trimEnd();
@@ -21,14 +22,18 @@ function printValue(v: Value): string {
 
 function printTerm(term: Terminator): string {
   const args = term.args.map(ref).join(", ");
-  const labels = term.targets.map((b, i) => (i < term.cases.length ? `${term.cases[i]}: b${b.id}` : `b${b.id}`)).join(", ");
+  const labels = term.targets
+    .map((b, i) => (i < term.cases.length ? `${term.cases[i]}: b${b.id}` : `b${b.id}`))
+    .join(", ");
   return `  ${[term.op, term.op === "trap" ? term.trap : args, labels].filter(Boolean).join(" ")}`;
 }
 
 function printBlock(block: Block): string {
   const preds = block.preds.map((p) => `b${p.id}`).join(" ");
   const head = `b${block.id}:${preds ? ` ; from ${preds}` : ""}${block.depth ? ` ; loop depth ${block.depth}` : ""}`;
-  return [head, ...block.phis.map(printValue), ...block.body.map(printValue), printTerm(block.term)].join("\n");
+  return [head, ...block.phis.map(printValue), ...block.body.map(printValue), printTerm(block.term)].join(
+    "\n",
+  );
 }
 
 /** The text form of a function, for dumps and golden tests. */

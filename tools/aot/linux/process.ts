@@ -49,7 +49,10 @@ export class NativeModule {
   private traps: { pc: bigint; kind: TrapKind }[] = [];
 
   constructor(bytes: Uint8Array, options: NativeOptions = {}) {
-    const targetOverrides = { nullPage: options.nullPage ?? false, registers: options.registers ?? LINUX.registers };
+    const targetOverrides = {
+      nullPage: options.nullPage ?? false,
+      registers: options.registers ?? LINUX.registers,
+    };
     this.compiled = compile(bytes, { ...options, target: "linux", targetOverrides });
     const { module } = this.compiled;
     this.names = [...this.compiled.exports.keys()];
@@ -79,7 +82,9 @@ export class NativeModule {
   private harness(module: Module, nullPage: boolean): string {
     const memory = module.memories[0]?.limits;
     const exported = [...this.compiled.exports.values()];
-    const cells = this.cells.map((name) => globalSymbol(module, module.exports.find((e) => e.name === name)!.index));
+    const cells = this.cells.map((name) =>
+      globalSymbol(module, module.exports.find((e) => e.name === name)!.index),
+    );
     const imports = new Set(module.funcs.filter((f) => f.import).map(functionSymbol));
     return [
       "section .data",
@@ -170,7 +175,6 @@ export class NativeModule {
     if (signal !== SIGSEGV) throw new Error(`signal ${signal} at unknown pc 0x${pc.toString(16)}`);
     return inside ? "out of bounds memory access" : "call stack exhausted";
   }
-
 }
 
 /** Imported functions are defined in the same file, as functions that do nothing. */

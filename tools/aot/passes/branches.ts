@@ -1,4 +1,4 @@
-import { isComparison, type Block, type FuncIR, isPure, Terminator, type Value } from "../ir/ir.ts";
+import { type Block, type FuncIR, isComparison, isPure, Terminator, type Value } from "../ir/ir.ts";
 
 /**
  * Short-circuit: a branch on `a & b`, `a | b` or `a ? b : 0` of conditions becomes two branches, which need no 0/1 values
@@ -33,7 +33,8 @@ interface Pair {
 function pairOf(v: Value): Pair | null {
   const [a, b, c] = v.args as [Value, Value, Value | undefined];
   const cheap = (x: Value) => isComparison(x.op);
-  if ((v.op === "and" || v.op === "or") && v.type === "i32" && cheap(a) && cheap(b)) return { first: a, second: b, kind: v.op };
+  if ((v.op === "and" || v.op === "or") && v.type === "i32" && cheap(a) && cheap(b))
+    return { first: a, second: b, kind: v.op };
   if (v.op !== "select" || v.type !== "i32") return null;
   if (b.op === "const" && b.imm === 0n) return { first: c!, second: a, kind: "and" };
   if (a.op === "const" && a.imm !== 0n) return { first: c!, second: b, kind: "or" };
@@ -43,7 +44,8 @@ function pairOf(v: Value): Pair | null {
 function split(func: FuncIR, block: Block, uses: Map<Value, number>): void {
   const { term } = block;
   const condition = term.args[0]!;
-  const pair = uses.get(condition) === 1 && condition.block === block && isPure(condition.op) ? pairOf(condition) : null;
+  const pair =
+    uses.get(condition) === 1 && condition.block === block && isPure(condition.op) ? pairOf(condition) : null;
   if (!pair) return;
   const [then, otherwise] = term.targets as [Block, Block];
   if (then === otherwise) return;

@@ -63,7 +63,8 @@ export function mergeBlocks(func: FuncIR): void {
       for (const v of next.body) v.block = block;
       block.body.push(...next.body);
       block.term = next.term;
-      for (const target of next.term.targets) target.preds = target.preds.map((p) => (p === next ? block : p));
+      for (const target of next.term.targets)
+        target.preds = target.preds.map((p) => (p === next ? block : p));
       gone.add(next);
     }
   }

@@ -58,7 +58,12 @@ function shortMagic(d: bigint, bits: number): { magic: bigint; shift: number } |
 /** The high half of x * magic, shifted right (unsigned) by `shift` more. */
 function mulHigh(x: Value, magic: bigint, type: Type, m: Maker, sign: "s" | "u", shift = 0): Value {
   if (type === "i64") {
-    return shiftRight("shr_u", m.make(sign === "u" ? "mulh_u" : "mulh_s", "i64", [x, m.constant("i64", magic)]), shift, m);
+    return shiftRight(
+      "shr_u",
+      m.make(sign === "u" ? "mulh_u" : "mulh_s", "i64", [x, m.constant("i64", magic)]),
+      shift,
+      m,
+    );
   }
   const wide = m.make(sign === "u" ? "extend_u" : "extend_s", "i64", [x]);
   const product = m.make("mul", "i64", [wide, m.constant("i64", magic)]);

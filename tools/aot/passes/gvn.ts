@@ -1,5 +1,15 @@
 import { dominators, pruneBlocks, removeEdge } from "../ir/graph.ts";
-import { type Block, type FuncIR, isPure, type Op, resolve, resolveAll, Terminator, type Type, type Value } from "../ir/ir.ts";
+import {
+  type Block,
+  type FuncIR,
+  isPure,
+  type Op,
+  resolve,
+  resolveAll,
+  Terminator,
+  type Type,
+  type Value,
+} from "../ir/ir.ts";
 import { mergeBlocks, removeDeadValues, removeTrivialPhis } from "./cleanup.ts";
 import { type Maker, simplify } from "./simplify.ts";
 
@@ -119,7 +129,8 @@ class Numbering implements Maker {
   private branch(block: Block, term: Terminator): void {
     const condition = term.args[0]!;
     if (condition.op === "const") return this.goTo(block, term.targets[condition.imm !== 0n ? 0 : 1]!);
-    if (term.targets[0] === term.targets[1] && !term.targets[0]!.phis.length) return this.goTo(block, term.targets[0]!);
+    if (term.targets[0] === term.targets[1] && !term.targets[0]!.phis.length)
+      return this.goTo(block, term.targets[0]!);
     const [a, b] = condition.args;
     const zero = b?.op === "const" && b.imm === 0n && a!.type === "i32";
     if (!zero || (condition.op !== "eq" && condition.op !== "ne")) return;

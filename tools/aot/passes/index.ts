@@ -2,12 +2,12 @@ import { dominators, findLoops, pruneBlocks } from "../ir/graph.ts";
 import { type FuncIR, resolveAll } from "../ir/ir.ts";
 import type { Target } from "../target.ts";
 import type { Module } from "../wasm/module.ts";
+import { splitConditions } from "./branches.ts";
+import { mergeBlocks, removeDeadValues, removeTrivialPhis, splitCriticalEdges } from "./cleanup.ts";
 import { numberValues } from "./gvn.ts";
+import { optimizeLoops } from "./loops.ts";
 import { forwardMemory } from "./memory.ts";
 import { recoverSwitches } from "./switches.ts";
-import { splitConditions } from "./branches.ts";
-import { optimizeLoops } from "./loops.ts";
-import { mergeBlocks, removeDeadValues, removeTrivialPhis, splitCriticalEdges } from "./cleanup.ts";
 
 export type FunctionPass = (func: FuncIR, module: Module, target: Target) => void;
 

@@ -1,5 +1,13 @@
 import { dominators, findLoops, type Loop, reversePostorder } from "../ir/graph.ts";
-import { type Block, type FuncIR, isComparison, type Op, Terminator, type Type, type Value } from "../ir/ir.ts";
+import {
+  type Block,
+  type FuncIR,
+  isComparison,
+  type Op,
+  Terminator,
+  type Type,
+  type Value,
+} from "../ir/ir.ts";
 
 /** Operations that addressing modes, fused branches or renaming absorb: moving them out only costs a register. */
 const FREE = new Set<Op>(["const", "add", "wrap", "extend_u", "symbol"]);
@@ -18,7 +26,8 @@ export function optimizeLoops(func: FuncIR): void {
   const preheaders = new Map<Loop, Block>();
   for (const loop of loops) {
     const preheader = preheaderOf(func, loop);
-    for (const outer of loops) if (outer !== loop && outer.blocks.has(loop.header)) outer.blocks.add(preheader);
+    for (const outer of loops)
+      if (outer !== loop && outer.blocks.has(loop.header)) outer.blocks.add(preheader);
     hoistInvariants(loop, preheader);
     if (isSmall(loop, loops)) reduceStrength(func, loop, preheader);
     preheaders.set(loop, preheader);
@@ -60,8 +69,28 @@ function moveTo(v: Value, block: Block): void {
 }
 
 const HOISTABLE = new Set<Op>([
-  "sub", "mul", "and", "or", "xor", "shl", "shr_s", "shr_u", "rotl", "rotr", "clz", "ctz", "popcnt", "bswap", "mulh_s", "mulh_u",
-  "extend_s", "extend8_s", "extend16_s", "extend32_s", "select", "add",
+  "sub",
+  "mul",
+  "and",
+  "or",
+  "xor",
+  "shl",
+  "shr_s",
+  "shr_u",
+  "rotl",
+  "rotr",
+  "clz",
+  "ctz",
+  "popcnt",
+  "bswap",
+  "mulh_s",
+  "mulh_u",
+  "extend_s",
+  "extend8_s",
+  "extend16_s",
+  "extend32_s",
+  "select",
+  "add",
 ]);
 
 function hoistInvariants({ blocks }: Loop, preheader: Block): void {
@@ -85,7 +114,14 @@ function isSmall(loop: Loop, loops: Loop[]): boolean {
   return [...loop.blocks].every((b) => b.body.every((v) => !CALLS.has(v.op)));
 }
 
-const CALLS = new Set<Op>(["call", "call_indirect", "memory.fill", "memory.copy", "memory.init", "memory.grow"]);
+const CALLS = new Set<Op>([
+  "call",
+  "call_indirect",
+  "memory.fill",
+  "memory.copy",
+  "memory.init",
+  "memory.grow",
+]);
 
 /** i * c for an induction variable i = phi(start, i + step) becomes phi(start * c, itself + step * c). */
 function reduceStrength(func: FuncIR, { header, blocks }: Loop, preheader: Block): void {

@@ -1,6 +1,14 @@
 import { hasEffect, writesGlobals, writesMemory } from "../ir/effects.ts";
 import { dominators, findLoops, type Loop } from "../ir/graph.ts";
-import { type Block, type FuncIR, type MemAccess, resolve, resolveAll, type Type, type Value } from "../ir/ir.ts";
+import {
+  type Block,
+  type FuncIR,
+  type MemAccess,
+  resolve,
+  resolveAll,
+  type Type,
+  type Value,
+} from "../ir/ir.ts";
 
 /**
  * What is known of memory and globals at a point: for a place (base value, offset, width) the value that a load would
@@ -159,7 +167,12 @@ function isExtended(v: Value, bytes: number, signed: boolean): boolean {
   }
   if (v.op === "load") return v.mem!.bytes === bytes && v.mem!.signed === signed;
   if (signed) return v.op === `extend${bytes * 8}_s`;
-  return v.op === "and" && v.args[1]!.op === "const" && v.args[1]!.imm >= 0n && v.args[1]!.imm < 1n << BigInt(bytes * 8);
+  return (
+    v.op === "and" &&
+    v.args[1]!.op === "const" &&
+    v.args[1]!.imm >= 0n &&
+    v.args[1]!.imm < 1n << BigInt(bytes * 8)
+  );
 }
 
 /** Takes constants out of an address. The offset of `add` wraps at 2^32: only then equal texts are equal addresses. */
@@ -189,7 +202,8 @@ function killOverlapping(known: Known, address: Address, bytes: number): void {
 
 /** The parts of `base + constant`, so that fields of one structure are told apart. */
 function split(base: Value | null): { root: Value | null; constant: bigint } {
-  if (base?.op === "add" && base.args[1]!.op === "const") return { root: base.args[0]!, constant: base.args[1]!.imm };
+  if (base?.op === "add" && base.args[1]!.op === "const")
+    return { root: base.args[0]!, constant: base.args[1]!.imm };
   return { root: base, constant: 0n };
 }
 
@@ -205,6 +219,8 @@ function apart(a: Address, bytes: number, b: Place): boolean {
 }
 
 function intersect(known: Known, other: Known): void {
-  for (const [key, place] of known.places) if (other.places.get(key)?.value !== place.value) known.places.delete(key);
-  for (const [index, value] of known.globals) if (other.globals.get(index) !== value) known.globals.delete(index);
+  for (const [key, place] of known.places)
+    if (other.places.get(key)?.value !== place.value) known.places.delete(key);
+  for (const [index, value] of known.globals)
+    if (other.globals.get(index) !== value) known.globals.delete(index);
 }

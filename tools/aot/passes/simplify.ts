@@ -1,8 +1,8 @@
 import { significantBits } from "../ir/bits.ts";
 import { foldConstants } from "../ir/fold.ts";
 import { bitsOf, isComparison, type Op, type Type, type Value } from "../ir/ir.ts";
-import { matchByteSwap, matchRotate } from "./idioms.ts";
 import { divideByConstant } from "./division.ts";
+import { matchByteSwap, matchRotate } from "./idioms.ts";
 
 /** Makes new values in front of the one being simplified; they are themselves simplified and numbered. */
 export interface Maker {
@@ -15,12 +15,27 @@ type Rule = (v: Value, m: Maker) => Value | null;
 const COMMUTATIVE = new Set<Op>(["add", "mul", "and", "or", "xor", "eq", "ne", "mulh_s", "mulh_u"]);
 
 const MIRRORED: Partial<Record<Op, Op>> = {
-  lt_s: "gt_s", gt_s: "lt_s", le_s: "ge_s", ge_s: "le_s", lt_u: "gt_u", gt_u: "lt_u", le_u: "ge_u", ge_u: "le_u",
+  lt_s: "gt_s",
+  gt_s: "lt_s",
+  le_s: "ge_s",
+  ge_s: "le_s",
+  lt_u: "gt_u",
+  gt_u: "lt_u",
+  le_u: "ge_u",
+  ge_u: "le_u",
 };
 
 export const NEGATED: Partial<Record<Op, Op>> = {
-  eq: "ne", ne: "eq", lt_s: "ge_s", ge_s: "lt_s", gt_s: "le_s", le_s: "gt_s",
-  lt_u: "ge_u", ge_u: "lt_u", gt_u: "le_u", le_u: "gt_u",
+  eq: "ne",
+  ne: "eq",
+  lt_s: "ge_s",
+  ge_s: "lt_s",
+  gt_s: "le_s",
+  le_s: "gt_s",
+  lt_u: "ge_u",
+  ge_u: "lt_u",
+  gt_u: "le_u",
+  le_u: "gt_u",
 };
 
 function isConst(v: Value, value?: bigint): boolean {
@@ -77,7 +92,10 @@ const add: Rule = (v, m) => {
 /** (x + c) + y -> (x + y) + c, so that the constant ends up in an addressing mode. */
 const reassociate: Rule = (v, m) => {
   const [a, b] = v.args as [Value, Value];
-  for (const [x, y] of [[a, b], [b, a]] as const) {
+  for (const [x, y] of [
+    [a, b],
+    [b, a],
+  ] as const) {
     if (x.op !== "add" || !isConst(x.args[1]!)) continue;
     return m.make("add", v.type!, [m.make("add", v.type!, [x.args[0]!, y]), x.args[1]!]);
   }
@@ -136,7 +154,10 @@ function eitherOf(v: Value, m: Maker): Value | null {
   if (log2(high - low) < 0) return null;
   const type = a.type!;
   const offset = m.make("add", type, [p.args[0]!, m.constant(type, -low)]);
-  return m.make("eq", "i32", [m.make("and", type, [offset, m.constant(type, ~(high - low))]), m.constant(type, 0n)]);
+  return m.make("eq", "i32", [
+    m.make("and", type, [offset, m.constant(type, ~(high - low))]),
+    m.constant(type, 0n),
+  ]);
 }
 
 const and: Rule = (v, m) => {
@@ -196,11 +217,15 @@ const shift: Rule = (v, m) => {
   const x = a.args[0]!;
   if (a.op === v.op) {
     if (inner + count < bits) return m.make(v.op, type, [x, m.constant(type, BigInt(inner + count))]);
-    return v.op === "shr_s" ? m.make(v.op, type, [x, m.constant(type, BigInt(bits - 1))]) : m.constant(type, 0n);
+    return v.op === "shr_s"
+      ? m.make(v.op, type, [x, m.constant(type, BigInt(bits - 1))])
+      : m.constant(type, 0n);
   }
   if (inner !== count) return null;
-  if (v.op === "shr_u" && a.op === "shl") return m.make("and", type, [x, m.constant(type, lowMask(bits - count))]);
-  if (v.op === "shl" && a.op === "shr_u") return m.make("and", type, [x, m.constant(type, lowMask(bits) << BigInt(count))]);
+  if (v.op === "shr_u" && a.op === "shl")
+    return m.make("and", type, [x, m.constant(type, lowMask(bits - count))]);
+  if (v.op === "shl" && a.op === "shr_u")
+    return m.make("and", type, [x, m.constant(type, lowMask(bits) << BigInt(count))]);
   const extension = v.op === "shr_s" && a.op === "shl" && SIGN_EXTENSIONS[bits - count];
   return extension ? m.make(extension, type, [x]) : null;
 };
@@ -236,7 +261,8 @@ const compareConstant = (v: Value, m: Maker, a: Value, c: bigint): Value | null 
     if (c === 0n || c === 1n) return isEq === (c === 0n) ? m.make(NEGATED[a.op]!, "i32", a.args) : a;
     return m.constant("i32", isEq ? 0n : 1n);
   }
-  if (c === 0n && (a.op === "sub" || a.op === "xor") && !isConst(a.args[1]!)) return m.make(v.op, "i32", a.args);
+  if (c === 0n && (a.op === "sub" || a.op === "xor") && !isConst(a.args[1]!))
+    return m.make(v.op, "i32", a.args);
   if (["add", "xor"].includes(a.op) && isConst(a.args[1]!)) {
     const k = a.args[1]!.imm;
     return m.make(v.op, "i32", [a.args[0]!, m.constant(type, a.op === "add" ? c - k : c ^ k)]);
@@ -302,11 +328,18 @@ const select: Rule = (v, m) => {
   const [a, b, c] = v.args as [Value, Value, Value];
   if (c.op === "const") return c.imm !== 0n ? a : b;
   if (a === b) return a;
-  if (c.op === "eq" && isConst(c.args[1]!, 0n) && c.args[0]!.type === "i32") return m.make("select", v.type!, [b, a, c.args[0]!]);
-  if (c.op === "ne" && isConst(c.args[1]!, 0n) && c.args[0]!.type === "i32") return m.make("select", v.type!, [a, b, c.args[0]!]);
+  if (c.op === "eq" && isConst(c.args[1]!, 0n) && c.args[0]!.type === "i32")
+    return m.make("select", v.type!, [b, a, c.args[0]!]);
+  if (c.op === "ne" && isConst(c.args[1]!, 0n) && c.args[0]!.type === "i32")
+    return m.make("select", v.type!, [a, b, c.args[0]!]);
   if (isConst(a) && isConst(b)) {
     const asBool = (op: "ne" | "eq") => m.make(op, "i32", [c, m.constant("i32", 0n)]);
-    const one = isConst(a, 1n) && isConst(b, 0n) ? asBool("ne") : isConst(a, 0n) && isConst(b, 1n) ? asBool("eq") : null;
+    const one =
+      isConst(a, 1n) && isConst(b, 0n)
+        ? asBool("ne")
+        : isConst(a, 0n) && isConst(b, 1n)
+          ? asBool("eq")
+          : null;
     if (one) return v.type === "i64" ? m.make("extend_u", "i64", [one]) : one;
   }
   return null;
@@ -320,14 +353,38 @@ const rotate: Rule = (v, m) => {
 };
 
 const RULES: Partial<Record<Op, Rule>> = {
-  add, sub, mul, and, or, xor,
-  shl: shift, shr_u: shift, shr_s: signedShift, rotl: rotate, rotr: rotate,
-  eq: compare, ne: compare, lt_s: compare, lt_u: compare, gt_s: compare, gt_u: compare,
-  le_s: compare, le_u: compare, ge_s: compare, ge_u: compare,
-  wrap, extend_u: extendUnsigned, extend_s: extendSigned,
-  extend8_s: extendSigned, extend16_s: extendSigned, extend32_s: extendSigned,
+  add,
+  sub,
+  mul,
+  and,
+  or,
+  xor,
+  shl: shift,
+  shr_u: shift,
+  shr_s: signedShift,
+  rotl: rotate,
+  rotr: rotate,
+  eq: compare,
+  ne: compare,
+  lt_s: compare,
+  lt_u: compare,
+  gt_s: compare,
+  gt_u: compare,
+  le_s: compare,
+  le_u: compare,
+  ge_s: compare,
+  ge_u: compare,
+  wrap,
+  extend_u: extendUnsigned,
+  extend_s: extendSigned,
+  extend8_s: extendSigned,
+  extend16_s: extendSigned,
+  extend32_s: extendSigned,
   select,
-  div_s: divideByConstant, div_u: divideByConstant, rem_s: divideByConstant, rem_u: divideByConstant,
+  div_s: divideByConstant,
+  div_u: divideByConstant,
+  rem_s: divideByConstant,
+  rem_u: divideByConstant,
 };
 
 /** Applies one algebraic rule. Returns the value to use instead, or null when nothing applies. */

@@ -1,7 +1,16 @@
 import { internalError } from "../errors.ts";
-import { pruneBlocks } from "../ir/graph.ts";
-import { type Block, FuncIR, type Op, type Signature, Terminator, type TrapKind, type Type, type Value } from "../ir/ir.ts";
 import { INTRINSICS_MODULE } from "../intrinsics.ts";
+import { pruneBlocks } from "../ir/graph.ts";
+import {
+  type Block,
+  FuncIR,
+  type Op,
+  type Signature,
+  Terminator,
+  type TrapKind,
+  type Type,
+  type Value,
+} from "../ir/ir.ts";
 import type { Func, FuncType, Instr, Module } from "../wasm/module.ts";
 
 /** An edge into a label: where it comes from, and the locals and operands that it carries. */
@@ -50,7 +59,15 @@ const UNARY: Record<string, Op> = {
 };
 
 /** Instructions on memory and tables that become one operation with the same operands. */
-const DIRECT = new Set(["memory.copy", "memory.fill", "memory.init", "data.drop", "table.init", "table.copy", "elem.drop"]);
+const DIRECT = new Set([
+  "memory.copy",
+  "memory.fill",
+  "memory.init",
+  "data.drop",
+  "table.init",
+  "table.copy",
+  "elem.drop",
+]);
 
 /**
  * Builds SSA form straight from structured control flow: every label's incoming states are known when
@@ -217,7 +234,8 @@ class Builder {
       block.term = new Terminator("jump", [], [frame.target], this.at);
     }
     this.merge(frame);
-    if (frame.name === "func" && this.block) this.terminate("return", this.popN(frame.type.results.length), []);
+    if (frame.name === "func" && this.block)
+      this.terminate("return", this.popN(frame.type.results.length), []);
   }
 
   /** The end of a loop is not a label: control simply continues. */
@@ -387,7 +405,11 @@ class Builder {
   private memoryAccess(instr: Instr): void {
     const { op } = instr;
     const isLoad = op.results.length > 0;
-    const v = this.emit(isLoad ? "load" : "store", (op.results[0] ?? null) as Type | null, this.popN(op.params.length));
+    const v = this.emit(
+      isLoad ? "load" : "store",
+      (op.results[0] ?? null) as Type | null,
+      this.popN(op.params.length),
+    );
     v.mem = { offset: Number(instr.value), bytes: op.access!.bytes, signed: op.access!.signed };
     if (isLoad) this.push(v);
   }
@@ -436,10 +458,14 @@ function assignedInLoops(body: Instr[]): Map<number, number[]> {
     else if (name === "end") {
       const frame = open.pop();
       if (!frame?.set) return;
-      result.set(frame.at, [...frame.set].sort((a, b) => a - b));
+      result.set(
+        frame.at,
+        [...frame.set].sort((a, b) => a - b),
+      );
       const outer = open.findLast((f) => f.set);
-      for (const local of frame.set) outer?.set!.add(local);
-    } else if (name === "local.set" || name === "local.tee") open.findLast((f) => f.set)?.set!.add(instr.index);
+      for (const local of frame.set) outer?.set?.add(local);
+    } else if (name === "local.set" || name === "local.tee")
+      open.findLast((f) => f.set)?.set?.add(instr.index);
   });
   return result;
 }

@@ -1,5 +1,5 @@
-import { isPure, type Block, type FuncIR, Terminator, type Value } from "../ir/ir.ts";
 import { pruneBlocks } from "../ir/graph.ts";
+import { type Block, type FuncIR, isPure, Terminator, type Value } from "../ir/ir.ts";
 
 /** Shorter chains stay as they are: their order may say what is likely. */
 const MIN_CASES = 4;
@@ -176,7 +176,12 @@ class Tree {
     if (this.x.type === "i32") return this.jumpTable(block, offset, targets);
     // A wide value beyond the table must not wrap into it.
     const inRange = this.func.newBlock();
-    this.branch(block, this.value(block, "gt_u", [offset, this.constant(block, high - low)]), this.fallback, inRange);
+    this.branch(
+      block,
+      this.value(block, "gt_u", [offset, this.constant(block, high - low)]),
+      this.fallback,
+      inRange,
+    );
     this.jumpTable(inRange, this.value(inRange, "wrap", [offset]), targets);
   }
 

@@ -76,7 +76,11 @@ class ScopeTable {
   /** The scope around a position inside code of the function `own`: that function when the source names no other. */
   around(position: SourcePosition, own: Scope): Scope {
     const name = this.sources.find(position.file, position.line);
-    return name ? { name, file: position.file } : position.file === own.file ? own : { name: "(top level)", file: position.file };
+    return name
+      ? { name, file: position.file }
+      : position.file === own.file
+        ? own
+        : { name: "(top level)", file: position.file };
   }
 }
 
@@ -107,10 +111,10 @@ export function buildSymbolTable(
   const records = new Bytes();
   let end = 0;
   const placed = functions
-    .map((info) => ({ info, start: valueOf(symbols, info.symbol) }))
+    .map((info) => ({ info, start: offsetOf(symbols, info.symbol) }))
     .sort((a, b) => a.start - b.start);
   for (const { info, start } of placed) {
-    const size = valueOf(symbols, `${info.symbol}.end`) - start;
+    const size = offsetOf(symbols, `${info.symbol}.end`) - start;
     const own = scopeOf(info);
     const body = new Bytes();
     body.uleb(start - end);
@@ -126,10 +130,15 @@ export function buildSymbolTable(
   [MAGIC, records.bytes.length, scopes.encoded.bytes.length, strings.bytes.length].forEach((field, i) => {
     header.setUint32(i * 4, field, true);
   });
-  return Uint8Array.from([...new Uint8Array(header.buffer), ...records.bytes, ...scopes.encoded.bytes, ...strings.bytes]);
+  return Uint8Array.from([
+    ...new Uint8Array(header.buffer),
+    ...records.bytes,
+    ...scopes.encoded.bytes,
+    ...strings.bytes,
+  ]);
 }
 
-function valueOf(symbols: Symbols, name: string): number {
+function offsetOf(symbols: Symbols, name: string): number {
   const value = symbols.get(name);
   if (value === undefined) throw internalError(`the object file has no symbol ${name}`);
   return Number(value);
@@ -140,7 +149,7 @@ type PlacedSite = FunctionInfo["sites"][number] & { at: number };
 
 function sitesOf(info: FunctionInfo, start: number, symbols: Symbols): PlacedSite[] {
   return info.sites
-    .map((site) => ({ ...site, at: valueOf(symbols, site.label) - start }))
+    .map((site) => ({ ...site, at: offsetOf(symbols, site.label) - start }))
     .sort((a, b) => a.at - b.at);
 }
 

@@ -1,6 +1,16 @@
 import { invalid, malformed } from "../errors.ts";
 import { readBody, readLocals, readRefType, readValueType } from "./body.ts";
-import type { ConstExpr, DataSegment, ElemSegment, ExternKind, Func, Import, Limits, Module, SegmentMode } from "./module.ts";
+import type {
+  ConstExpr,
+  DataSegment,
+  ElemSegment,
+  ExternKind,
+  Func,
+  Import,
+  Limits,
+  Module,
+  SegmentMode,
+} from "./module.ts";
 import { nameFunctions, readNameSection } from "./names.ts";
 import { Reader } from "./reader.ts";
 
@@ -75,7 +85,8 @@ export function decode(bytes: Uint8Array): Module {
     }
     const section = SECTIONS[id];
     if (!section) throw malformed(`malformed section id ${id}`, start);
-    if (section.order <= lastOrder) throw malformed(`unexpected content after last section: ${section.name}`, start);
+    if (section.order <= lastOrder)
+      throw malformed(`unexpected content after last section: ${section.name}`, start);
     lastOrder = section.order;
     section.read(body, state);
     if (!body.atEnd) throw malformed(`section size mismatch in the ${section.name} section`, body.pos);
@@ -102,7 +113,10 @@ function typeSection(r: Reader, { module }: DecodeState): void {
   r.vector(() => {
     const offset = r.pos;
     if (r.u8() !== 0x60) throw malformed("malformed function type", offset);
-    module.types.push({ params: r.vector(() => readValueType(r)), results: r.vector(() => readValueType(r)) });
+    module.types.push({
+      params: r.vector(() => readValueType(r)),
+      results: r.vector(() => readValueType(r)),
+    });
   });
 }
 
@@ -302,9 +316,9 @@ function dataSection(r: Reader, { module }: DecodeState): void {
     const flags = r.u32();
     if (flags > 2) throw malformed("malformed data segment kind", offset);
     let mode: SegmentMode = { kind: "passive" };
-    if (flags !== 1) mode = { kind: "active", index: flags === 2 ? r.u32() : 0, at: readConstExpr(r, module) };
+    if (flags !== 1)
+      mode = { kind: "active", index: flags === 2 ? r.u32() : 0, at: readConstExpr(r, module) };
     const segment: DataSegment = { mode, offset, bytes: r.take(r.u32()) };
     module.datas.push(segment);
   });
 }
-

@@ -87,7 +87,10 @@ export type ConstExpr =
   | { op: "null"; type: RefType; offset: number }
   | { op: "invalid"; why: string; offset: number };
 
-export type SegmentMode = { kind: "active"; index: number; at: ConstExpr } | { kind: "passive" } | { kind: "declarative" };
+export type SegmentMode =
+  | { kind: "active"; index: number; at: ConstExpr }
+  | { kind: "passive" }
+  | { kind: "declarative" };
 
 export interface ElemSegment {
   type: RefType;

@@ -58,7 +58,13 @@ function types(letters: string): ValueType[] {
 
 export const OPCODES = new Map<number, Opcode>();
 
-function define(code: number, name: string, imm: Immediate = "none", sig = ":", extra: Partial<Opcode> = {}): void {
+function define(
+  code: number,
+  name: string,
+  imm: Immediate = "none",
+  sig = ":",
+  extra: Partial<Opcode> = {},
+): void {
   const [params, results] = sig.split(":") as [string, string];
   OPCODES.set(code, { code, name, imm, params: types(params), results: types(results), ...extra });
 }

@@ -56,7 +56,7 @@ export class Reader {
   private checkLastByte(byte: number, usedBits: number, start: number): void {
     if (byte & 0x80) throw malformed("integer representation too long", start);
     const high = (byte & 0x7f) >> (usedBits - 1);
-    if (high !== 0 && high !== (0x7f >> (usedBits - 1))) throw malformed("integer too large", start);
+    if (high !== 0 && high !== 0x7f >> (usedBits - 1)) throw malformed("integer too large", start);
   }
 
   /** Four bytes, little endian. */
@@ -86,7 +86,8 @@ export class Reader {
   /** Reads a vector: a count, then that many items. */
   vector<T>(item: (index: number) => T): T[] {
     const count = this.u32();
-    if (count > this.end - this.pos) throw malformed("unexpected end: vector longer than its section", this.pos);
+    if (count > this.end - this.pos)
+      throw malformed("unexpected end: vector longer than its section", this.pos);
     const items: T[] = [];
     for (let i = 0; i < count; i++) items.push(item(i));
     return items;

@@ -85,7 +85,12 @@ function validateSegments(module: Module): void {
 
 function validateExports(module: Module): void {
   const seen = new Set<string>();
-  const spaces = { func: module.funcs, table: module.tables, memory: module.memories, global: module.globals };
+  const spaces = {
+    func: module.funcs,
+    table: module.tables,
+    memory: module.memories,
+    global: module.globals,
+  };
   for (const { name, kind, index } of module.exports) {
     if (seen.has(name)) throw invalid(`duplicate export name "${name}"`, 0);
     seen.add(name);
@@ -94,7 +99,8 @@ function validateExports(module: Module): void {
   if (module.start === null) return;
   const start = module.funcs[module.start];
   if (!start) throw invalid(`unknown function ${module.start}`, 0);
-  if (start.type.params.length || start.type.results.length) throw invalid("start function must have no type", 0);
+  if (start.type.params.length || start.type.results.length)
+    throw invalid("start function must have no type", 0);
 }
 
 /** Functions that `ref.func` may name: those that occur outside of function bodies. */
@@ -223,7 +229,8 @@ class BodyValidator {
         return this.variable(op.name, this.func.locals[index]!);
       case "global":
         this.get("global", this.module.globals, index);
-        if (op.name === "global.set" && !this.module.globals[index]!.mutable) this.fail("global is immutable");
+        if (op.name === "global.set" && !this.module.globals[index]!.mutable)
+          this.fail("global is immutable");
         return this.variable(op.name, this.module.globals[index]!.type);
       case "memarg":
         return this.memoryAccess(instr);
@@ -253,7 +260,8 @@ class BodyValidator {
       }
       case "end": {
         const { name, type } = this.popControl();
-        if (name === "if" && !sameTypes(type.params, type.results)) this.fail("type mismatch: if without else");
+        if (name === "if" && !sameTypes(type.params, type.results))
+          this.fail("type mismatch: if without else");
         return this.pushAll(type.results);
       }
       case "return":
@@ -277,7 +285,8 @@ class BodyValidator {
     const a = this.pop(type);
     const b = this.pop(type);
     if (type) return this.push(type);
-    if ((a !== null && isRef(a)) || (b !== null && isRef(b))) this.fail("type mismatch: select of references needs a type");
+    if ((a !== null && isRef(a)) || (b !== null && isRef(b)))
+      this.fail("type mismatch: select of references needs a type");
     if (a !== null && b !== null && a !== b) this.fail("type mismatch: select of two types");
     this.push(a ?? b);
   }
@@ -316,7 +325,8 @@ class BodyValidator {
 
   private callIndirect(instr: Instr): void {
     this.get("table", this.module.tables, instr.index2);
-    if (this.module.tables[instr.index2]!.type !== "funcref") this.fail("type mismatch: call through a table of externref");
+    if (this.module.tables[instr.index2]!.type !== "funcref")
+      this.fail("type mismatch: call through a table of externref");
     this.get("type", this.module.types, instr.index);
     const type = this.module.types[instr.index]!;
     this.pop("i32");
@@ -364,7 +374,8 @@ class BodyValidator {
         this.popAll(["i32", type, "i32"]);
         return;
       case "table.init":
-        if (module.tables[index2]!.type !== module.elems[index]!.type) this.fail("type mismatch in table.init");
+        if (module.tables[index2]!.type !== module.elems[index]!.type)
+          this.fail("type mismatch in table.init");
         return this.simple(instr);
       case "table.copy":
         if (type !== module.tables[index2]!.type) this.fail("type mismatch in table.copy");

@@ -1,6 +1,6 @@
 import { internalError } from "../errors.ts";
 import type { MBlock, MFunc, MInst, Operand } from "./lir.ts";
-import { FIRST_VIRTUAL, registerName, RSP } from "./registers.ts";
+import { FIRST_VIRTUAL, RSP, registerName } from "./registers.ts";
 
 /**
  * Checks register allocation without knowing how it was done: executes the allocated code symbolically, tracking which
@@ -124,7 +124,8 @@ class Checker {
   }
 
   private verifyImplicit(inst: MInst, state: State): void {
-    for (const r of inst.uses) if (!state.get(r)?.has(r)) throw this.fault(inst, `${nameOf(r)} was overwritten before its use`);
+    for (const r of inst.uses)
+      if (!state.get(r)?.has(r)) throw this.fault(inst, `${nameOf(r)} was overwritten before its use`);
   }
 
   private expectRegister(inst: MInst, before: number, after: number, state: State): void {
@@ -135,7 +136,8 @@ class Checker {
   private expect(inst: MInst, virtual: number, after: Operand | undefined, state: State): void {
     if (inst.coalesced && inst.op === "movi") return;
     if (virtual < FIRST_VIRTUAL) {
-      if (after?.kind !== "reg" || after.reg !== virtual) throw this.fault(inst, `${registerName(virtual, 8)} was replaced`);
+      if (after?.kind !== "reg" || after.reg !== virtual)
+        throw this.fault(inst, `${registerName(virtual, 8)} was replaced`);
       return;
     }
     if (after?.kind === "imm") {
@@ -144,7 +146,8 @@ class Checker {
     }
     const location = after && locationOf(after);
     if (location === undefined || location === null) throw this.fault(inst, `v${virtual} has no place`);
-    if (!state.get(location)?.has(virtual)) throw this.fault(inst, `${nameOf(location)} does not hold v${virtual}`);
+    if (!state.get(location)?.has(virtual))
+      throw this.fault(inst, `${nameOf(location)} does not hold v${virtual}`);
   }
 
   /** A copy of the program: the destination holds what it held, also when coalescing left no instruction. */
@@ -168,7 +171,8 @@ class Checker {
   private define(inst: MInst, state: State): void {
     const defined: [number, Operand][] = [];
     inst.original!.forEach((before, i) => {
-      if (before.kind === "reg" && originalRole(inst, i) !== "u") defined.push([before.reg, inst.operands[i]!]);
+      if (before.kind === "reg" && originalRole(inst, i) !== "u")
+        defined.push([before.reg, inst.operands[i]!]);
     });
     for (const r of inst.defs) state.set(r, new Set([r]));
     for (const [virtual] of defined) this.forget(virtual, state);

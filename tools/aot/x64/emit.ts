@@ -1,5 +1,13 @@
 import type { TrapKind } from "../ir/ir.ts";
-import { addressText, type FrameArea, type MBlock, type MFunc, type MInst, type Operand, operandText } from "./lir.ts";
+import {
+  addressText,
+  type FrameArea,
+  type MBlock,
+  type MFunc,
+  type MInst,
+  type Operand,
+  operandText,
+} from "./lir.ts";
 import { registerName, type Width } from "./registers.ts";
 import { invert } from "./rules/compare.ts";
 
@@ -62,7 +70,12 @@ class Emitter {
 
   run(): EmittedFunction {
     const { func, options } = this;
-    this.text.push("", `; ${oneLine(func.name)}`, ...options.aliases.map((alias) => `${alias}:`), `${options.symbol}:`);
+    this.text.push(
+      "",
+      `; ${oneLine(func.name)}`,
+      ...options.aliases.map((alias) => `${alias}:`),
+      `${options.symbol}:`,
+    );
     this.site(func.blocks[0]!.insts[0]?.loc ?? 0, null);
     this.prologue();
     const targeted = this.targetedBlocks();
@@ -85,7 +98,9 @@ class Emitter {
     const { blocks } = this.func;
     const end = blocks.findLastIndex((b) => b.insts.at(-1)?.targets.includes(block));
     if (end < at) return false;
-    return blocks.slice(at, end + 1).every((b) => b.depth <= block.depth && b.insts.every((i) => i.op !== "call" && i.op !== "callMem"));
+    return blocks
+      .slice(at, end + 1)
+      .every((b) => b.depth <= block.depth && b.insts.every((i) => i.op !== "call" && i.op !== "callMem"));
   }
 
   private targetedBlocks(): Set<MBlock> {
@@ -103,7 +118,8 @@ class Emitter {
   private prologue(): void {
     for (const r of this.func.saved) this.line(`push ${registerName(r, 8)}`);
     // A frame larger than the guard page touches every page on the way, so that overflow cannot jump over it.
-    for (let at = GUARD_PAGE_BYTES; at < this.localBytes; at += GUARD_PAGE_BYTES) this.line(`test byte [rsp-${at}], 0`);
+    for (let at = GUARD_PAGE_BYTES; at < this.localBytes; at += GUARD_PAGE_BYTES)
+      this.line(`test byte [rsp-${at}], 0`);
     if (this.localBytes) this.line(`sub rsp, ${this.localBytes}`);
   }
 
@@ -167,7 +183,11 @@ class Emitter {
   }
 
   private jump(target: MBlock, next: MBlock | null): void {
-    if (target !== next) this.line(`jmp .b${target.id}`);
+    if (target === next) return;
+    // Returning right here is shorter than jumping to the return.
+    if (this.frameBytes === 0 && target.insts.every((i) => i.coalesced || i.op === "ret"))
+      return this.line("ret");
+    this.line(`jmp .b${target.id}`);
   }
 
   private branch(inst: MInst, next: MBlock | null): void {
@@ -220,7 +240,8 @@ class Emitter {
       return this.line(`xor ${r}, ${r}`);
     }
     const unsigned = BigInt.asUintN(inst.width * 8, value.value);
-    if (unsigned <= 0xffff_ffffn) return this.line(`mov ${this.operand(to, 4)}, ${this.operand({ kind: "imm", value: unsigned }, 8)}`);
+    if (unsigned <= 0xffff_ffffn)
+      return this.line(`mov ${this.operand(to, 4)}, ${this.operand({ kind: "imm", value: unsigned }, 8)}`);
     this.line(`mov ${this.operand(to, 8)}, ${this.operand(value, 8)}`);
   }
 
@@ -248,7 +269,10 @@ class Emitter {
 /** Whether a stack trace can show this instruction: it calls, or may raise an exception. */
 function mayFault(inst: MInst): boolean {
   if (inst.op === "call" || inst.op === "asm" || (inst.trap && inst.op !== "trapIf")) return true;
-  return inst.op !== "lea" && inst.operands.some((o) => o.kind === "mem" && !o.area && (o.base >= 0 || o.index >= 0 || o.segment));
+  return (
+    inst.op !== "lea" &&
+    inst.operands.some((o) => o.kind === "mem" && !o.area && (o.base >= 0 || o.index >= 0 || o.segment))
+  );
 }
 
 /** Whether an instruction after `inst` reads flags that one before it wrote. */

@@ -1,5 +1,5 @@
-import { liveOut } from "./liveness.ts";
 import { forEachDef, forEachUse, type MFunc, type MInst, type RegOperand } from "./lir.ts";
+import { liveOut } from "./liveness.ts";
 import { FIRST_VIRTUAL, RSP } from "./registers.ts";
 
 /** How much more an instruction in a loop counts, per level. */

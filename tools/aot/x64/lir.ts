@@ -45,11 +45,36 @@ export function imm(value: bigint | number): ImmOperand {
 
 export function mem(parts: Partial<Omit<MemOperand, "kind">>): MemOperand {
   return {
-    kind: "mem", base: -1, index: -1, scale: 1, disp: 0, symbol: "", segment: "", wrap32: false, area: null, ...parts,
+    kind: "mem",
+    base: -1,
+    index: -1,
+    scale: 1,
+    disp: 0,
+    symbol: "",
+    segment: "",
+    wrap32: false,
+    area: null,
+    ...parts,
   };
 }
 
-export type Condition = "e" | "ne" | "l" | "b" | "g" | "a" | "le" | "be" | "ge" | "ae" | "s" | "ns" | "c" | "nc" | "z" | "nz";
+export type Condition =
+  | "e"
+  | "ne"
+  | "l"
+  | "b"
+  | "g"
+  | "a"
+  | "le"
+  | "be"
+  | "ge"
+  | "ae"
+  | "s"
+  | "ns"
+  | "c"
+  | "nc"
+  | "z"
+  | "nz";
 
 /**
  * How an operand is used: `d`efined, `u`sed, `m`odified (both), `i`mmediate, `a`ddress only (lea).
@@ -115,7 +140,16 @@ export const SPECS = {
   not: { text: "not %0", roles: "m", memory: [0] },
   inc: { ...UNARY, text: "inc %0" },
   dec: { ...UNARY, text: "dec %0" },
-  shl, shlCl, shr, shrCl, sar, sarCl, rol, rolCl, ror, rorCl,
+  shl,
+  shlCl,
+  shr,
+  shrCl,
+  sar,
+  sarCl,
+  rol,
+  rolCl,
+  ror,
+  rorCl,
   shrd: { text: "shrd %0, %1, %2:1", roles: "mui", memory: [0], flags: "write" },
   mul: { text: "mul %0", roles: "u", memory: [0], flags: "write" },
   imul1: { text: "imul %0", roles: "u", memory: [0], flags: "write" },
@@ -141,7 +175,7 @@ export const SPECS = {
   lockCmpxchg: { text: "lock cmpxchg %0, %1", roles: "uu", flags: "write" },
   mfence: { text: "mfence", roles: "" },
   // control
-  call: { text: "call %s", roles: "" , flags: "write" },
+  call: { text: "call %s", roles: "", flags: "write" },
   callMem: { text: "call %0:8", roles: "u", flags: "write" },
   /** Out-of-line trap when the condition holds; a memory operand that is zero makes it the second kind. */
   trapIf: { text: "j%c %t", roles: "u", flags: "read" },
@@ -152,7 +186,7 @@ export const SPECS = {
   ret: { text: "ret", roles: "", control: true },
   trap: { text: "ud2", roles: "", control: true },
   /** Text of an intrinsic: operands by number. */
-  asm: { text: "", roles: "" , flags: "write" },
+  asm: { text: "", roles: "", flags: "write" },
 } satisfies Record<string, InstrSpec>;
 
 export type MOp = keyof typeof SPECS;
@@ -263,7 +297,8 @@ export function addressText(m: MemOperand, frameBase: (area: FrameArea) => numbe
   const parts: string[] = [];
   if (m.area) parts.push("rsp");
   if (m.base >= 0) parts.push(registerName(m.base, width));
-  if (m.index >= 0) parts.push(m.scale === 1 ? registerName(m.index, width) : `${registerName(m.index, width)}*${m.scale}`);
+  if (m.index >= 0)
+    parts.push(m.scale === 1 ? registerName(m.index, width) : `${registerName(m.index, width)}*${m.scale}`);
   if (m.symbol) parts.push(m.symbol);
   const disp = m.disp + (m.area ? frameBase(m.area) : 0);
   let text = parts.join("+");
@@ -281,7 +316,9 @@ export function operandText(operand: Operand, width: Width, frameBase?: (area: F
 
 function immediateText(value: bigint, width: Width): string {
   const signed = width === 8 ? BigInt.asIntN(64, value) : BigInt.asIntN(width * 8, value);
-  return signed > 0xffffn || signed < -0xffffn ? `${signed < 0n ? "-" : ""}0x${abs(signed).toString(16)}` : `${signed}`;
+  return signed > 0xffffn || signed < -0xffffn
+    ? `${signed < 0n ? "-" : ""}0x${abs(signed).toString(16)}`
+    : `${signed}`;
 }
 
 function abs(value: bigint): bigint {

@@ -1,4 +1,13 @@
-import { type MBlock, type MemOperand, type MFunc, type MInst, mem, type Operand, type RegOperand, reg } from "./lir.ts";
+import {
+  type MBlock,
+  type MemOperand,
+  type MFunc,
+  type MInst,
+  mem,
+  type Operand,
+  type RegOperand,
+  reg,
+} from "./lir.ts";
 
 /** Improvements that need to know the registers. */
 export function peephole(func: MFunc): void {
@@ -35,7 +44,8 @@ function addToCopy(block: MBlock): void {
 function leaOf(copy: MInst, next: MInst): MemOperand | null {
   const base = (copy.operands[1] as RegOperand).reg;
   const other = next.operands[1];
-  if (next.op === "add" && other?.kind === "imm") return mem({ base, disp: Number(BigInt.asIntN(32, other.value)) });
+  if (next.op === "add" && other?.kind === "imm")
+    return mem({ base, disp: Number(BigInt.asIntN(32, other.value)) });
   if (next.op === "add" && other?.kind === "reg") {
     // In `mov d, a; add d, d` the second operand is the copy.
     const index = sameRegister(other, copy.operands[0]!) ? base : other.reg;
@@ -62,7 +72,12 @@ function redundantTest(block: MBlock): void {
     const [a, b] = test.operands;
     if (test.op !== "test" || !a || !b || !sameRegister(a, b)) continue;
     const before = block.insts[i - 1]!;
-    if (!SETS_RESULT_FLAGS.has(before.op) || before.width !== test.width || !sameRegister(before.operands[0]!, a)) continue;
+    if (
+      !SETS_RESULT_FLAGS.has(before.op) ||
+      before.width !== test.width ||
+      !sameRegister(before.operands[0]!, a)
+    )
+      continue;
     if (!LOGIC.has(before.op) && !readersAre(block, i, RESULT_CONDITIONS)) continue;
     block.insts.splice(i, 1);
     i--;

@@ -12,6 +12,8 @@ function printInst(inst: MInst): string {
 
 /** The text form of a machine function, for dumps. */
 export function printMachine(func: MFunc): string {
-  const blocks = func.blocks.map((b) => [`b${b.id}: ; loop depth ${b.depth}`, ...b.insts.map(printInst)].join("\n"));
+  const blocks = func.blocks.map((b) =>
+    [`b${b.id}: ; loop depth ${b.depth}`, ...b.insts.map(printInst)].join("\n"),
+  );
   return `func ${func.index} "${func.name}"\n${blocks.join("\n")}\n`;
 }

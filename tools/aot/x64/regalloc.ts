@@ -1,6 +1,6 @@
 import { internalError } from "../errors.ts";
 import { InterferenceGraph } from "./interference.ts";
-import { forEachDef, mapOperand, type MFunc, type MInst, type RegOperand } from "./lir.ts";
+import { forEachDef, type MFunc, type MInst, mapOperand, type RegOperand } from "./lir.ts";
 import { ALLOCATION_ORDER, CALLEE_SAVED, FIRST_VIRTUAL } from "./registers.ts";
 import { insertSpills, type SpillState } from "./spill.ts";
 
@@ -139,7 +139,8 @@ export class Coloring {
     if (this.onStack[r] || this.coalesced[r]) return;
     this.selectStack.push(r);
     this.onStack[r] = 1;
-    for (const n of this.graph.neighbours[r]!) if (!this.onStack[n] && !this.coalesced[n]) this.decrementDegree(n);
+    for (const n of this.graph.neighbours[r]!)
+      if (!this.onStack[n] && !this.coalesced[n]) this.decrementDegree(n);
   }
 
   private decrementDegree(r: number): void {

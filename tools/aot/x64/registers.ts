@@ -56,5 +56,19 @@ export const CALLEE_SAVED = [RBX, RBP, R12, R13, R14, R15] as const;
 
 /** Registers that allocation may use, the cheapest first: no save, then short encodings. */
 export const ALLOCATION_ORDER = [
-  RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11, RBX, RBP, R14, R15, R12, R13,
+  RAX,
+  RCX,
+  RDX,
+  RSI,
+  RDI,
+  R8,
+  R9,
+  R10,
+  R11,
+  RBX,
+  RBP,
+  R14,
+  R15,
+  R12,
+  R13,
 ] as const;

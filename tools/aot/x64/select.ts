@@ -1,14 +1,25 @@
 import { internalError } from "../errors.ts";
 import { hasEffect } from "../ir/effects.ts";
 import type { Block, FuncIR, MemAccess, Terminator, TrapKind, Value } from "../ir/ir.ts";
-import { NULL_PAGE_BYTES, type Target } from "../target.ts";
 import { globalSymbol } from "../symbols.ts";
+import { NULL_PAGE_BYTES, type Target } from "../target.ts";
 import type { Module } from "../wasm/module.ts";
-import { type Condition, imm, MBlock, type MemOperand, MFunc, MInst, type MOp, mem, type Operand, reg } from "./lir.ts";
+import {
+  type Condition,
+  imm,
+  MBlock,
+  type MemOperand,
+  MFunc,
+  MInst,
+  type MOp,
+  mem,
+  type Operand,
+  reg,
+} from "./lir.ts";
 import { FIRST_VIRTUAL, type Width } from "./registers.ts";
 import { ADDRESS_RULES } from "./rules/address.ts";
-import { conditionOf } from "./rules/compare.ts";
 import { enterFunction } from "./rules/calls.ts";
+import { conditionOf } from "./rules/compare.ts";
 import { isLoadLike, RULES, TERMINATOR_RULES } from "./rules/index.ts";
 import { fitsInt32, widthOf } from "./values.ts";
 
@@ -68,7 +79,8 @@ export class Selector {
         count(v.args);
         this.epochs[v.id] = epoch;
         if (hasEffect(v)) epoch++;
-        if (v.op === "proj") this.projections.set(v.args[0]!, [...(this.projections.get(v.args[0]!) ?? []), v]);
+        if (v.op === "proj")
+          this.projections.set(v.args[0]!, [...(this.projections.get(v.args[0]!) ?? []), v]);
       }
       count(block.term.args);
     }
@@ -198,7 +210,10 @@ export class Selector {
   /** True when a load's only use is the instruction being selected and no effect lies between. */
   canFold(v: Value): boolean {
     return (
-      isLoadLike(v) && this.useCounts[v.id] === 1 && v.block === this.current && this.epochs[v.id] === this.epoch
+      isLoadLike(v) &&
+      this.useCounts[v.id] === 1 &&
+      v.block === this.current &&
+      this.epochs[v.id] === this.epoch
     );
   }
 

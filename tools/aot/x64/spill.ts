@@ -1,4 +1,14 @@
-import { imm, mapOperand, type MBlock, type MemOperand, type MFunc, MInst, mem, type Operand, reg } from "./lir.ts";
+import {
+  imm,
+  type MBlock,
+  type MemOperand,
+  type MFunc,
+  MInst,
+  mapOperand,
+  mem,
+  type Operand,
+  reg,
+} from "./lir.ts";
 import type { Coloring } from "./regalloc.ts";
 import type { Width } from "./registers.ts";
 
@@ -16,7 +26,12 @@ export interface SpillState {
 /** Moves spilled registers to stack slots; instructions use the slot in place where they can. */
 export function insertSpills(func: MFunc, spilled: number[], coloring: Coloring, state: SpillState): void {
   findConstants(func, new Set(spilled), state);
-  assignSlots(func, spilled.filter((r) => !state.rematerialized.has(r)), coloring, state);
+  assignSlots(
+    func,
+    spilled.filter((r) => !state.rematerialized.has(r)),
+    coloring,
+    state,
+  );
   const set = new Set(spilled);
   for (const block of func.blocks) rewriteBlock(func, block, set, state);
 }
@@ -30,7 +45,8 @@ function findConstants(func: MFunc, spilled: Set<number>, state: SpillState): vo
         const role = inst.spec.roles[i];
         if (operand.kind !== "reg" || !spilled.has(operand.reg) || role === "u") return;
         const known = state.rematerialized.get(operand.reg);
-        if (inst.op === "movi" && (!known || sameConstant(known, inst))) state.rematerialized.set(operand.reg, inst);
+        if (inst.op === "movi" && (!known || sameConstant(known, inst)))
+          state.rematerialized.set(operand.reg, inst);
         else bad.add(operand.reg);
       });
     }
@@ -90,7 +106,8 @@ function spilledIn(inst: MInst, spilled: Set<number>): number[] {
   const found = new Set<number>();
   for (const operand of inst.operands) {
     if (operand.kind === "reg" && spilled.has(operand.reg)) found.add(operand.reg);
-    if (operand.kind === "mem") for (const r of [operand.base, operand.index]) if (spilled.has(r)) found.add(r);
+    if (operand.kind === "mem")
+      for (const r of [operand.base, operand.index]) if (spilled.has(r)) found.add(r);
   }
   return [...found];
 }
@@ -125,7 +142,12 @@ function access(inst: MInst, r: number): { reads: boolean; writes: boolean } {
 function reload(inst: MInst, r: number, t: number, state: SpillState): MInst {
   const constant = state.rematerialized.get(r);
   if (!constant) return new MInst("mov", 8, [reg(t), slotOperand(state, r)], inst.loc);
-  const again = new MInst("movi", constant.width, [reg(t), constant.operands[1] ?? constant.original![1]!], inst.loc);
+  const again = new MInst(
+    "movi",
+    constant.width,
+    [reg(t), constant.operands[1] ?? constant.original![1]!],
+    inst.loc,
+  );
   return again;
 }
 

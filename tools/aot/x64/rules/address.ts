@@ -61,7 +61,12 @@ export function matchSum(s: Selector, v: Value, root = true): Sum {
 /** One side of an addition, itself perhaps `x + constant` used only here. */
 function splitTerm(s: Selector, sum: Sum, v: Value, _other: Value): void {
   let term = v;
-  if (term.op === "add" && term.args[1]!.op === "const" && s.uses(term) === 1 && fitsInt32(sum.disp + term.args[1]!.imm)) {
+  if (
+    term.op === "add" &&
+    term.args[1]!.op === "const" &&
+    s.uses(term) === 1 &&
+    fitsInt32(sum.disp + term.args[1]!.imm)
+  ) {
     sum.disp += term.args[1]!.imm;
     sum.folded++;
     term = term.args[0]!;
@@ -126,7 +131,13 @@ const largeOffset: AddressRule = (s, address, access) => {
 };
 
 /** In order of preference; the last always applies. */
-export const ADDRESS_RULES: readonly AddressRule[] = [constantAddress, smallSum, wrappedSum, basePlusOffset, largeOffset];
+export const ADDRESS_RULES: readonly AddressRule[] = [
+  constantAddress,
+  smallSum,
+  wrappedSum,
+  basePlusOffset,
+  largeOffset,
+];
 
 /** Operand of a 64-bit address in physical memory (through the direct map) or anywhere: sums wrap at 2^64 anyway. */
 export function wideAddress(s: Selector, address: Value, segment: "" | "gs"): MemOperand {

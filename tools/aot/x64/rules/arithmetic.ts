@@ -1,5 +1,5 @@
 import type { Op, Value } from "../../ir/ir.ts";
-import { imm, type MOp, type Operand, mem, reg } from "../lir.ts";
+import { imm, type MOp, mem, type Operand, reg } from "../lir.ts";
 import { RAX, RCX, RDX, type Width } from "../registers.ts";
 import type { Selector } from "../select.ts";
 import { fitsInt32, widthOf } from "../values.ts";
@@ -75,7 +75,12 @@ export const add: Rule = (s, v) => {
   const useful = sum.scale > 1 || (sum.base && sum.index && sum.disp !== 0n);
   if (!useful || !sum.index) return alu(s, v);
   const get = (x: Value | null) => (x ? (width === 4 ? s.low(x) : s.reg(x)) : -1);
-  const operand = mem({ base: get(sum.base), index: get(sum.index), scale: sum.scale, disp: Number(sum.disp) });
+  const operand = mem({
+    base: get(sum.base),
+    index: get(sum.index),
+    scale: sum.scale,
+    disp: Number(sum.disp),
+  });
   s.emit("lea", width, reg(s.def(v)), operand);
 };
 

@@ -1,10 +1,10 @@
-import { signatureOf } from "../../passes/ssa.ts";
 import type { Signature, Terminator, Value } from "../../ir/ir.ts";
+import { signatureOf } from "../../passes/ssa.ts";
+import { canonicalType, functionSymbol, tableCodes, tableTypes } from "../../symbols.ts";
 import { imm, type MInst, mem, type Operand, reg } from "../lir.ts";
 import { ARGUMENT_REGISTERS, CALLEE_SAVED, CALLER_SAVED, RESULT_REGISTERS } from "../registers.ts";
 import type { Selector } from "../select.ts";
 import { fitsInt32, widthOf } from "../values.ts";
-import { canonicalType, functionSymbol, tableCodes, tableTypes } from "../../symbols.ts";
 import type { Rule } from "./index.ts";
 
 /** Bytes on the stack for arguments and results that have no register. */
@@ -61,7 +61,14 @@ function passArguments(s: Selector, args: Value[], signature: Signature): number
   return [...used];
 }
 
-function finishCall(s: Selector, v: Value, inst: MInst, signature: Signature, uses: number[], clean: boolean): void {
+function finishCall(
+  s: Selector,
+  v: Value,
+  inst: MInst,
+  signature: Signature,
+  uses: number[],
+  clean: boolean,
+): void {
   inst.uses = uses;
   inst.defs = CALLER_SAVED;
   const { args } = stackBytes(signature);
@@ -117,7 +124,12 @@ export const callIndirect: Rule = (s, v) => {
 
 /** Operations on memory and tables that the module's own runtime routines do. */
 export const runtimeCall: Rule = (s, v) => {
-  const indexes = v.op === "table.copy" ? `_${v.index}_${v.index2}` : v.op === "table.init" ? `_${v.index}_${v.index2}` : "";
+  const indexes =
+    v.op === "table.copy"
+      ? `_${v.index}_${v.index2}`
+      : v.op === "table.init"
+        ? `_${v.index}_${v.index2}`
+        : "";
   const segment = ["memory.init", "data.drop", "elem.drop"].includes(v.op) ? `_${v.index}` : "";
   callSymbol(s, v, `tv_rt_${v.op.replace(".", "_")}${indexes}${segment}`);
 };

@@ -5,16 +5,49 @@ import type { Selector } from "../select.ts";
 import { widthOf } from "../values.ts";
 
 const CONDITIONS: Partial<Record<Op, Condition>> = {
-  eq: "e", ne: "ne", lt_s: "l", lt_u: "b", gt_s: "g", gt_u: "a", le_s: "le", le_u: "be", ge_s: "ge", ge_u: "ae",
+  eq: "e",
+  ne: "ne",
+  lt_s: "l",
+  lt_u: "b",
+  gt_s: "g",
+  gt_u: "a",
+  le_s: "le",
+  le_u: "be",
+  ge_s: "ge",
+  ge_u: "ae",
 };
 
 /** The condition that holds when the operands are exchanged. */
 const SWAPPED: Partial<Record<Condition, Condition>> = {
-  e: "e", ne: "ne", l: "g", g: "l", b: "a", a: "b", le: "ge", ge: "le", be: "ae", ae: "be",
+  e: "e",
+  ne: "ne",
+  l: "g",
+  g: "l",
+  b: "a",
+  a: "b",
+  le: "ge",
+  ge: "le",
+  be: "ae",
+  ae: "be",
 };
 
 const INVERTED: Record<Condition, Condition> = {
-  e: "ne", ne: "e", z: "nz", nz: "z", l: "ge", ge: "l", g: "le", le: "g", b: "ae", ae: "b", a: "be", be: "a", s: "ns", ns: "s", c: "nc", nc: "c",
+  e: "ne",
+  ne: "e",
+  z: "nz",
+  nz: "z",
+  l: "ge",
+  ge: "l",
+  g: "le",
+  le: "g",
+  b: "ae",
+  ae: "b",
+  a: "be",
+  be: "a",
+  s: "ns",
+  ns: "s",
+  c: "nc",
+  nc: "c",
 };
 
 export function invert(cc: Condition): Condition {
@@ -64,7 +97,16 @@ function isSignedOrEqual(cc: Condition): boolean {
 /** A zero-extended value is not negative: signed conditions equal unsigned ones. */
 function unsignedForm(cc: Condition): Condition | null {
   const forms: Partial<Record<Condition, Condition>> = {
-    e: "e", ne: "ne", l: "b", g: "a", le: "be", ge: "ae", b: "b", a: "a", be: "be", ae: "ae",
+    e: "e",
+    ne: "ne",
+    l: "b",
+    g: "a",
+    le: "be",
+    ge: "ae",
+    b: "b",
+    a: "a",
+    be: "be",
+    ae: "ae",
   };
   return forms[cc] ?? null;
 }
@@ -92,7 +134,9 @@ function wideCompare(s: Selector, cc: Condition, a: Value, b: Value): Condition 
 function test(s: Selector, v: Value, cc: Condition): Condition {
   if (v.op === "and" && s.uses(v) === 1) {
     const [a, b] = v.args as [Value, Value];
-    return (b.op === "const" ? testMask(s, a, b.imm, widthOf(v), cc) : null) ?? testBoth(s, a, b, widthOf(v), cc);
+    return (
+      (b.op === "const" ? testMask(s, a, b.imm, widthOf(v), cc) : null) ?? testBoth(s, a, b, widthOf(v), cc)
+    );
   }
   const equality = cc === "e" || cc === "ne";
   if (v.op === "load" && v.mem!.bytes < widthOf(v) && (equality || v.mem!.signed)) {
@@ -172,7 +216,8 @@ export function selectRule(s: Selector, v: Value): void {
   const width = widthOf(v);
   const d = s.def(v);
   copyTo(s, d, b, width);
-  const source: Operand = a.op === "const" ? reg(s.reg(a)) : (s.foldLoad(a) ?? reg(width === 4 ? s.low(a) : s.reg(a)));
+  const source: Operand =
+    a.op === "const" ? reg(s.reg(a)) : (s.foldLoad(a) ?? reg(width === 4 ? s.low(a) : s.reg(a)));
   const cc = conditionOf(s, condition);
   s.emit("cmov", width, reg(d), source).cc = cc;
 }

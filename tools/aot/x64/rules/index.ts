@@ -1,4 +1,4 @@
-import type { Op, TermOp, Terminator, Value } from "../../ir/ir.ts";
+import type { Op, Terminator, TermOp, Value } from "../../ir/ir.ts";
 import { imm, mem, reg } from "../lir.ts";
 import type { Selector } from "../select.ts";
 import { widthOf } from "../values.ts";

@@ -1,6 +1,6 @@
 import { internalError } from "../../errors.ts";
-import type { Value } from "../../ir/ir.ts";
 import { type FixedRegister, INTRINSICS, type Intrinsic } from "../../intrinsics.ts";
+import type { Value } from "../../ir/ir.ts";
 import { DIRECT_MAP_BASE } from "../../target.ts";
 import { imm, type MemOperand, type MInst, mem, type Operand, reg } from "../lir.ts";
 import { RAX, RBX, RCX, RDI, RDX, RSI, type Width } from "../registers.ts";
@@ -49,7 +49,13 @@ export const intrinsic: Rule = (s, v) => {
   if (spec.returns && spec.returns !== "reg") s.moveFrom(FIXED[spec.returns], v);
 };
 
-function emitText(s: Selector, spec: Intrinsic, operands: Operand[], roles: string, fixed: [number, Value][]): MInst {
+function emitText(
+  s: Selector,
+  spec: Intrinsic,
+  operands: Operand[],
+  roles: string,
+  fixed: [number, Value][],
+): MInst {
   const inst = s.emit("asm", spec.width ?? 8, ...operands);
   const text = spec.text.replace("%direct", `mov rax, 0x${DIRECT_MAP_BASE.toString(16)}`);
   inst.asm = { text, roles, flags: "write" };
@@ -84,7 +90,7 @@ function operandFor(s: Selector, place: string, arg: Value): Operand | null {
 
 const MAX_IMMEDIATE_PORT = 255n;
 
-function portOperand(s: Selector, arg: Value, fixed: [number, Value][]): Operand | null {
+function portOperand(_s: Selector, arg: Value, fixed: [number, Value][]): Operand | null {
   if (arg.op === "const" && arg.imm >= 0n && arg.imm <= MAX_IMMEDIATE_PORT) return imm(arg.imm);
   fixed.push([RDX, arg]);
   return reg(RDX);

@@ -6,8 +6,16 @@ import { fitsInt32, widthOf } from "../values.ts";
 import type { Rule } from "./index.ts";
 
 /** The load instruction for a width, with zero or sign extension. */
-export function emitLoad(s: Selector, d: number, operand: Operand, bytes: number, signed: boolean, width: Width): void {
-  if (bytes === 8 || (bytes === 4 && !(signed && width === 8))) s.emit("mov", bytes as Width, reg(d), operand);
+export function emitLoad(
+  s: Selector,
+  d: number,
+  operand: Operand,
+  bytes: number,
+  signed: boolean,
+  width: Width,
+): void {
+  if (bytes === 8 || (bytes === 4 && !(signed && width === 8)))
+    s.emit("mov", bytes as Width, reg(d), operand);
   else if (bytes === 4) s.emit("movsxd", 8, reg(d), operand);
   else if (bytes === 2) s.emit(signed ? "movsx16" : "movzx16", signed ? width : 4, reg(d), operand);
   else s.emit(signed ? "movsx8" : "movzx8", signed ? width : 4, reg(d), operand);
@@ -27,7 +35,13 @@ const COMMUTATIVE = new Set<Op>(["add", "and", "or", "xor"]);
 type SamePlace = (v: Value) => boolean;
 
 /** store(p, load(p) op x) as one read-modify-write instruction. */
-function modifyInPlace(s: Selector, value: Value, bytes: Width, same: SamePlace, target: () => MemOperand): boolean {
+function modifyInPlace(
+  s: Selector,
+  value: Value,
+  bytes: Width,
+  same: SamePlace,
+  target: () => MemOperand,
+): boolean {
   if (s.uses(value) !== 1 || value.block !== s.block) return false;
   const [a, b] = value.args as [Value, Value];
   const op = IN_PLACE[value.op];
@@ -128,7 +142,15 @@ function checkAligned(s: Selector, v: Value): void {
 }
 
 const ZERO: MemOperand = {
-  kind: "mem", base: -1, index: -1, scale: 1, disp: 0, symbol: "", segment: "", wrap32: false, area: null,
+  kind: "mem",
+  base: -1,
+  index: -1,
+  scale: 1,
+  disp: 0,
+  symbol: "",
+  segment: "",
+  wrap32: false,
+  area: null,
 };
 
 export const atomicLoad: Rule = (s, v) => {
