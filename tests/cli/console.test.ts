@@ -70,13 +70,13 @@ test("a 4 KiB paste arrives whole, keys reach the guest, Ctrl-A x leaves", async
 
   // Keys count as signals only once the shell has left its line editor, hence the words to wait for.
   let seen = terminal.screen.length;
-  terminal.type("echo asl''eep; sleep 1000\n");
+  terminal.type(`sh -c "echo asl''eep; exec sleep 1000"\n`);
   await terminal.expect("asleep", seen);
   terminal.type(CTRL_C);
   await terminal.expect(/asleep\r[\s\S]*root@guest:~# /, seen);
 
   seen = terminal.screen.length;
-  terminal.type("echo re''ady; cat -A\n");
+  terminal.type(`sh -c "echo re''ady; exec cat -A"\n`);
   await terminal.expect("ready", seen);
   terminal.type(`${CTRL_A}${CTRL_A}\n`);
   await terminal.expect("^A$", seen);
