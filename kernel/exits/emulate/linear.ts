@@ -50,7 +50,8 @@ const TYPE_CODE: u32 = 1 << 3;
 const TYPE_EXPAND_DOWN: u32 = 1 << 2;
 /** Data: writable. Code: readable. */
 const TYPE_WRITABLE_READABLE: u32 = 1 << 1;
-const PAGE_MASK: u64 = 0xfff;
+const PAGE_BYTES: u32 = 4096;
+const PAGE_OFFSET: u32 = 0xfff;
 
 /** Ends the instruction with an exception that has an error code. */
 export function failWith(e: Emulator, vector: u32, error: u32): bool {
@@ -86,33 +87,36 @@ export function locate(
     if (segment >= SEG_FS) gva += segmentOf(e.vcpu, segment).base;
     if (!isCanonical(e, gva) || !isCanonical(e, gva + size - 1)) return failSegment(e, segment);
   } else {
-    if (!segmentAllows(e, segment, offset, size, access)) return failSegment(e, segment);
-    gva = (gva + segmentOf(e.vcpu, segment).base) & 0xffffffff;
+    const register = segmentOf(e.vcpu, segment);
+    if (!segmentAllows(e, register, offset, size, access)) return failSegment(e, segment);
+    gva = (gva + register.base) & 0xffffffff;
   }
   if ((gva & (size - 1)) != 0 && checksAlignment(e)) return failWith(e, VECTOR_AC, 0);
-  if (isFaultAddress(e, gva, size, access)) {
-    operand.gpa = e.faultGpa;
-    operand.hpa = NO_HPA;
-    operand.size = size;
-    operand.first = size;
-    return true;
-  }
   return locateLinear(e, operand, gva, size, access | dataAccess(e.vcpu));
 }
 
 /**
- * True when the nested page fault that brought us here has reported this operand's guest-physical address. The processor
- * then walked the guest's tables for this very access: rights are checked, accessed and dirty flags set.
+ * Takes the address that the nested page fault reported as that of `e.target`, if it can be no other's: it is the one
+ * operand of the instruction, and lies within a page but not at its start, where the second half of one that crosses
+ * into the page would be. The processor has then made all checks for this very access, and has walked the guest's tables.
  */
-function isFaultAddress(e: Emulator, gva: u64, size: u32, access: u32): bool {
-  if (e.faultGpa == NO_GPA || ((e.faultGpa ^ gva) & PAGE_MASK) != 0) return false;
+export function useFaultAddress(e: Emulator, size: u32, access: u32): bool {
+  const gpa = e.faultGpa;
+  const offset = <u32>gpa & PAGE_OFFSET;
+  if (gpa == NO_GPA || offset == 0 || offset + size > PAGE_BYTES) return false;
+  // A read-modify-write may be reported as the read alone: the right to write is then still to be checked.
   if ((access & WALK_WRITE) != 0 && !e.faultWrite) return false;
-  return (gva & PAGE_MASK) + size <= 4096;
+  const operand = e.target;
+  operand.gpa = gpa;
+  operand.hpa = NO_HPA;
+  operand.size = size;
+  operand.first = size;
+  return true;
 }
 
 /** The same at a guest-linear address, with the walk's access bits (WALK_*) given in full and no checks of segments. */
 export function locateLinear(e: Emulator, operand: Operand, gva: u64, size: u32, access: u32): bool {
-  const room = <u32>(4096 - (gva & PAGE_MASK));
+  const room = <u32>(PAGE_BYTES - (gva & PAGE_OFFSET));
   operand.size = size;
   operand.first = size;
   if (size <= room) {
@@ -173,8 +177,7 @@ function checksAlignment(e: Emulator): bool {
 }
 
 /** Limit and type checks outside 64-bit mode (SDM, "Limit Checking" and "Type Checking"). */
-function segmentAllows(e: Emulator, index: u32, offset: u64, size: u32, access: u32): bool {
-  const segment = segmentOf(e.vcpu, index);
+function segmentAllows(e: Emulator, segment: Segment, offset: u64, size: u32, access: u32): bool {
   if (!isRealMode(e.vcpu)) {
     if ((segment.access & SEGMENT_UNUSABLE) != 0) return false;
     if (!typeAllows(segment.access, access)) return false;

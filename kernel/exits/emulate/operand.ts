@@ -3,7 +3,7 @@ import { WALK_WRITE } from "../../mm/guestwalk";
 import { Vcpu } from "../../vcpu/vcpu";
 import { Emulator } from "./emulator";
 import { BASE_RIP, Instruction, NO_REGISTER, PREFIX_LOCK } from "./instruction";
-import { locate, readOperand, replaceOperand, sizeMask, writeOperand } from "./linear";
+import { locate, readOperand, useFaultAddress, replaceOperand, sizeMask, writeOperand } from "./linear";
 
 /** Without REX, byte registers 4 to 7 are AH, CH, DH and BH. */
 function isHighByte(i: Instruction, number: u32, size: u32): bool {
@@ -40,7 +40,8 @@ export function effectiveAddress(e: Emulator): u64 {
 /** Locates the r/m operand, `size` bytes, as `e.target` when it is memory. `access`: 0, or WALK_WRITE if it will be written. */
 export function openRmSized(e: Emulator, size: u32, access: u32): bool {
   const i = e.instruction;
-  return !i.memory || locate(e, e.target, i.segment, effectiveAddress(e), size, access);
+  if (!i.memory || useFaultAddress(e, size, access)) return true;
+  return locate(e, e.target, i.segment, effectiveAddress(e), size, access);
 }
 
 /** The same in operand size. */
