@@ -34,7 +34,7 @@ import {
   NO_IPI,
 } from "../devices/lapic";
 import { pic8259Acknowledge, pic8259Line, pic8259SetPin } from "../devices/pic8259";
-import { pit8254Advance, pit8254Deadline, pit8254Line, pit8254TakeEdges } from "../devices/pit8254";
+import { pit8254Advance, pit8254Deadline, pit8254TakeEdges } from "../devices/pit8254";
 import { rtcAdvance, rtcDeadline, rtcLine } from "../devices/rtc";
 import { uart16550Advance, uart16550Deadline, uart16550Line } from "../devices/uart16550";
 import { REQUEST_INTERRUPT, REQUEST_NMI, REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
@@ -132,14 +132,17 @@ function sampleDevices(vm: Vm, p: Platform, now: u64): void {
   p.deadline = min(min(p.uartDeadline, p.pitDeadline), min(p.rtcDeadline, p.acpiPmDeadline));
 }
 
-/** OUT 0 may have risen and fallen since the last time: an edge is an interrupt even if the level is as before. */
+/**
+ * IRQ 0 rises with every edge of OUT 0 and stays up until the next one. OUT 0 itself falls for 838 ns at the end of every
+ * period: a CPU answers within that on a PC, but not in a virtual machine that is not running just then, and the 8259 forgets
+ * a request whose line falls before the answer.
+ */
 function samplePit(p: Platform, now: u64): void {
   pit8254Advance(p.pit, now);
   if (pit8254TakeEdges(p.pit) != 0) {
     setLine(p, STALE_PIT, IRQ_PIT, false);
     setLine(p, STALE_PIT, IRQ_PIT, true);
   }
-  setLine(p, STALE_PIT, IRQ_PIT, pit8254Line(p.pit, now));
   p.pitDeadline = pit8254Deadline(p.pit, now);
 }
 
