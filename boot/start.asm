@@ -121,15 +121,24 @@ map_linear_memory:
         mov cr3, rax
         ret
 
-; Initial contents: records (address, length, bytes), ended by length 0. The loader has zeroed the rest.
+; Initial contents: the blocks of tools/aot/linear-image.ts. The loader has zeroed the rest.
 fill_linear_memory:
         mov rsi, tv_linear_init
-.next:  mov edi, [rsi]
+.block: mov edi, [rsi]
         mov ecx, [rsi + 4]
         add rsi, 8
         jecxz .done
-        rep movsb
+.group: lodsb
+        mov edx, 8
+.byte:  shr al, 1
+        jc .copy
+        inc rdi
         jmp .next
+.copy:  movsb
+.next:  dec edx
+        jnz .byte
+        loop .group
+        jmp .block
 .done:  ret
 
 section .data progbits alloc noexec write align=64

@@ -1,4 +1,5 @@
 import { CompileError } from "./errors.ts";
+import { linearImageLines } from "./linear-image.ts";
 import { canonicalType, functionSymbol, tableCodes, tableTypes } from "./symbols.ts";
 import { NULL_PAGE_BYTES, type Target, WASM_PAGE_BYTES } from "./target.ts";
 import type { ConstExpr, Module } from "./wasm/module.ts";
@@ -26,27 +27,6 @@ export function dataLines(bytes: Uint8Array): string[] {
   return lines;
 }
 
-/** Zeros that are worth ending a record for. */
-const RECORD_GAP = 16;
-
-/** The bytes from `start` on that are not zero, as records: address (4 bytes), length (4), bytes. Length 0 ends them. */
-function recordLines(image: Uint8Array, start: number): string[] {
-  const lines: string[] = [];
-  const zeroRun = (from: number) => {
-    let end = from;
-    while (end < image.length && image[end] === 0) end++;
-    return end - from;
-  };
-  for (let at = start + zeroRun(start); at < image.length; ) {
-    let end = at;
-    let zeros = 0;
-    for (; end < image.length && zeros < RECORD_GAP; zeros = zeroRun(end)) end += Math.max(zeros, 1);
-    lines.push(`  dd ${at}, ${end - at}`, ...dataLines(image.subarray(at, end)));
-    at = end + zeroRun(end);
-  }
-  return [...lines, "  dd 0, 0"];
-}
-
 /** Everything that is laid out at compile time: globals, tables, segments and the initial memory. */
 export class StaticData {
   readonly rodata: string[] = [];
@@ -72,7 +52,11 @@ export class StaticData {
       const value = global.import && this.imported(global.import.module, global.import.name);
       if (value !== undefined && value !== null) return value;
     }
-    throw new CompileError("unsupported", "constant expression whose value is not known at compile time", expr.offset);
+    throw new CompileError(
+      "unsupported",
+      "constant expression whose value is not known at compile time",
+      expr.offset,
+    );
   }
 
   private globals(): void {
@@ -87,7 +71,11 @@ export class StaticData {
       const value = this.imported(global.import.module, global.import.name);
       if (value === undefined) {
         const name = `${global.import.module}.${global.import.name}`;
-        throw new CompileError("unsupported", `imported global "${name}"; keep state in the module itself`, 0);
+        throw new CompileError(
+          "unsupported",
+          `imported global "${name}"; keep state in the module itself`,
+          0,
+        );
       }
       this.data.push(`tv_import_global_${i}: dq 0x${BigInt.asUintN(64, value).toString(16)}`);
     }
@@ -96,8 +84,10 @@ export class StaticData {
   /** Tables that no instruction changes are read-only. */
   private tableIsConstant(table: number): boolean {
     return !this.module.funcs.some((f) =>
-      f.body.some(({ op, index, index2 }) =>
-        (op.name === "table.init" && index2 === table) || (op.name === "table.copy" && index === table)),
+      f.body.some(
+        ({ op, index, index2 }) =>
+          (op.name === "table.init" && index2 === table) || (op.name === "table.copy" && index === table),
+      ),
     );
   }
 
@@ -108,7 +98,8 @@ export class StaticData {
       const size = table.limits.min;
       const codes = new Array<string>(Math.min(size, MAX_TABLE)).fill("0");
       const types = new Array<number>(codes.length).fill(0);
-      if (size > MAX_TABLE) throw new CompileError("unsupported", `table of ${size} elements; at most ${MAX_TABLE}`, 0);
+      if (size > MAX_TABLE)
+        throw new CompileError("unsupported", `table of ${size} elements; at most ${MAX_TABLE}`, 0);
       for (const elem of module.elems) {
         if (elem.mode.kind !== "active" || elem.mode.index !== t) continue;
         const at = Number(BigInt.asUintN(32, this.evaluate(elem.mode.at)));
@@ -144,14 +135,16 @@ export class StaticData {
 
   private usedSegments(...ops: string[]): Set<number> {
     const used = new Set<number>();
-    for (const f of this.module.funcs) for (const { op, index } of f.body) if (ops.includes(op.name)) used.add(index);
+    for (const f of this.module.funcs)
+      for (const { op, index } of f.body) if (ops.includes(op.name)) used.add(index);
     return used;
   }
 
   /** Initial contents: from the first mapped page to the last byte that is not zero. */
   private memory(): void {
     const memory = this.module.memories[0];
-    if (memory?.import) throw new CompileError("unsupported", "imported memory; let the module define and export it", 0);
+    if (memory?.import)
+      throw new CompileError("unsupported", "imported memory; let the module define and export it", 0);
     const size = (memory?.limits.min ?? 0) * WASM_PAGE_BYTES;
     const parts: { at: number; bytes: Uint8Array }[] = [];
     for (const data of this.module.datas) {
@@ -166,10 +159,14 @@ export class StaticData {
     const start = this.target.nullPage ? NULL_PAGE_BYTES : 0;
     if (image.subarray(0, start).some((byte) => byte !== 0)) {
       const advice = `build with --memoryBase ${NULL_PAGE_BYTES}`;
-      throw new CompileError("unsupported", `data below address ${NULL_PAGE_BYTES}, which is never mapped: ${advice}`, 0);
+      throw new CompileError(
+        "unsupported",
+        `data below address ${NULL_PAGE_BYTES}, which is never mapped: ${advice}`,
+        0,
+      );
     }
     if (this.target.sparseMemory) {
-      this.linear.push(...recordLines(image, start));
+      this.linear.push(...linearImageLines(image, start));
       return;
     }
     let last = image.length;

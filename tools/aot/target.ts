@@ -10,7 +10,7 @@ export interface Target {
   readonly nullPage: boolean;
   /** Size of linear memory never changes: memory.grow fails, memory.size is a constant. */
   readonly fixedMemory: boolean;
-  /** Initial memory is written as records (address, length, bytes) without the zeros between them, for start code to copy. */
+  /** Initial memory is written in the compact form of linear-image.ts, for start code to unpack. */
   readonly sparseMemory: boolean;
   /** How many general registers allocation may use: tests take away some, to make spills common. */
   readonly registers: number;
