@@ -175,7 +175,14 @@ function takeDebugException(qualification: u64): void {
   if ((dr7 & DR7_GENERAL_DETECT) != 0) vmwrite(GUEST_DR7, dr7 & ~DR7_GENERAL_DETECT);
 }
 
-function decodeException(exit: ExitRecord): void {
+/** ICEBP, INT3, INTO: their exceptions return behind them. */
+function passInstruction(vcpu: Vcpu, exit: ExitRecord): void {
+  exit.nextRip = exit.rip + vmread(EXIT_INSTRUCTION_LENGTH);
+  vcpu.rip = exit.nextRip;
+  vcpu.dirty |= GROUP_RIP;
+}
+
+function decodeException(vcpu: Vcpu, exit: ExitRecord): void {
   const info = <u32>vmread(EXIT_INTERRUPTION_INFO);
   exit.info = info;
   exit.vector = info & 0xff;
@@ -189,8 +196,7 @@ function decodeException(exit: ExitRecord): void {
   }
   exit.qualification = vmread(EXIT_QUALIFICATION);
   if ((info & EVENT_HAS_ERROR) != 0) exit.errorCode = <u32>vmread(EXIT_INTERRUPTION_ERROR_CODE);
-  if ((info & EVENT_TYPE_MASK) >= EVENT_SOFT_INTERRUPT)
-    exit.nextRip = exit.rip + vmread(EXIT_INSTRUCTION_LENGTH);
+  if ((info & EVENT_TYPE_MASK) >= EVENT_SOFT_INTERRUPT) passInstruction(vcpu, exit);
   if (exit.vector == VECTOR_DB) takeDebugException(exit.qualification);
   decodeInterruptedEvent(exit);
   if (exit.interruptedEvent == 0 && exit.vector != VECTOR_DF) restoreNmiBlocking(info);
@@ -220,7 +226,7 @@ function decodeExternalInterrupt(exit: ExitRecord): void {
 function decodeDetails(vcpu: Vcpu, exit: ExitRecord): void {
   switch (exit.kind) {
     case EXIT_EXCEPTION:
-      return decodeException(exit);
+      return decodeException(vcpu, exit);
     case EXIT_EXTERNAL_INTERRUPT:
       return decodeExternalInterrupt(exit);
     case EXIT_SIPI:

@@ -1,4 +1,5 @@
-// Every mode that a processor starts in or passes through, run on both backends.
+// Guests that check one property of the processor each, run on both backends: the modes that it passes through, debug
+// exceptions, interrupts.
 import { beforeAll, describe, expect, test } from "vitest";
 import { buildImage } from "../../tools/image/build.ts";
 import { machines, PASSED, runGuest } from "./harness.ts";
@@ -8,7 +9,7 @@ beforeAll(async () => {
 }, 300_000);
 
 describe.each(machines)("%s", (_name, machine) => {
-  test.each(["realmode", "paging32", "pae", "longmode"])(
+  test.each(["realmode", "paging32", "pae", "longmode", "debug", "interrupts"])(
     "%s",
     async (guest) => {
       const { output, reason, status } = await runGuest(guest, machine);
