@@ -61,6 +61,7 @@ fill:   mov [edi], eax
 map_stacks:
         mov esi, PHYSICAL(tv_stack_extents)
         mov eax, PHYSICAL(tv_stack_pages) + PTE_RW
+        mov edx, PTE_NX_HIGH
 .next:  mov ecx, [esi + 4]
         jecxz .done
         mov edi, [esi]

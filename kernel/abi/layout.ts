@@ -9,7 +9,8 @@
 //   0x70    GDT (virtual)            0x78 TSS (virtual)         0x80  IDT (virtual)    0x88 PML4 (physical)
 //   0x90    multiboot magic          0x98 multiboot information (physical)             0xA0 TSC at hand-over
 //   0xA8    per-CPU block of the boot CPU (physical): its first word is what `cpu_base()` reads
-//   0xB0    report ports (physical): two u16, the log's port and the one that switches the machine off, for reports without TypeScript
+//   0xB0    report ports (physical), two u16 for reports without TypeScript: the log's port, and the one that switches the
+//           machine off (0: none)
 
 export const LAYOUT_IMAGE_START: u32 = 0x00;
 export const LAYOUT_IMAGE_END: u32 = 0x08;
