@@ -19,11 +19,16 @@ export interface PlanOptions {
   logLevel: string;
   emulatorArgs: string[];
   icount: boolean;
+  /** See LaunchPlan. */
+  trace?: string[];
 }
 
-/** Puts together what a machine needs, but for the image, which takes time to build. @throws UserError when this computer has too little memory. */
+/**
+ * Puts together what a machine needs, but for the image, which takes time to build.
+ * @throws UserError when this computer has too little memory.
+ */
 export function planLaunch(options: PlanOptions): Omit<LaunchPlan, "directory"> {
-  const { vms, emulatorArgs, icount } = options;
+  const { vms, emulatorArgs, icount, trace } = options;
   const hypervisorArgs = [`loglevel=${options.logLevel}`, `backend=${options.backend}`, ...vmArgs(vms)];
   const memoryBytes = machineMemory(vms, options.hypervisor);
   if (memoryBytes > totalmem()) {
@@ -32,7 +37,7 @@ export function planLaunch(options: PlanOptions): Omit<LaunchPlan, "directory"> 
         `(${formatSize(totalmem())}, ${formatSize(freemem())} free). Lower --memory (or mem_size_mib in the VM file).`,
     );
   }
-  return { vms, hypervisorArgs, memoryBytes, emulatorArgs, icount };
+  return { vms, hypervisorArgs, memoryBytes, emulatorArgs, icount, trace };
 }
 
 /** Guest memory, and beside it the modules as loaded and the hypervisor; whole MiB. */
