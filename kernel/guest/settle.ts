@@ -1,6 +1,6 @@
 // After an access to a device: whether it changed anything that shows outside, so that the next entry must sample. Cheap
 // questions here save the whole sample, since most accesses change nothing.
-import { Lapic, lapicDeadline, lapicLine } from "../devices/lapic";
+import { Lapic, lapicDeadline, lapicLine, lapicTprClass } from "../devices/lapic";
 import { pic8259Line } from "../devices/pic8259";
 import { uart16550Deadline, uart16550Line, uart16550OutputCount } from "../devices/uart16550";
 import { REQUEST_INTERRUPT, REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
@@ -33,4 +33,8 @@ export function settleLapic(vcpu: Vcpu, l: Lapic): void {
   if (waiting || (vcpu.requests & REQUEST_INTERRUPT) != 0 || lapicDeadline(l, 0) < vcpu.deadline) {
     vcpu.requests |= REQUEST_SAMPLE;
   }
+  const priority = lapicTprClass(l);
+  if (priority == vcpu.priorityClass) return;
+  vcpu.priorityClass = priority;
+  vcpu.requests |= REQUEST_SAMPLE;
 }

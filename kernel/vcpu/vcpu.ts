@@ -105,6 +105,8 @@ export class Vcpu {
   eventLength: u32;
   /** An interrupt or NMI whose delivery an exception interrupted: delivered after that one, as soon as the guest can take it. */
   deferredEvent: u32;
+  /** Task-priority class (CR8) at the last sample: AMD-V lets the guest read CR8 without an exit. */
+  priorityClass: u32;
   /** 1 while the backend is asked to exit as soon as the guest can take an interrupt (NMI). */
   interruptWindow: u32;
   nmiWindow: u32;
