@@ -9,9 +9,11 @@ import { UserError } from "../lib/user-error.ts";
 import { logFile } from "../machines/log.ts";
 import type { Backend } from "../machines/machine.ts";
 import { planLaunch } from "../machines/plan.ts";
+import { describeRecording, TraceRecorder } from "../machines/recorder.ts";
 import { type Choice, MACHINES, selectMachine } from "../machines/select.ts";
 import { runSession } from "../machines/session.ts";
 import { EXIT_FAILED, EXIT_SIGNAL, EXIT_TIMEOUT, STATUS_WORDS } from "../machines/status.ts";
+import { traceWords } from "../trace/filter.ts";
 import { describeVms, type VmOptions } from "../vm/options.ts";
 
 interface RunOptions extends VmOptions {
@@ -23,6 +25,8 @@ interface RunOptions extends VmOptions {
   emulatorArgs?: string[];
   logLevel?: string;
   logFile?: string;
+  trace?: string;
+  traceFilter?: string[];
 }
 
 export function runCommand(): Command {
@@ -59,6 +63,8 @@ export function runCommand(): Command {
       new Option("--log-level <level>", "hypervisor log").choices(["error", "warn", "info", "debug"]),
     )
     .option("--log-file <file>", "write the hypervisor's log there")
+    .option("--trace <file>", "record every exit there, for `typevisor trace`")
+    .option("--trace-filter <key=value,…>", "record only some exits, such as reason=npf,every=10", collect)
     .addHelpText("after", HELP)
     .action(async (options: RunOptions) => {
       process.exitCode = await run(options);
@@ -82,6 +88,7 @@ Examples:
   typevisor run
   typevisor run --exec 'cat /proc/cpuinfo'
   typevisor run --machine bochs --timeout 120
+  typevisor run --exec true --trace boot.trace && typevisor trace boot.trace
   typevisor run --kernel vmlinuz --initrd initrd.img --append 'root=/dev/ram0' --memory 1G
   typevisor run --vm examples/debian.json`;
 
@@ -105,6 +112,8 @@ async function run(options: RunOptions): Promise<number> {
     ),
     icount: options.icount,
   });
+  const recorder = createRecorder(options, hypervisor);
+  if (recorder !== undefined) launch.trace = traceWords(options.traceFilter ?? []);
   if (hypervisor) launch.image = await buildHypervisor(log);
   announce(choice, options, log);
   const sink = logSink(options);
@@ -117,10 +126,27 @@ async function run(options: RunOptions): Promise<number> {
       prompt,
       timeoutSeconds,
       onLogLine: sink.write,
+      recorder,
     });
   } finally {
     sink.close();
+    if (recorder !== undefined) reportRecording(recorder, log);
   }
+}
+
+function createRecorder(options: RunOptions, hypervisor: boolean): TraceRecorder | undefined {
+  if (options.trace === undefined) {
+    if (options.traceFilter === undefined) return undefined;
+    throw new UserError("--trace-filter says what --trace FILE records: name the file too.");
+  }
+  if (!hypervisor) throw new UserError("--trace: without the hypervisor there are no exits to record.");
+  return new TraceRecorder(options.trace);
+}
+
+function reportRecording(recorder: TraceRecorder, log: Log): void {
+  const { text, important } = describeRecording(recorder.path, recorder.close());
+  if (important) tellUser([`typevisor: ${text}`]);
+  else log(text);
 }
 
 /** The compilers are loaded only where they are needed: they take longer than all the rest of this program. */

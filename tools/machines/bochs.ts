@@ -58,7 +58,9 @@ async function launch(plan: LaunchPlan): Promise<RunningMachine> {
     );
   }
   const iso = join(plan.directory, "boot.iso");
-  const hypervisorArgs = [...plan.hypervisorArgs, "log=com2", "exit=bochs"];
+  // Bochs' serial ports are as slow as real ones: the trace leaves through a port that Bochs copies to its output.
+  const trace = plan.trace === undefined ? [] : ["trace=e9", ...plan.trace];
+  const hypervisorArgs = [...plan.hypervisorArgs, ...trace, "log=com2", "exit=bochs"];
   await buildIso({
     output: iso,
     image: plan.image,
@@ -75,7 +77,16 @@ async function launch(plan: LaunchPlan): Promise<RunningMachine> {
   const program = findProgram(PROGRAM) ?? PROGRAM;
   const command = [program, "-q", "-f", "bochsrc", "-rc", "debugger.rc", ...plan.emulatorArgs];
   const words = () => logTail(join(plan.directory, "bochs.log"));
-  return startEmulator(command, plan.directory, { console, log }, { stopSignal: "SIGKILL", words });
+  return startEmulator(
+    command,
+    plan.directory,
+    { console, log },
+    {
+      stopSignal: "SIGKILL",
+      words,
+      traceOnOutput: plan.trace !== undefined,
+    },
+  );
 }
 
 function configuration(memoryBytes: number, iso: string, console: SerialPort, log: SerialPort): string {
@@ -96,6 +107,7 @@ com2: enabled=1, mode=socket-client, dev=127.0.0.1:${log.address}
 clock: sync=none, time0=utc
 log: bochs.log
 debugger_log: /dev/null
+port_e9_hack: enabled=1
 panic: action=fatal
 error: action=ignore
 info: action=ignore

@@ -47,6 +47,7 @@ function listen(server: Server, path?: string): Promise<void> {
 
 /**
  * Starts an emulator and waits until both of its serial ports have connected.
+ * @param traceOnOutput the emulator's standard output carries the trace.
  * @param stopSignal what ends it in an orderly way; it is killed if that does not help.
  * @throws UserError with the emulator's words when it ends before.
  */
@@ -54,9 +55,9 @@ export async function startEmulator(
   command: string[],
   directory: string,
   serial: { console: SerialPort; log: SerialPort },
-  options: { stopSignal: NodeJS.Signals; words?: () => string },
+  options: { stopSignal: NodeJS.Signals; words?: () => string; traceOnOutput?: boolean },
 ): Promise<RunningMachine> {
-  const child = spawnBound(command, directory);
+  const child = spawnBound(command, directory, options.traceOnOutput === true ? "pipe" : "ignore");
   const exited = watch(child, options.words);
   const kill = () => endProcess(child, options.stopSignal);
   try {
@@ -64,7 +65,7 @@ export async function startEmulator(
     const [console, log] = await Promise.race([ports, earlyEnd(command, exited), tooLate(command)]);
     // A connection that the emulator's death resets is an ordinary end of the stream.
     for (const socket of [console, log]) socket.setNoDelay(true).on("error", () => socket.destroy());
-    return { console, log, exited, kill };
+    return { console, log, trace: child.stdout ?? undefined, exited, kill };
   } catch (error) {
     kill();
     throw error;
@@ -75,13 +76,13 @@ export async function startEmulator(
 }
 
 /** Starts a child that the system kills when this process dies, however it dies. */
-function spawnBound(command: string[], directory: string): ChildProcess {
+function spawnBound(command: string[], directory: string, output: "pipe" | "ignore"): ChildProcess {
   const setpriv = findProgram("setpriv");
   const bound = setpriv ? [setpriv, "--pdeathsig", "KILL", "--", ...command] : command;
   // A process group of its own: Ctrl-C on the terminal is ours to handle.
   return spawn(bound[0] as string, bound.slice(1), {
     cwd: directory,
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", output, "pipe"],
     detached: true,
   });
 }

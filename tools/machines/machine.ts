@@ -24,6 +24,8 @@ export interface LaunchPlan {
   memoryBytes: number;
   /** Passed to the emulator as they are. */
   emulatorArgs: string[];
+  /** Record exits: the `trace.*` words of the hypervisor's command line, without `trace`; absent: no recording. */
+  trace?: string[];
   /** Let the emulator's clock count instructions. */
   icount: boolean;
   /** Private directory for sockets, links and generated files; the machine's working directory. */
@@ -43,6 +45,8 @@ export interface RunningMachine {
   console: Duplex;
   /** COM2: the hypervisor's log. */
   log: Readable;
+  /** Where the trace comes, if it does not come between the lines of the log. */
+  trace?: Readable;
   /** Resolves when the emulator has ended; never rejects. */
   exited: Promise<MachineExit>;
   /** Ends the emulator; returns at once. */

@@ -68,7 +68,8 @@ function hypervisorOptions(plan: LaunchPlan, image: string): string[] {
     symlinkSync(resolve(module.path), join(plan.directory, module.name));
     return quoteForQemu(`${module.name} ${module.text}`);
   });
-  const words = [...plan.hypervisorArgs, "log=com2", `exit=isa:0x${DEBUG_EXIT_PORT.toString(16)}`];
+  const trace = plan.trace === undefined ? [] : ["trace=com2", ...plan.trace];
+  const words = [...plan.hypervisorArgs, ...trace, "log=com2", `exit=isa:0x${DEBUG_EXIT_PORT.toString(16)}`];
   const initrd = modules.length === 0 ? [] : ["-initrd", modules.join(",")];
   return ["-kernel", "typevisor", "-append", words.join(" "), ...initrd];
 }

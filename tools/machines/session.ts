@@ -8,6 +8,7 @@ import { attachInteractive, writeOrPause } from "../console/interactive.ts";
 import { leaveRawMode, tellUser } from "../console/terminal.ts";
 import { type HypervisorLog, readLog } from "./log.ts";
 import type { LaunchPlan, Machine, MachineExit, RunningMachine } from "./machine.ts";
+import type { TraceRecorder } from "./recorder.ts";
 import { EXIT_FAILED, EXIT_SIGNAL, EXIT_TIMEOUT, needsLog, STATUS_WORDS } from "./status.ts";
 
 const SIGNALS: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
@@ -25,6 +26,8 @@ export interface SessionPlan {
   /** Seconds; absent: none. */
   timeoutSeconds?: number;
   onLogLine: (line: string) => void;
+  /** Takes the trace. */
+  recorder?: TraceRecorder;
 }
 
 /** Why we, and not the guest, ended the run. */
@@ -45,10 +48,11 @@ export async function runSession(plan: SessionPlan): Promise<number> {
   try {
     running = await plan.machine.launch({ ...plan.launch, directory });
     if (interruption) interrupt(interruption);
-    const log = readLog(running.log, plan.onLogLine);
+    const recording = plan.recorder?.attach(running);
+    const log = readLog(recording?.log ?? running.log, plan.onLogLine);
     const frame = plan.execNonce === undefined ? undefined : new ExecFrame(plan.execNonce);
     const exit = await attend(plan, running, frame, () => interrupt({ kind: "quit" }));
-    await withinGrace(log.ended);
+    await withinGrace(Promise.all([log.ended, recording?.ended]));
     return interruption ? interruptedStatus(plan, interruption) : judge(plan, exit, log, frame);
   } finally {
     release();
@@ -104,7 +108,7 @@ function attachExec(running: RunningMachine, frame: ExecFrame): () => void {
   return () => clearTimeout(limit);
 }
 
-async function withinGrace(promise: Promise<void>): Promise<void> {
+async function withinGrace(promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const grace = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, GRACE_MILLISECONDS);

@@ -12,13 +12,15 @@ import {
   TRACE_VERSION,
 } from "../../kernel/abi/trace.ts";
 
-/** One frame whose checksum is right. `payload` is valid until the next frame is asked for. */
+/** One frame whose checksum is right. `payload` and `bytes` are valid until the next frame is asked for. */
 export interface Frame {
   type: number;
   sequence: number;
   /** Offset of the frame's first byte in the stream. */
   offset: number;
   payload: Buffer;
+  /** The whole frame, from its first byte to the checksum. */
+  bytes: Buffer;
 }
 
 /** A trace that cannot be read further; everything before `offset` was read. */
@@ -118,6 +120,7 @@ export class FrameSplitter {
       sequence,
       offset,
       payload: this.rest.subarray(TRACE_HEADER_BYTES, end),
+      bytes: this.rest.subarray(0, length),
     };
     this.advance(length);
     return frame;

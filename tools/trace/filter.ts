@@ -1,0 +1,67 @@
+// The words of `--trace-filter`, checked here so that a mistake is told before anything boots. The hypervisor reads them
+// as `trace.KEY=VALUE` (kernel/trace/options.ts).
+import { UserError } from "../lib/user-error.ts";
+import { reasonsCalled } from "./names.ts";
+
+const NUMBER = /^(0x[0-9a-f]{1,16}|[0-9]{1,18})$/i;
+const RANGE = /^(0x[0-9a-f]{1,16}|[0-9]{1,18})(-(0x[0-9a-f]{1,16}|[0-9]{1,18}))?$/i;
+
+interface FilterKey {
+  valid: (value: string) => boolean;
+  /** What a value looks like. */
+  words: string;
+}
+
+const isNumber: FilterKey = { valid: (value) => NUMBER.test(value), words: "a number" };
+const isRange: FilterKey = {
+  valid: (value) => {
+    if (!RANGE.test(value)) return false;
+    const [first, last] = value.split("-").map(BigInt);
+    return last === undefined || (first as bigint) <= last;
+  },
+  words: "a number or FIRST-LAST",
+};
+const isReasons: FilterKey = {
+  valid: (value) => value.split(",").every((name) => NUMBER.test(name) || reasonsCalled(name).length > 0),
+  words: "exit reasons as `typevisor trace` names them (blanks as _), or their numbers",
+};
+
+const KEYS: Record<string, FilterKey> = {
+  vm: isNumber,
+  vcpu: isNumber,
+  every: isNumber,
+  rip: isRange,
+  port: isRange,
+  msr: isRange,
+  leaf: isRange,
+  reason: isReasons,
+};
+
+/**
+ * Words for the hypervisor's command line. A part without `=` belongs to the value before it: `reason=HLT,CPUID,vm=0`.
+ * @throws UserError naming the part that cannot be meant.
+ */
+export function traceWords(options: string[]): string[] {
+  const pairs: [key: string, value: string][] = [];
+  for (const part of options.flatMap((option) => option.split(","))) {
+    const equals = part.indexOf("=");
+    const last = pairs.at(-1);
+    if (equals >= 0) pairs.push([part.slice(0, equals), part.slice(equals + 1)]);
+    else if (last !== undefined) last[1] += `,${part}`;
+    else throw new UserError(`--trace-filter ${part}: expected KEY=VALUE with a KEY of ${keyNames()}.`);
+  }
+  return pairs.map(([key, value]) => word(key, value));
+}
+
+function word(key: string, value: string): string {
+  const known = Object.hasOwn(KEYS, key) ? KEYS[key] : undefined;
+  if (known === undefined) {
+    throw new UserError(`--trace-filter ${key}=${value}: there is no key "${key}"; there are ${keyNames()}.`);
+  }
+  if (!known.valid(value)) throw new UserError(`--trace-filter ${key}=${value}: expected ${known.words}.`);
+  return `trace.${key}=${value}`;
+}
+
+function keyNames(): string {
+  return Object.keys(KEYS).join(", ");
+}
