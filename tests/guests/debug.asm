@@ -83,12 +83,13 @@ main:   mov eax, debug_handler
         xor eax, eax
         mov dr7, eax
 
-        ; DR7.GD: the access faults before it happens, and #DB switches GD off for its handler. QEMU, which emulates AMD-V
-        ; here, does not know it.
+        ; QEMU, which emulates AMD-V here, knows neither general detect nor ICEBP.
         xor eax, eax
         cpuid
         cmp ecx, "cAMD"
-        je .icebp
+        je .software
+
+        ; DR7.GD: the access faults before it happens, and #DB switches GD off for its handler.
         mov dword [debug_count], 0
         mov eax, 1 << 13
         mov dr7, eax
@@ -101,7 +102,7 @@ main:   mov eax, debug_handler
         test eax, 1 << 13
         check z, "DR7.GD survived #DB"
 
-.icebp: ; ICEBP is #DB behind the instruction, and leaves DR6 alone.
+        ; ICEBP is #DB behind the instruction, and leaves DR6 alone.
         mov dword [debug_count], 0
         db 0xF1
 .behind_icebp:
@@ -109,6 +110,7 @@ main:   mov eax, debug_handler
         check_equal [debug_count], 1, "ICEBP"
         check_equal [debug_eip], .behind_icebp, "ICEBP elsewhere"
 
+.software:
         ; Software interrupts and exceptions return behind themselves.
         mov dword [resume], .behind_int3
         int3
