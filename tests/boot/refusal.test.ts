@@ -34,6 +34,12 @@ describe("the banner", () => {
   );
 });
 
+test("a processor whose CPUID misstates the TSC's rate is measured", async () => {
+  const emulatorArgs = ["cpu: model=corei7_skylake_x, ips=50000000"];
+  const { log } = await boot(bochs, { image, memoryMiB: 128, emulatorArgs });
+  expect(log[0]).toMatch(/TSC (49|50)\d{3} kHz/);
+});
+
 describe("what the machine lacks is named", () => {
   const cases: [what: string, emulator: string[], args: string[], words: RegExp][] = [
     ["virtualization", ["-cpu", "max,svm=off"], [], /neither VT-x nor AMD-V.*firmware's set-up/],
