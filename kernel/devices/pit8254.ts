@@ -73,10 +73,14 @@ export function pit8254Reset(d: Pit8254): void {
 /** Port read, one byte: the PC's timer sits on an 8-bit bus, so a wider access reads the next ports too. */
 export function pit8254Read(d: Pit8254, offset: u32, size: u32, now: u64): u32 {
   const tick = ticksAt(now);
+  if (offset == PIT_PORT_B) {
+    // Polled in tight loops by calibrations: only counter 2 shows here.
+    counterAdvance(counter(d, 2), tick);
+    return readPortB(d, tick) | (size > 1 ? 0xffffff00 : 0);
+  }
   catchUp(d, tick);
   let value = readPort(d, offset, tick);
-  for (let i: u32 = 1; i < size; i++)
-    value |= (offset < PIT_PORT_B ? readPort(d, offset + i, tick) : 0xff) << (i * 8);
+  for (let i: u32 = 1; i < size; i++) value |= readPort(d, offset + i, tick) << (i * 8);
   return value;
 }
 
@@ -153,7 +157,7 @@ function catchUp(d: Pit8254, tick: u64): void {
 
 function readPort(d: Pit8254, offset: u32, tick: u64): u32 {
   if (offset < COUNTERS) return counterRead(counter(d, offset), tick);
-  return offset == PIT_PORT_B ? readPortB(d, tick) : 0xff; // the control word cannot be read
+  return 0xff; // the control word cannot be read
 }
 
 function readPortB(d: Pit8254, tick: u64): u32 {

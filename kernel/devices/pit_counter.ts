@@ -127,6 +127,10 @@ export function counterNextEvent(c: PitCounter, tick: u64): u64 {
 
 /** Catches up to `tick`; returns how often OUT rose on the way. */
 export function counterAdvance(c: PitCounter, tick: u64): u32 {
+  if (!c.active) {
+    c.seen = max(c.seen, tick);
+    return 0;
+  }
   let rises: u32 = 0;
   if (c.nextCount != 0 && isPeriodic(c) && c.active && !c.frozen && tick >= c.switchTick) {
     rises = risesUntil(c, c.switchTick);
