@@ -140,7 +140,7 @@ function startClock(): void {
 
 /** The banner: version, processor, memory, clock. */
 function greet(): void {
-  logStart(LOG_INFO);
+  if (!logStart(LOG_INFO)) return;
   logText("Typevisor ");
   logText(VERSION);
   logText(", ");
@@ -173,11 +173,15 @@ function startBackend(): u32 {
   else svmInstall(backend());
   const missing = backend().enableCpu();
   if (missing !== null) refuse(missing);
-  logStart(LOG_INFO);
-  logText("backend ");
-  logText(backend().name);
-  logEnd();
+  logName("backend ", backend().name);
   return vmx ? NESTED_EPT : NESTED_NPT;
+}
+
+function logName(what: string, name: string): void {
+  if (!logStart(LOG_INFO)) return;
+  logText(what);
+  logText(name);
+  logEnd();
 }
 
 /** The VMs that the loader's modules and the command line describe. */
