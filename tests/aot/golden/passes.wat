@@ -1,4 +1,4 @@
-;; dump ssa,clean,gvn,memory,branches,switch,loops,select,regalloc
+;; dump ssa,clean,gvn,memory,branches,threading,switch,loops,select,regalloc
 ;; One function through every stage.
 (module
   (memory 1)

@@ -8,6 +8,7 @@ import { numberValues } from "./gvn.ts";
 import { optimizeLoops } from "./loops.ts";
 import { forwardMemory } from "./memory.ts";
 import { recoverSwitches } from "./switches.ts";
+import { threadJumps } from "./threading.ts";
 
 export type FunctionPass = (func: FuncIR, module: Module, target: Target) => void;
 
@@ -32,6 +33,7 @@ export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
   ["memory", forwardMemory],
   ["gvn2", numberValues],
   ["branches", splitConditions],
+  ["threading", threadJumps],
   ["switch", recoverSwitches],
   ["gvn3", numberValues],
   ["loops", optimizeLoops],
