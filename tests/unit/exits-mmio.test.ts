@@ -77,6 +77,21 @@ describe("nested faults", () => {
     expect([m.device(0xfee0_00b0n, 4), m.get("rip")]).toEqual([0x0bn, 0x1002n]);
   });
 
+  test("MOV with an address in the instruction, in each direction, with segment and address size", () => {
+    m.setDevice(0x9000_0010n, 4, 0x1234_5678n);
+    m.segment(4, 0x10, 0x8000_0000n, 0xffffffff, 0xc093);
+    // The address is computed when the fault's own is not surely the operand's.
+    for (const gpa of [0x9000_0010n, 0x9000_0000n]) {
+      m.code(0x1000n, [0x64, 0x67, 0xa1, 0x10, 0, 0, 0x10]); // mov eax, fs:[dword 0x10000010]
+      m.setReg(RAX, 0n);
+      expect(m.finish(m.exit(EXIT.nestedFault, { gpa, flags: 1 }))).toBe(OUTCOME.resume);
+      expect(m.reg(RAX)).toBe(0x1234_5678n);
+    }
+    m.code(0x1000n, [0xa2, 0x20, 0, 0, 0x90, 0, 0, 0, 0]); // mov [qword 0x90000020], al
+    expect(m.finish(m.exit(EXIT.nestedFault, { gpa: 0x9000_0000n, flags: 2 }))).toBe(OUTCOME.resume);
+    expect([m.device(0x9000_0020n, 2), m.get("rip")]).toEqual([0x78n, 0x1009n]);
+  });
+
   test("an access across two pages goes to both", () => {
     m.code(0x1000n, [0x48, 0x89, 0x07]); // mov [rdi], rax
     m.setReg(RAX, 0x8877_6655_4433_2211n);

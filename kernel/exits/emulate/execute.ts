@@ -18,7 +18,7 @@ import {
   OP_ROL, OP_ROR, OP_SAL, OP_SAR, OP_SBB, OP_SETCC, OP_SHL, OP_SHLD, OP_SHR, OP_SHRD, OP_SUB, OP_TEST, OP_XADD,
   OP_XCHG, OP_XOR, PREFIX_REP, SOURCE16, SOURCE8,
 } from "./instruction";
-import { locate, readOperand, sizeMask, writeOperand } from "./linear";
+import { sizeMask } from "./linear";
 import {
   loadRm, loadRmSized, openRm, openRmSized, readRegister, readRm, storeRm, writeRegister, writeRm,
 } from "./operand";
@@ -179,13 +179,10 @@ function executeMove(e: Emulator): bool {
       writeRegister(vcpu, i, (i.opcode & 7) | ((i.rex & 1) << 3), size, i.immediate);
       return true;
     case FORM_ACC_MOFFS:
-      if (!locate(e, e.target, i.segment, i.displacement, size, WALK_READ)) return false;
-      writeRegister(vcpu, i, RAX, size, readOperand(e, e.target));
+      if (!readRm(e, WALK_READ)) return false;
+      writeRegister(vcpu, i, RAX, size, e.value);
       return true;
-    case FORM_MOFFS_ACC:
-      if (!locate(e, e.target, i.segment, i.displacement, size, WALK_WRITE)) return false;
-      writeOperand(e, e.target, vcpu.rax);
-      return true;
+    case FORM_MOFFS_ACC: return writeRm(e, readRegister(vcpu, i, RAX, size));
     default: return writeRm(e, readRegister(vcpu, i, i.register, size));
   }
 }
