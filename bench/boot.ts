@@ -1,13 +1,13 @@
 // Debian to a shell, on the hypervisor and on the bare emulator, interleaved; in instructions, which -icount makes of time.
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
-import { describeVms } from "../tools/vm/options.ts";
 import { buildImage } from "../tools/image/build.ts";
 import { logToStderr } from "../tools/lib/progress.ts";
 import type { Machine } from "../tools/machines/machine.ts";
 import { planLaunch } from "../tools/machines/plan.ts";
 import { qemuPlain } from "../tools/machines/qemu-plain.ts";
 import { qemuTcg } from "../tools/machines/qemu-tcg.ts";
+import { describeVms } from "../tools/vm/options.ts";
 import type { Figure } from "./report.ts";
 
 const ROUNDS = 2;

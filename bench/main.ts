@@ -3,10 +3,10 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { assembleGuest, type GuestResult, PASSED, runKernel } from "../tests/guests/harness.ts";
 import { buildImage } from "../tools/image/build.ts";
 import { logToStderr } from "../tools/lib/progress.ts";
 import { qemuTcg } from "../tools/machines/qemu-tcg.ts";
-import { assembleGuest, type GuestResult, PASSED, runKernel } from "../tests/guests/harness.ts";
 import { measureBoots } from "./boot.ts";
 import { type Figure, printFigures } from "./report.ts";
 

@@ -1,3 +1,5 @@
+// biome-ignore-all format: aligned tables.
+//
 // Names of the exit codes as Linux's kvm_exit trace event prints them for AMD-V, less the common prefix SVM_EXIT_.
 
 /** First exit code of the nested-paging and AVIC range, and VMEXIT_INVALID (low 32 bits). */
@@ -41,9 +43,9 @@ const nested: StaticArray<string> = ["npf", "avic_incomplete_ipi", "avic_unaccel
 
 /** The exit code's name; "unknown" for what the manual does not define. */
 export function exitName(code: u32): string {
-  if (code < 0x40) return controlRegisters[code];
-  if (code < 0x60) return exceptions[code - 0x40];
-  if (code - 0x60 < <u32>events.length) return events[code - 0x60];
-  if (code - EXITCODE_NPF < <u32>nested.length) return nested[code - EXITCODE_NPF];
+  if (code < 0x40) return <string>controlRegisters[code];
+  if (code < 0x60) return <string>exceptions[code - 0x40];
+  if (code - 0x60 < <u32>events.length) return <string>events[code - 0x60];
+  if (code >= EXITCODE_NPF && code - EXITCODE_NPF < <u32>nested.length) return <string>nested[code - EXITCODE_NPF];
   return code == EXITCODE_INVALID ? "invalid_guest_state" : "unknown";
 }

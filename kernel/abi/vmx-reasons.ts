@@ -101,7 +101,7 @@ const NAMES: StaticArray<string> = [
 export function reasonName(reason: u32): string {
   if (reason == REASON_VMFAIL) return "VMFAIL";
   const basic = reason & 0xffff;
-  return basic < <u32>NAMES.length ? NAMES[basic] : "UNDEFINED";
+  return basic < <u32>NAMES.length ? <string>NAMES[basic] : "UNDEFINED";
 }
 
 /** Indexed by VM-instruction error number (SDM volume 3, "VM Instruction Error Numbers"). */
@@ -139,5 +139,5 @@ const INSTRUCTION_ERRORS: StaticArray<string> = [
 
 /** What a VM-instruction error number means. */
 export function instructionErrorName(error: u32): string {
-  return error < <u32>INSTRUCTION_ERRORS.length ? INSTRUCTION_ERRORS[error] : "undefined error";
+  return error < <u32>INSTRUCTION_ERRORS.length ? <string>INSTRUCTION_ERRORS[error] : "undefined error";
 }

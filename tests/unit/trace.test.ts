@@ -69,8 +69,8 @@ interface Seen {
 
 async function tracer() {
   const kernel = await loadKernel([], GLUE);
-  kernel.cpu.perCpu = kernel.exports.perCpu() as number;
-  kernel.exports.prepare();
+  kernel.cpu.perCpu = kernel.exports.perCpu!() as number;
+  kernel.exports.prepare!();
   return kernel;
 }
 
@@ -78,8 +78,8 @@ function read(kernel: KernelModule) {
   const bytes = Buffer.from(
     new Uint8Array(
       kernel.exports.memory.buffer,
-      kernel.exports.outputStart() as number,
-      kernel.exports.outputLength() as number,
+      kernel.exports.outputStart!() as number,
+      kernel.exports.outputLength!() as number,
     ),
   );
   const result = {
