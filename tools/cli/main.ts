@@ -8,6 +8,7 @@ import { doctorCommand } from "./doctor.ts";
 import { isoCommand } from "./iso.ts";
 import { runCommand } from "./run.ts";
 import { setupCommand } from "./setup.ts";
+import { traceCommand } from "./trace.ts";
 
 /** Runs the command line and ends the process with its status. */
 export async function main(argv: string[]): Promise<void> {
@@ -15,7 +16,15 @@ export async function main(argv: string[]): Promise<void> {
     .description("A type-1 hypervisor written in TypeScript: runs unmodified Linux guests on VT-x and AMD-V.")
     .addHelpText("after", "\nStart with `typevisor run`. Each command has its own --help.")
     .showHelpAfterError("(add --help for the options)");
-  for (const command of [runCommand(), doctorCommand(), buildCommand(), isoCommand(), setupCommand()]) {
+  const commands = [
+    runCommand(),
+    traceCommand(),
+    doctorCommand(),
+    buildCommand(),
+    isoCommand(),
+    setupCommand(),
+  ];
+  for (const command of commands) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   exitInstead(program);

@@ -112,8 +112,8 @@ async function run(options: RunOptions): Promise<number> {
     ),
     icount: options.icount,
   });
+  if (options.trace !== undefined) launch.trace = traceWords(options.traceFilter ?? []);
   const recorder = createRecorder(options, hypervisor);
-  if (recorder !== undefined) launch.trace = traceWords(options.traceFilter ?? []);
   if (hypervisor) launch.image = await buildHypervisor(log);
   announce(choice, options, log);
   const sink = logSink(options);

@@ -33,8 +33,11 @@ export interface TraceVisitor {
   text?(text: Buffer): void;
 }
 
-/** How far a file has been read. */
-export type Progress = (bytes: number) => void;
+/** Told how far a file has been read; reading goes on when a promise that it returns has resolved. */
+export type Progress = (bytes: number) => void | Promise<void>;
+
+/** A visitor throws this when it needs no more of the trace. */
+export class EnoughRead extends Error {}
 
 /**
  * Reads a trace file from beginning to end.
@@ -51,13 +54,15 @@ export async function readTrace(
   try {
     for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
       for (const frame of splitter.push(chunk as Buffer)) decoder.frame(frame);
-      progress((bytes += (chunk as Buffer).length));
+      bytes += (chunk as Buffer).length;
+      await progress(bytes);
     }
     splitter.end();
     decoder.end(bytes);
     return null;
   } catch (error) {
     if (error instanceof TraceError) return error;
+    if (error instanceof EnoughRead) return null;
     throw error;
   }
 }

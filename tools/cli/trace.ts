@@ -1,0 +1,123 @@
+// `typevisor trace`: shows what `typevisor run --trace` has recorded.
+import { Command, Option } from "commander";
+import { UserError } from "../lib/user-error.ts";
+import { EXIT_FAILED } from "../machines/status.ts";
+import { analyse, describeGaps, type Selection, type TraceEnd, type View } from "../trace/analysis.ts";
+import { EVENTS } from "../trace/events.ts";
+import { SORT_KEYS, type SortKey } from "../trace/statistics.ts";
+import { Symbols } from "../trace/symbols.ts";
+import { csvView, explainView, type FinishedView, logView, tableView } from "../trace/views.ts";
+
+interface TraceOptions {
+  event: string;
+  key: SortKey;
+  vm?: string;
+  vcpu?: string;
+  from?: string;
+  limit?: string;
+  log?: boolean;
+  csv?: boolean;
+  explain?: string;
+  symbols?: string;
+}
+
+const HELP = `
+Without --log, --csv, --explain … it prints the table of \`perf kvm stat report\`: how often the guest left for the
+hypervisor and how long the hypervisor took each time, from the exit to the next entry.
+
+Exit status: 0; ${EXIT_FAILED} when the file cannot be read to its end (what comes before is shown all the same).
+
+Examples:
+  typevisor run --exec true --trace boot.trace
+  typevisor trace boot.trace
+  typevisor trace boot.trace --event ioport --key time
+  typevisor trace boot.trace --log --limit 100
+  typevisor trace boot.trace --explain 4711 --symbols System.map`;
+
+export function traceCommand(): Command {
+  return new Command("trace")
+    .description("Show recorded exits: as a table, line by line, one in full, for other tools.")
+    .argument("<file>", "what `typevisor run --trace` wrote")
+    .addOption(new Option("--event <name>", "what to count").choices(Object.keys(EVENTS)).default("vmexit"))
+    .addOption(new Option("--key <column>", "sort the table by").choices([...SORT_KEYS]).default("sample"))
+    .option("--vm <n>", "only this VM")
+    .option("--vcpu <n>", "only this virtual CPU")
+    .option("--from <n>", "start with exit number N of the file (the first is 0)")
+    .option("--limit <n>", "at most so many exits")
+    .addOption(new Option("--log", "one line per exit").conflicts(["csv", "explain"]))
+    .addOption(new Option("--csv", "comma-separated values, one line per exit").conflicts("explain"))
+    .option("--explain <n>", "everything about exit number N")
+    .option("--symbols <file>", "System.map or vmlinux of the guest: name addresses (guest with nokaslr)")
+    .addHelpText("after", HELP)
+    .action(async (file: string, options: TraceOptions) => {
+      process.exitCode = await trace(file, options);
+    });
+}
+
+async function trace(file: string, options: TraceOptions): Promise<number> {
+  endQuietlyWithoutReader();
+  const selection = readSelection(options);
+  const view = await chooseView(options, selection);
+  const end = await analyse(file, selection, view, showProgress);
+  clearProgress();
+  await view.finish(end);
+  return report(file, end);
+}
+
+async function chooseView(options: TraceOptions, selection: Selection): Promise<View & FinishedView> {
+  const symbols = options.symbols === undefined ? undefined : Symbols.read(options.symbols);
+  if (options.explain !== undefined) {
+    selection.from = parseCount(options.explain, "--explain");
+    selection.limit = 1;
+    return explainView(symbols);
+  }
+  if (options.log) return logView(symbols);
+  if (options.csv) return csvView();
+  return tableView(options.event, options.key, selection);
+}
+
+function readSelection(options: TraceOptions): Selection {
+  return {
+    vm: options.vm === undefined ? undefined : parseCount(options.vm, "--vm"),
+    vcpu: options.vcpu === undefined ? undefined : parseCount(options.vcpu, "--vcpu"),
+    from: options.from === undefined ? 0 : parseCount(options.from, "--from"),
+    limit:
+      options.limit === undefined
+        ? Number.POSITIVE_INFINITY
+        : Math.max(parseCount(options.limit, "--limit"), 1),
+  };
+}
+
+function parseCount(text: string, option: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new UserError(`${option} ${text}: expected a whole number.`);
+}
+
+function report(file: string, end: TraceEnd): number {
+  for (const line of describeGaps(file, end)) process.stderr.write(`typevisor: ${line}\n`);
+  return end.error === null ? 0 : EXIT_FAILED;
+}
+
+// --- the terminal -----------------------------------------------------------------------------------------------------------
+
+let shownPercent = 0;
+
+/** Progress only where nothing else is shown meanwhile: with standard output elsewhere, and long files. */
+function showProgress(fraction: number): void {
+  const percent = Math.floor(100 * fraction);
+  if (!process.stderr.isTTY || process.stdout.isTTY || percent === shownPercent || percent === 100) return;
+  shownPercent = percent;
+  process.stderr.write(`\rreading ${percent}%`);
+}
+
+function clearProgress(): void {
+  if (shownPercent > 0) process.stderr.write("\r\x1b[K");
+}
+
+/** `typevisor trace … | head` has had enough when head has. */
+function endQuietlyWithoutReader(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+}

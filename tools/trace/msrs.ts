@@ -1,0 +1,68 @@
+// Names of model-specific registers that guests touch, as the manuals write them (SDM volume 4, "Architectural MSRs"; APM
+// volume 2, appendix "MSR Cross-Reference").
+
+const NAMES: Record<number, string> = {
+  16: "IA32_TIME_STAMP_COUNTER",
+  23: "IA32_PLATFORM_ID",
+  27: "IA32_APIC_BASE",
+  52: "MSR_SMI_COUNT",
+  58: "IA32_FEATURE_CONTROL",
+  59: "IA32_TSC_ADJUST",
+  72: "IA32_SPEC_CTRL",
+  73: "IA32_PRED_CMD",
+  121: "IA32_BIOS_UPDT_TRIG",
+  139: "IA32_BIOS_SIGN_ID",
+  206: "MSR_PLATFORM_INFO",
+  254: "IA32_MTRRCAP",
+  266: "IA32_ARCH_CAPABILITIES",
+  267: "IA32_FLUSH_CMD",
+  320: "MSR_MISC_FEATURES_ENABLES",
+  372: "IA32_SYSENTER_CS",
+  373: "IA32_SYSENTER_ESP",
+  374: "IA32_SYSENTER_EIP",
+  377: "IA32_MCG_CAP",
+  378: "IA32_MCG_STATUS",
+  416: "IA32_MISC_ENABLE",
+  432: "IA32_ENERGY_PERF_BIAS",
+  473: "IA32_DEBUGCTL",
+  512: "IA32_MTRR_PHYSBASE0",
+  592: "IA32_MTRR_FIX64K_00000",
+  631: "IA32_PAT",
+  767: "IA32_MTRR_DEF_TYPE",
+  1760: "IA32_TSC_DEADLINE",
+  3488: "IA32_XSS",
+  3221225600: "EFER",
+  3221225601: "STAR",
+  3221225602: "LSTAR",
+  3221225603: "CSTAR",
+  3221225604: "SFMASK",
+  3221225728: "FS_BASE",
+  3221225729: "GS_BASE",
+  3221225730: "KERNEL_GS_BASE",
+  3221225731: "TSC_AUX",
+  3221225732: "TSC_RATIO",
+  3221291012: "PERF_CTR0",
+  3221291024: "SYSCFG",
+  3221291029: "HWCR",
+  3221291034: "TOP_MEM",
+  3221291037: "TOP_MEM2",
+  3221291039: "NB_CFG1",
+  3221291093: "INT_PENDING",
+  3221291284: "VM_CR",
+  3221291287: "VM_HSAVE_PA",
+  3221291328: "OSVW_ID_LENGTH",
+  3221291329: "OSVW_STATUS",
+  3221295136: "LS_CFG",
+  3221295138: "DC_CFG",
+  3221295145: "DE_CFG",
+};
+
+const X2APIC_FIRST = 0x800;
+const X2APIC_LAST = 0x83f;
+
+/** Name of an MSR; undefined when this table has none. */
+export function msrName(msr: number): string | undefined {
+  if (msr >= X2APIC_FIRST && msr <= X2APIC_LAST)
+    return `x2APIC register 0x${(msr - X2APIC_FIRST).toString(16)}0`;
+  return NAMES[msr];
+}
