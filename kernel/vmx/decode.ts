@@ -267,6 +267,7 @@ export function decodeExit(vcpu: Vcpu): void {
   vcpu.rip = rip;
   vcpu.valid = GROUP_RIP;
   exit.reason = reason;
+  exit.qualification = 0;
   exit.rip = rip;
   exit.nextRip = 0;
   exit.flags = 0;

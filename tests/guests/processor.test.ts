@@ -9,7 +9,7 @@ beforeAll(async () => {
 }, 300_000);
 
 describe.each(machines)("%s", (_name, machine) => {
-  test.each(["realmode", "paging32", "pae", "longmode", "debug", "interrupts"])(
+  test.each(["unreal", "paging32", "pae", "longmode", "debug", "shadow"])(
     "%s",
     async (guest) => {
       const { output, reason, status } = await runGuest(guest, machine);
