@@ -11,7 +11,6 @@
 //   FEC00000          I/O APIC
 //   FEE00000          local APIC
 //   100000000         the rest of RAM
-import { guestAddRegion } from "../mm/guestmem";
 import { Vm } from "./vm";
 
 const MIB: u64 = 1 << 20;
@@ -74,13 +73,6 @@ export function ramBelow4G(vm: Vm): u64 {
 }
 export function ramAbove4G(vm: Vm): u64 {
   return vm.memoryBytes - ramBelow4G(vm);
-}
-
-/** Records that the VM's RAM is at these host-physical addresses; `above` is unused without RAM above 4 GiB. */
-export function addRam(vm: Vm, below: u64, above: u64): void {
-  assert(guestAddRegion(vm.memory, 0, ramBelow4G(vm), below), "memory map: RAM below 4 GiB");
-  const high = ramAbove4G(vm);
-  if (high != 0) assert(guestAddRegion(vm.memory, ABOVE_4G, high, above), "memory map: RAM above 4 GiB");
 }
 
 /** Builds the memory map of a VM; returns its entries' number. They stay until the next call. */

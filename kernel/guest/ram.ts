@@ -1,12 +1,12 @@
-// A VM's RAM: host frames, and the nested tables that show them to the guest. RAM is contiguous and the VM's own, so it is
-// mapped whole at creation, or with `lazy` in 2 MiB pieces on first touch.
-import { frameAlloc, framesLargest, FRAME_BYTES, NO_HPA } from "../mm/frames";
-import { guestRegion, guestTranslate } from "../mm/guestmem";
+// A VM's RAM: host frames, and the nested tables that show them to the guest. RAM is the VM's own, so it is mapped whole at
+// creation, or with `lazy` in 2 MiB pieces on first touch.
+import { FRAME_BYTES, frameAlloc, framesLargest, framesTotal, NO_HPA } from "../mm/frames";
+import { guestAddRegion, guestRegion, guestTranslate } from "../mm/guestmem";
 import { nestedCreate, nestedMap } from "../mm/nested";
 import { MEMORY_WB, NESTED_ALL } from "../mm/rights";
 import { Vcpu } from "../vcpu/vcpu";
 import { logText } from "../lib/log";
-import { addRam, ramAbove4G, ramBelow4G } from "./memory-map";
+import { ABOVE_4G, ramAbove4G, ramBelow4G } from "./memory-map";
 import { problem, problemBytes, problemEnd, problemStart } from "./problem";
 import { Vm, vmOf } from "./vm";
 
@@ -18,27 +18,40 @@ const LARGE_PAGE: u64 = 2 << 20;
  * after power-up, its contents are undefined. False: not enough memory; the log says so.
  */
 export function ramCreate(vm: Vm, kind: u32): bool {
-  const below = allocate(ramBelow4G(vm));
-  if (below == NO_HPA) return noMemory(vm, ramBelow4G(vm));
-  const high = ramAbove4G(vm);
-  const above = high == 0 ? 0 : allocate(high);
-  if (above == NO_HPA) return noMemory(vm, high);
-  addRam(vm, below, above);
+  if (!addRam(vm, 0, ramBelow4G(vm)) || !addRam(vm, ABOVE_4G, ramAbove4G(vm))) return noMemory(vm);
   vm.nestedKind = kind;
   vm.nestedRoot = nestedCreate(kind);
   if (vm.nestedRoot == NO_HPA) return noTables(vm);
   return vm.lazy || mapAll(vm);
 }
 
-function allocate(bytes: u64): u64 {
-  return frameAlloc(bytes / FRAME_BYTES, LARGE_PAGE);
+/** RAM of `bytes` bytes at `gpa`: in one piece of host memory, or where there is none so large, in as few as may be. */
+function addRam(vm: Vm, gpa: u64, bytes: u64): bool {
+  let at = gpa;
+  let left = bytes;
+  while (left != 0) {
+    const piece = min(left, largestPiece());
+    const hpa = piece == 0 ? NO_HPA : frameAlloc(piece / FRAME_BYTES, LARGE_PAGE);
+    if (hpa == NO_HPA || !guestAddRegion(vm.memory, at, piece, hpa)) return false;
+    at += piece;
+    left -= piece;
+  }
+  return true;
 }
 
-function noMemory(vm: Vm, bytes: u64): bool {
+/** Bytes, a multiple of LARGE_PAGE, that surely fit into the largest free range at a multiple of LARGE_PAGE. */
+function largestPiece(): u64 {
+  const largest = framesLargest();
+  return largest < 2 * LARGE_PAGE ? 0 : (largest - (LARGE_PAGE - FRAME_BYTES)) & ~(LARGE_PAGE - 1);
+}
+
+function noMemory(vm: Vm): bool {
   problemStart(vm);
   logText("its memory of ");
-  problemBytes(bytes);
-  logText(" does not fit into the machine: the largest free piece is ");
+  problemBytes(vm.memoryBytes);
+  logText(" does not fit into the machine, which has ");
+  problemBytes(framesTotal());
+  logText(" in all, in pieces of at most ");
   problemBytes(framesLargest());
   return problemEnd("Give the VM less memory, or the machine more");
 }

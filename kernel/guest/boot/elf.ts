@@ -1,9 +1,8 @@
 // ELF executables, 32 and 64 bits, as PVH and multiboot kernels come. Source: System V ABI, "Object Files".
 import { logDecimal, logHex, logText } from "../../lib/log";
-import { guestFill } from "../../mm/guestmem";
 import { problem, problemBytes, problemEnd, problemStart } from "../problem";
 import { GuestModule, Vm } from "../vm";
-import { image16, image32, image64, image8, imageCopy, imageHolds } from "./image";
+import { clearMemory, image16, image32, image64, image8, imageCopy, imageHolds } from "./image";
 import { logPlaced, placeAt } from "./placement";
 
 const MAGIC: u32 = 0x464c457f;
@@ -149,7 +148,7 @@ function loadSegment(vm: Vm, index: u32, s: Segment): bool {
   }
   imageCopy(vm, vm.kernel, s.offset, s.address, s.fileBytes);
   const rest = s.memoryBytes - s.fileBytes;
-  if (rest != 0) assert(guestFill(vm.memory, s.address + s.fileBytes, 0, rest), "elf: segment is not RAM");
+  clearMemory(vm, s.address + s.fileBytes, rest);
   logPlaced("kernel segment", s.address, s.memoryBytes);
   return true;
 }

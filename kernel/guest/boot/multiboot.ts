@@ -16,7 +16,7 @@ import { GuestModule, Vm } from "../vm";
 import { placeCommandLine } from "./command-line";
 import { elfHeader, elfLoadSegments, elfOpen, elfProbe } from "./elf";
 import { enterProtected } from "./entry";
-import { image32, imageCopy, imageHolds } from "./image";
+import { clearMemory, image32, imageCopy, imageHolds } from "./image";
 import { moduleAt, moduleCount, placeModule } from "./modules";
 import { logPlaced, NO_PLACE, placeAt } from "./placement";
 
@@ -142,8 +142,7 @@ function putFlat(vm: Vm, offset: u64, load: u64, bytes: u64, total: u64): bool {
     return problemEnd("Link it for an address from 1 MiB on, or give the VM more memory");
   }
   imageCopy(vm, vm.kernel, offset, load, bytes);
-  if (total > bytes)
-    assert(guestFill(vm.memory, load + bytes, 0, total - bytes), "multiboot: bss is not RAM");
+  clearMemory(vm, load + bytes, total - bytes);
   logPlaced("kernel", load, total);
   return true;
 }

@@ -276,6 +276,30 @@ describe("hostile ELF headers", () => {
   });
 });
 
+test("RAM in several pieces of host memory: what is loaded may lie across their seams", async () => {
+  const initrd = pattern(3 * MIB + 17);
+  const kernel = bzimage({ payload: 2.5 * MIB, initSize: 3 * MIB });
+  const { pc, good } = await boot(kernel, { initrd, line: "vm0.memory=12M", hostMib: [7, 4, 9] });
+  expect(good, pc.log()).toBe(true);
+  const regions = [0, 1, 2].map((i) => pc.call("regionBytes", 0, i) as bigint);
+  expect(regions.reduce((a, b) => a + b, 0n)).toBe(12n << 20n);
+  expect(regions.every((bytes) => bytes % (2n << 20n) === 0n)).toBe(true);
+  const bytesAt = (gpa: bigint, length: number) =>
+    Uint8Array.from({ length }, (_, i) => pc.read(gpa + BigInt(i), 1)[0] as number);
+  for (const at of [0, 2 * MIB - 8, 2.5 * MIB - 16]) {
+    expect(bytesAt(0x100000n + BigInt(at), 16)).toEqual(kernel.subarray(1536 + at, 1536 + at + 16));
+  }
+  const ramdisk = pc.view(pc.vcpu.get("rsi"), 4096).getUint32(BZIMAGE.ramdiskImage, true);
+  for (let at = 0; at + 16 < initrd.length; at += 65_521) {
+    expect(bytesAt(BigInt(ramdisk + at), 16)).toEqual(initrd.subarray(at, at + 16));
+  }
+  const scattered = await boot(bzimage(), { line: "vm0.memory=12M", hostMib: [3, 3, 3, 3, 3, 3] });
+  expect(scattered.good).toBe(false);
+  expect(scattered.pc.log()).toMatch(
+    /does not fit into the machine, which has 18 MiB in all, in pieces of at most/,
+  );
+}, 60_000);
+
 test("an unknown file is refused with the formats that are known", async () => {
   const { pc, good } = await boot(new TextEncoder().encode("#!/bin/sh\necho no kernel\n"));
   expect(good).toBe(false);

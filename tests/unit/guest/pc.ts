@@ -131,12 +131,14 @@ export interface PcOptions {
   /** The hypervisor's command line. */
   line?: string;
   modules?: Module[];
-  /** Host memory for guests, MiB. */
-  hostMib?: number;
+  /** Host memory for guests, MiB; a number for each piece. */
+  hostMib?: number | number[];
   cpuid?: HostCpuid;
 }
 
 const HOST_RAM = 0x4000_0000n;
+/** Distance of host memory pieces: not a multiple of 2 MiB. */
+const HOST_PIECE_STRIDE = 0x4_0000_1000n;
 const HOST_MODULES = 0x100_0000_0000n;
 const MIB = 1n << 20n;
 
@@ -192,7 +194,9 @@ export class Pc {
     pc.cpu.tscStep = 0n;
     pc.call("setClock", 1_000_000_000n);
     pc.call("prepare");
-    pc.call("addFrames", HOST_RAM, BigInt(options.hostMib ?? 64) * MIB);
+    [options.hostMib ?? 64].flat().forEach((mib, i) => {
+      pc.call("addFrames", HOST_RAM + BigInt(i) * HOST_PIECE_STRIDE, BigInt(mib) * MIB);
+    });
     pc.putText(pc.call("lineAt") as number, options.line ?? "");
     pc.modules.forEach((module, i) => pc.putModule(i, module));
     return pc;
@@ -257,7 +261,7 @@ export class Pc {
   }
 
   hpaOf(gpa: bigint): bigint {
-    for (let i = 0; i < 2; i++) {
+    for (let i = 0; i < 4; i++) {
       const hpa = BigInt.asUintN(64, this.call("regionHpa", 0, i) as bigint);
       if (hpa === 2n ** 64n - 1n) continue;
       const start = this.call("regionGpa", 0, i) as bigint;
