@@ -30,6 +30,11 @@ const AT_HAND: u32 = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
  */
 export function advance(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
+  if (exit.plainRip != 0) {
+    vcpu.rip = exit.plainRip;
+    vcpu.dirty |= GROUP_RIP;
+    return OUTCOME_RESUME;
+  }
   const next = exit.nextRip;
   if (next == 0) return advanceDecoding(vcpu);
   // Within one 4 GiB half a sum cannot have left the width of any code segment but a 16-bit one's, which faults by itself.

@@ -1,5 +1,6 @@
 // From the VMCB's exit fields to the neutral exit record (APM volume 2, "#VMEXIT", "Decode Assists", and the appendix "SVM
 // Intercept Exit Codes").
+import { RFLAGS_RF, RFLAGS_TF } from "../arch/cr";
 import { phys_load32, phys_load64, phys_load8 } from "../arch/intrinsics";
 import {
   ACCESS_FETCH,
@@ -23,16 +24,13 @@ import {
   EXIT_NESTED_FAULT,
   EXIT_NESTED_MISCONFIG,
   EXIT_NMI_WINDOW,
-  EXIT_WRMSR,
+  EXIT_RDMSR,
   ExitRecord,
   IO_DECODED,
-  IO_IN,
-  IO_REP,
-  IO_STRING,
   NO_VECTOR,
 } from "../vcpu/exit";
 import { VECTOR_DB, VECTOR_PF } from "../vcpu/raise";
-import { BLOCKED_BY_STI, GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "../vcpu/registers";
+import { GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { SVM_DECODE_ASSISTS, SVM_NRIP_SAVE, svmFeatures } from "./capabilities";
 import {
@@ -47,6 +45,7 @@ import { findInstruction, fixedNextRip } from "./nextrip";
 import { interruptibility } from "./state";
 import { NMI_OPEN, NMI_STEPPING, SvmVcpu } from "./svm";
 import {
+  INTERRUPT_SHADOW,
   VMCB_EXITCODE,
   VMCB_EXITINFO1,
   VMCB_EXITINFO2,
@@ -78,6 +77,9 @@ const NPF_PAGE_WALK: u64 = 1 << 33;
 /** EXITINFO1 of a control-register exit, with decode assists: it was a MOV, its register in bits 3..0. */
 const MOV_CR: u64 = 1 << 63;
 
+/** Flags that make the completion of an instruction more than a new RIP. */
+const TRAP_FLAGS: u64 = RFLAGS_TF | RFLAGS_RF;
+
 let nripSave: bool = false;
 let decodeAssists: bool = false;
 
@@ -89,29 +91,43 @@ export function decodePrepare(): void {
 
 /**
  * Fills `vcpu.exit` and `vcpu.rip` from the VMCB, and the groups that nearly every exit needs: stack and flags,
- * interruptibility. All that takes more than a few loads comes last, in `decodeDetails`.
+ * interruptibility. The frequent kinds come first and leave early.
  */
 export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   const vmcb = svm.vmcb;
   const exit = vcpu.exit;
   const rip = phys_load64(vmcb + VMCB_RIP);
+  const rflags = phys_load64(vmcb + VMCB_RFLAGS);
+  const shadow = phys_load64(vmcb + VMCB_INTERRUPT_SHADOW) & INTERRUPT_SHADOW;
   const code = phys_load32(vmcb + VMCB_EXITCODE);
   const info1 = phys_load64(vmcb + VMCB_EXITINFO1);
   vcpu.rip = rip;
   exit.rip = rip;
   vcpu.rsp = phys_load64(vmcb + VMCB_RSP);
-  vcpu.rflags = phys_load64(vmcb + VMCB_RFLAGS);
-  vcpu.interruptibility = <u32>phys_load64(vmcb + VMCB_INTERRUPT_SHADOW) & BLOCKED_BY_STI;
+  vcpu.rflags = rflags;
+  vcpu.interruptibility = <u32>shadow;
   vcpu.valid = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
   exit.reason = code;
   exit.qualification = info1;
-  exit.msr = <u32>vcpu.rcx;
   exit.byteCount = 0;
-  const kind = exitKind(code, info1);
+  let kind = exitKind(code);
+  if (kind == EXIT_RDMSR) {
+    // EXITINFO1 is 1 for WRMSR, whose class follows that of RDMSR.
+    kind += <u32>info1;
+    exit.msr = <u32>vcpu.rcx;
+  }
   exit.kind = kind;
-  const next = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(svm, kind, rip);
+  let next: u64 = 0;
+  if (kind == EXIT_IO) next = decodeIo(exit, phys_load64(vmcb + VMCB_EXITINFO2));
+  else if (kind == EXIT_NESTED_FAULT) decodeNestedFault(exit, vmcb);
+  else next = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(svm, kind, rip);
   exit.nextRip = next;
-  if (next != 0 && kind <= EXIT_WRMSR && svm.nmi == NMI_OPEN) return;
+  exit.plainRip = ((rflags & TRAP_FLAGS) | shadow) == 0 ? next : 0;
+  if (next != 0) {
+    if (kind <= EXIT_IO) {
+      if (svm.nmi == NMI_OPEN) return;
+    }
+  }
   decodeDetails(vcpu, svm, exit, code);
 }
 
@@ -121,12 +137,6 @@ function decodeDetails(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): v
     exit.nextRip = fixedNextRip(svm, exit.kind, exit.rip);
   }
   switch (exit.kind) {
-    case EXIT_IO:
-      decodeIo(exit, phys_load64(svm.vmcb + VMCB_EXITINFO2));
-      break;
-    case EXIT_NESTED_FAULT:
-      decodeNestedFault(exit, svm.vmcb);
-      break;
     case EXIT_CR:
       decodeControlRegister(exit, code);
       break;
@@ -168,23 +178,23 @@ function decodeInterruptedEvent(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord): voi
   exit.interruptedLength = 0;
 }
 
-function decodeIo(exit: ExitRecord, nextRip: u64): void {
+/** Returns the RIP after the instruction, which EXITINFO2 has on every processor. */
+function decodeIo(exit: ExitRecord, nextRip: u64): u64 {
   const info = <u32>exit.qualification;
-  let flags: u32 = 0;
-  if ((info & IOIO_IN) != 0) flags |= IO_IN;
-  if ((info & IOIO_STRING) != 0) {
-    flags |= IO_STRING;
-    exit.segment = (info >> 10) & 7;
-    // A16, A32, A64 are one bit each, as are the sizes below: the field is half the address size in bytes.
-    exit.addressSize = ((info >> 7) & 7) << 1;
-    if (decodeAssists && exit.addressSize != 0) flags |= IO_DECODED;
-  }
-  if ((info & IOIO_REP) != 0) flags |= IO_REP;
-  exit.flags = flags;
+  // STR and REP are one place further up than in the neutral record.
+  exit.flags = (info & IOIO_IN) | ((info & (IOIO_STRING | IOIO_REP)) >> 1);
   exit.size = (info >> 4) & 7;
   exit.port = info >> 16;
   exit.info = nextRip;
-  exit.nextRip = nextRip;
+  if ((info & IOIO_STRING) != 0) decodeStringIo(exit, info);
+  return nextRip;
+}
+
+/** A16, A32, A64 are one bit each, as are the operand sizes: the field is half the address size in bytes. */
+function decodeStringIo(exit: ExitRecord, info: u32): void {
+  exit.segment = (info >> 10) & 7;
+  exit.addressSize = ((info >> 7) & 7) << 1;
+  if (decodeAssists && exit.addressSize != 0) exit.flags |= IO_DECODED;
 }
 
 function decodeNestedFault(exit: ExitRecord, vmcb: u64): void {

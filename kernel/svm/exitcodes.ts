@@ -137,10 +137,9 @@ const kinds: StaticArray<u32> = [
 /** Codes that `kinds` lists. */
 const LISTED: u32 = 0x48;
 
-/** What an exit code is to the exit handlers: EXIT_*. EXITINFO1 is 1 for WRMSR, whose class follows that of RDMSR. */
-export function exitKind(code: u32, info1: u64): u32 {
+/** What an exit code is to the exit handlers: EXIT_*. MSR is a read here: EXITINFO1 tells. */
+export function exitKind(code: u32): u32 {
   const index = code - EXITCODE_INTR;
-  if (code == EXITCODE_MSR) return EXIT_RDMSR + (<u32>info1 & 1);
   if (index < LISTED) return unchecked(kinds[index]);
   if (code == EXITCODE_NPF) return EXIT_NESTED_FAULT;
   if (code < EXITCODE_DR_READ) return EXIT_CR;

@@ -103,7 +103,7 @@ export const CLEAN_CR2: u32 = 1 << 9;
 export const CLEAN_LAST_BRANCH: u32 = 1 << 10;
 export const CLEAN_ALL: u32 = 0x7ff;
 
-// --- EVENTINJ and EXITINTINFO: the low half has the form of Vcpu.event ------------------------------------------------------------
+// --- EVENTINJ and EXITINTINFO: the low half has the form of Vcpu.event ----------------------------------------------------
 //
 //   63..32      31  30..12  11  10..8  7..0
 //   error code  V   0       EV  type   vector

@@ -16,6 +16,8 @@ export class ExitRecord {
   /** Guest RIP of the exiting instruction, and the RIP after it (0 when the length is not known: decode to find it). */
   rip: u64;
   nextRip: u64;
+  /** The same when nothing but RIP changes on completion: no trap flag, no shadow to end. 0: find out. */
+  plainRip: u64;
   gpa: u64;
   gva: u64;
   flags: u32;

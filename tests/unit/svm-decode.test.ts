@@ -82,7 +82,7 @@ test.each<[bigint, string, number]>([
   // QEMU leaves the upper half zero.
   [0xffff_ffffn, "invalid_guest_state", KIND.entryFailure],
   [0x404n, "unknown", KIND.unknown], [0xf0n, "unknown", KIND.unknown], [0x1234n, "unknown", KIND.unknown],
-])("exit code 0x%s is %s", (code, name, expected) => {
+])("exit code %d is %s", (code, name, expected) => {
   exit(code);
   expect(kind()).toBe(expected);
   expect(vcpu.exit("reason")).toBe(code & 0xffff_ffffn);
