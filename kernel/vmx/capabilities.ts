@@ -62,7 +62,7 @@ function openFeatureControl(): string | null {
     return null;
   }
   if ((control & FEATURE_CONTROL_VMX_OUTSIDE_SMX) != 0) return null;
-  return "VT-x is locked off by the firmware (IA32_FEATURE_CONTROL): enable virtualization in the firmware's set-up and power-cycle.";
+  return "VT-x is locked off by the firmware (IA32_FEATURE_CONTROL): enable virtualization in its set-up and power-cycle.";
 }
 
 /** Null, or the first of the required controls that is missing. */
@@ -79,7 +79,8 @@ function missingControl(): string | null {
     return "VT-x on this CPU has no EPT (extended page tables). Under another hypervisor, turn EPT on for this VM.";
   }
   if ((secondary & SECONDARY_UNRESTRICTED_GUEST) != 0) {
-    return "VT-x on this CPU has no unrestricted guest: a CPU from Westmere on is needed. Under KVM, load kvm_intel with unrestricted_guest=1.";
+    return "VT-x on this CPU has no unrestricted guest: a CPU from Westmere on is needed. Under KVM, load kvm_intel with "
+      + "unrestricted_guest=1.";
   }
   if ((secondary & SECONDARY_ENABLE_VPID) != 0) {
     return "VT-x on this CPU has no VPID. Under KVM, load kvm_intel with vpid=1.";

@@ -1,10 +1,16 @@
 // Guest state between neutral registers and VMCB: offsets and bit positions typed from the manual's appendix.
 import { beforeEach, describe, expect, test } from "vitest";
 import { type KernelModule, loadKernel } from "./harness.js";
-import { vcpuGlue, VcpuView } from "./vcpu-view.js";
+import { VcpuView, vcpuGlue } from "./vcpu-view.js";
 
 const VMCB = 0x10_0000n;
-const RIP = 1, STACK_FLAGS = 2, SEGMENTS = 4, TABLES = 8, CONTROL = 16, SYSTEM = 32, INTERRUPTIBILITY = 64;
+const RIP = 1,
+  STACK_FLAGS = 2,
+  SEGMENTS = 4,
+  TABLES = 8,
+  CONTROL = 16,
+  SYSTEM = 32,
+  INTERRUPTIBILITY = 64;
 
 const glue = `${vcpuGlue}
 import { SvmVcpu, SVM_VCPU_BYTES } from "./kernel/svm/svm";
@@ -26,18 +32,35 @@ const word = (offset: bigint, bytes = 8) => kernel.cpu.load(VMCB + offset, bytes
 const put = (offset: bigint, value: bigint, bytes = 8) => kernel.cpu.store(VMCB + offset, bytes, value);
 
 beforeEach(async () => {
-  kernel = await loadKernel(["state", "msrmap", "iomap", "controls"].map((name) => `kernel/svm/${name}.ts`), glue);
+  kernel = await loadKernel(
+    ["state", "msrmap", "iomap", "controls"].map((name) => `kernel/svm/${name}.ts`),
+    glue,
+  );
   vcpu = new VcpuView(kernel);
   kernel.exports.prepare!(vcpu.address, VMCB);
 });
 
 const registers: [Parameters<VcpuView["get"]>[0], bigint, number][] = [
-  ["rsp", 0x5d8n, STACK_FLAGS], ["rflags", 0x570n, STACK_FLAGS],
-  ["cr0", 0x558n, CONTROL], ["cr3", 0x550n, CONTROL], ["cr4", 0x548n, CONTROL],
-  ["dr6", 0x568n, SYSTEM], ["dr7", 0x560n, SYSTEM], ["cr2", 0x640n, SYSTEM], ["pat", 0x668n, SYSTEM],
-  ["sysenterCs", 0x628n, SYSTEM], ["sysenterEsp", 0x630n, SYSTEM], ["sysenterEip", 0x638n, SYSTEM], ["star", 0x600n, SYSTEM],
-  ["lstar", 0x608n, SYSTEM], ["cstar", 0x610n, SYSTEM], ["fmask", 0x618n, SYSTEM], ["kernelGsBase", 0x620n, SYSTEM],
-  ["debugctl", 0x670n, SYSTEM], ["gdtrBase", 0x468n, TABLES], ["idtrBase", 0x488n, TABLES],
+  ["rsp", 0x5d8n, STACK_FLAGS],
+  ["rflags", 0x570n, STACK_FLAGS],
+  ["cr0", 0x558n, CONTROL],
+  ["cr3", 0x550n, CONTROL],
+  ["cr4", 0x548n, CONTROL],
+  ["dr6", 0x568n, SYSTEM],
+  ["dr7", 0x560n, SYSTEM],
+  ["cr2", 0x640n, SYSTEM],
+  ["pat", 0x668n, SYSTEM],
+  ["sysenterCs", 0x628n, SYSTEM],
+  ["sysenterEsp", 0x630n, SYSTEM],
+  ["sysenterEip", 0x638n, SYSTEM],
+  ["star", 0x600n, SYSTEM],
+  ["lstar", 0x608n, SYSTEM],
+  ["cstar", 0x610n, SYSTEM],
+  ["fmask", 0x618n, SYSTEM],
+  ["kernelGsBase", 0x620n, SYSTEM],
+  ["debugctl", 0x670n, SYSTEM],
+  ["gdtrBase", 0x468n, TABLES],
+  ["idtrBase", 0x488n, TABLES],
 ];
 
 describe("registers", () => {
@@ -93,7 +116,12 @@ describe("segments", () => {
     });
     kernel.exports.loadIt!(vcpu.address, SEGMENTS);
     offsets.forEach((_, i) => {
-      expect(vcpu.segment(i)).toEqual({ base: BigInt(i) << 40n, limit: 0xffff_ffff, access: 0xc093, selector: 0x10 + i });
+      expect(vcpu.segment(i)).toEqual({
+        base: BigInt(i) << 40n,
+        limit: 0xffff_ffff,
+        access: 0xc093,
+        selector: 0x10 + i,
+      });
     });
   });
 
@@ -147,15 +175,26 @@ test.each<[string, number, number]>([
 
 describe("permission maps", () => {
   const MAP = 0x20_0000n;
-  const bit = (number: number) => Number((kernel.cpu.load(MAP + BigInt(number >> 3), 1) >> BigInt(number & 7)) & 1n);
+  const bit = (number: number) =>
+    Number((kernel.cpu.load(MAP + BigInt(number >> 3), 1) >> BigInt(number & 7)) & 1n);
   // First bit of each range of 8192 MSRs, from the manual: 0, 0x800 bytes, 0x1000 bytes.
   const place = (msr: number) =>
-    msr >= 0xc001_0000 ? 0x1000 * 8 + 2 * (msr - 0xc001_0000) : msr >= 0xc000_0000 ? 0x800 * 8 + 2 * (msr - 0xc000_0000) : 2 * msr;
+    msr >= 0xc001_0000
+      ? 0x1000 * 8 + 2 * (msr - 0xc001_0000)
+      : msr >= 0xc000_0000
+        ? 0x800 * 8 + 2 * (msr - 0xc000_0000)
+        : 2 * msr;
 
   test("MSRs: everything exits but what VMLOAD and VMSAVE switch", () => {
     kernel.exports.msrMapInitialize!(MAP);
-    const open = [0x174, 0x175, 0x176, 0xc000_0081, 0xc000_0082, 0xc000_0083, 0xc000_0084, 0xc000_0100, 0xc000_0101, 0xc000_0102];
-    for (const msr of [0, 0x10, 0x1b, 0x277, 0x1fff, 0xc000_0080, 0xc000_0103, 0xc000_1fff, 0xc001_0000, 0xc001_0114, 0xc001_1fff]) {
+    const open = [
+      0x174, 0x175, 0x176, 0xc000_0081, 0xc000_0082, 0xc000_0083, 0xc000_0084, 0xc000_0100, 0xc000_0101,
+      0xc000_0102,
+    ];
+    for (const msr of [
+      0, 0x10, 0x1b, 0x277, 0x1fff, 0xc000_0080, 0xc000_0103, 0xc000_1fff, 0xc001_0000, 0xc001_0114,
+      0xc001_1fff,
+    ]) {
       expect([bit(place(msr)), bit(place(msr) + 1)], msr.toString(16)).toEqual([1, 1]);
     }
     for (const msr of open) expect([bit(place(msr)), bit(place(msr) + 1)], msr.toString(16)).toEqual([0, 0]);

@@ -44,7 +44,10 @@ export function exit(tscIn: u64, previousOut: u64, rip: u64, kind: u32, reason: 
 export function finish(tsc: u64): void { traceClose(tsc); traceFinish(); }
 export function drain(): u64 { return traceDrain(0); }
 export function held(): u32 { return ringHeld(ringOf(0)!); }
-export function onlyPorts(first: u64, last: u64): void { traceRange(RANGE_PORT).first = first; traceRange(RANGE_PORT).last = last; }
+export function onlyPorts(first: u64, last: u64): void {
+  traceRange(RANGE_PORT).first = first;
+  traceRange(RANGE_PORT).last = last;
+}
 export function onlyReason(reason: u32): void { filterAddReason(reason); }
 export function onlyVm(vm: u32): void { traceFilter().vm = vm; }
 export function every(n: u32): void { traceFilter().every = n; }
