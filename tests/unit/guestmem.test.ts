@@ -13,7 +13,8 @@ export function buffer(bytes: u32): usize { return arenaAlloc(bytes, 16); }
 let kernel: KernelModule;
 let memory: number;
 const call = (name: string, ...args: (number | bigint)[]) => kernel.exports[name]!(memory, ...args);
-const translate = (gpa: bigint, length: bigint) => BigInt.asUintN(64, call("guestTranslate", gpa, length) as bigint);
+const translate = (gpa: bigint, length: bigint) =>
+  BigInt.asUintN(64, call("guestTranslate", gpa, length) as bigint);
 
 beforeEach(async () => {
   kernel = await loadKernel(["kernel/mm/guestmem.ts"], glue);

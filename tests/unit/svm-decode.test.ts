@@ -7,10 +7,40 @@ import { vcpuGlue, VcpuView } from "./vcpu-view.js";
 const VMCB = 0x10_0000n;
 const GUEST_RAM = 0x40_0000n;
 const KIND = {
-  unknown: 0, cpuid: 1, rdmsr: 2, wrmsr: 3, io: 4, cr: 5, dr: 6, nestedFault: 7, hlt: 8, hypercall: 9, interrupt: 10, nmi: 11,
-  window: 12, nmiWindow: 13, exception: 15, triple: 16, pause: 17, rdtsc: 18, rdtscp: 19, rdpmc: 20, xsetbv: 21, invd: 22,
-  wbinvd: 23, invlpg: 24, monitor: 25, mwait: 26, task: 27, init: 28, nestedSvm: 30, descriptor: 31, misconfig: 33,
-  entryFailure: 34, machineCheck: 35, other: 36,
+  unknown: 0,
+  cpuid: 1,
+  rdmsr: 2,
+  wrmsr: 3,
+  io: 4,
+  cr: 5,
+  dr: 6,
+  nestedFault: 7,
+  hlt: 8,
+  hypercall: 9,
+  interrupt: 10,
+  nmi: 11,
+  window: 12,
+  nmiWindow: 13,
+  exception: 15,
+  triple: 16,
+  pause: 17,
+  rdtsc: 18,
+  rdtscp: 19,
+  rdpmc: 20,
+  xsetbv: 21,
+  invd: 22,
+  wbinvd: 23,
+  invlpg: 24,
+  monitor: 25,
+  mwait: 26,
+  task: 27,
+  init: 28,
+  nestedSvm: 30,
+  descriptor: 31,
+  misconfig: 33,
+  entryFailure: 34,
+  machineCheck: 35,
+  other: 36,
 };
 
 const glue = `${vcpuGlue}
@@ -39,7 +69,10 @@ let vcpu: VcpuView;
 
 /** CPUID 0x8000000A EDX decides what the processor reports. */
 async function start(features: number): Promise<void> {
-  kernel = await loadKernel(["kernel/svm/decode.ts", "kernel/abi/svm-reasons.ts", "kernel/svm/exitcodes.ts"], glue);
+  kernel = await loadKernel(
+    ["kernel/svm/decode.ts", "kernel/abi/svm-reasons.ts", "kernel/svm/exitcodes.ts"],
+    glue,
+  );
   kernel.cpu.cpuidLeaves.set("80000000:0", [0x8000001f, 0, 0, 0]);
   kernel.cpu.cpuidLeaves.set("80000008:0", [40, 0, 0, 0]);
   kernel.cpu.cpuidLeaves.set("8000000a:0", [1, 16, 0, features]);
@@ -60,33 +93,74 @@ const kind = () => Number(vcpu.exit("kind"));
 beforeEach(() => start(1));
 
 test.each<[bigint, string, number]>([
-  [0x60n, "interrupt", KIND.interrupt], [0x61n, "nmi", KIND.nmi], [0x62n, "smi", KIND.machineCheck],
-  [0x63n, "init", KIND.init], [0x64n, "vintr", KIND.window], [0x65n, "cr0_sel_write", KIND.cr],
-  [0x66n, "read_idtr", KIND.descriptor], [0x6dn, "write_tr", KIND.descriptor], [0x6en, "rdtsc", KIND.rdtsc],
-  [0x6fn, "rdpmc", KIND.rdpmc], [0x70n, "pushf", KIND.other], [0x71n, "popf", KIND.other], [0x72n, "cpuid", KIND.cpuid],
-  [0x73n, "rsm", KIND.nestedSvm], [0x74n, "iret", KIND.nmiWindow], [0x75n, "swint", KIND.other], [0x76n, "invd", KIND.invd],
-  [0x77n, "pause", KIND.pause], [0x78n, "hlt", KIND.hlt], [0x79n, "invlpg", KIND.invlpg],
-  [0x7an, "invlpga", KIND.nestedSvm], [0x7bn, "io", KIND.io], [0x7cn, "msr", KIND.rdmsr],
-  [0x7dn, "task_switch", KIND.task], [0x7en, "ferr_freeze", KIND.unknown], [0x7fn, "shutdown", KIND.triple],
-  [0x80n, "vmrun", KIND.nestedSvm], [0x81n, "hypercall", KIND.hypercall], [0x82n, "vmload", KIND.nestedSvm],
-  [0x83n, "vmsave", KIND.nestedSvm], [0x84n, "stgi", KIND.nestedSvm], [0x85n, "clgi", KIND.nestedSvm],
-  [0x86n, "skinit", KIND.nestedSvm], [0x87n, "rdtscp", KIND.rdtscp], [0x88n, "icebp", KIND.other],
-  [0x89n, "wbinvd", KIND.wbinvd], [0x8an, "monitor", KIND.monitor], [0x8bn, "mwait", KIND.mwait],
-  [0x8cn, "mwait_cond", KIND.mwait], [0x8dn, "xsetbv", KIND.xsetbv], [0x8en, "rdpru", KIND.nestedSvm],
-  [0x8fn, "efer_write_trap", KIND.unknown], [0x94n, "cr4_write_trap", KIND.unknown], [0xa2n, "invpcid", KIND.nestedSvm],
-  [0xa4n, "tlbsync", KIND.nestedSvm], [0x400n, "npf", KIND.nestedFault], [0x401n, "avic_incomplete_ipi", KIND.unknown],
-  [0x10n, "write_cr0", KIND.cr], [0x04n, "read_cr4", KIND.cr], [0x18n, "write_cr8", KIND.cr],
-  [0x27n, "read_dr7", KIND.dr], [0x37n, "write_dr7", KIND.dr], [0x4en, "PF excp", KIND.exception],
-  [0x41n, "DB excp", KIND.exception], [0x52n, "MC excp", KIND.exception],
+  [0x60n, "interrupt", KIND.interrupt],
+  [0x61n, "nmi", KIND.nmi],
+  [0x62n, "smi", KIND.machineCheck],
+  [0x63n, "init", KIND.init],
+  [0x64n, "vintr", KIND.window],
+  [0x65n, "cr0_sel_write", KIND.cr],
+  [0x66n, "read_idtr", KIND.descriptor],
+  [0x6dn, "write_tr", KIND.descriptor],
+  [0x6en, "rdtsc", KIND.rdtsc],
+  [0x6fn, "rdpmc", KIND.rdpmc],
+  [0x70n, "pushf", KIND.other],
+  [0x71n, "popf", KIND.other],
+  [0x72n, "cpuid", KIND.cpuid],
+  [0x73n, "rsm", KIND.nestedSvm],
+  [0x74n, "iret", KIND.nmiWindow],
+  [0x75n, "swint", KIND.other],
+  [0x76n, "invd", KIND.invd],
+  [0x77n, "pause", KIND.pause],
+  [0x78n, "hlt", KIND.hlt],
+  [0x79n, "invlpg", KIND.invlpg],
+  [0x7an, "invlpga", KIND.nestedSvm],
+  [0x7bn, "io", KIND.io],
+  [0x7cn, "msr", KIND.rdmsr],
+  [0x7dn, "task_switch", KIND.task],
+  [0x7en, "ferr_freeze", KIND.unknown],
+  [0x7fn, "shutdown", KIND.triple],
+  [0x80n, "vmrun", KIND.nestedSvm],
+  [0x81n, "hypercall", KIND.hypercall],
+  [0x82n, "vmload", KIND.nestedSvm],
+  [0x83n, "vmsave", KIND.nestedSvm],
+  [0x84n, "stgi", KIND.nestedSvm],
+  [0x85n, "clgi", KIND.nestedSvm],
+  [0x86n, "skinit", KIND.nestedSvm],
+  [0x87n, "rdtscp", KIND.rdtscp],
+  [0x88n, "icebp", KIND.other],
+  [0x89n, "wbinvd", KIND.wbinvd],
+  [0x8an, "monitor", KIND.monitor],
+  [0x8bn, "mwait", KIND.mwait],
+  [0x8cn, "mwait_cond", KIND.mwait],
+  [0x8dn, "xsetbv", KIND.xsetbv],
+  [0x8en, "rdpru", KIND.nestedSvm],
+  [0x8fn, "efer_write_trap", KIND.unknown],
+  [0x94n, "cr4_write_trap", KIND.unknown],
+  [0xa2n, "invpcid", KIND.nestedSvm],
+  [0xa4n, "tlbsync", KIND.nestedSvm],
+  [0x400n, "npf", KIND.nestedFault],
+  [0x401n, "avic_incomplete_ipi", KIND.unknown],
+  [0x10n, "write_cr0", KIND.cr],
+  [0x04n, "read_cr4", KIND.cr],
+  [0x18n, "write_cr8", KIND.cr],
+  [0x27n, "read_dr7", KIND.dr],
+  [0x37n, "write_dr7", KIND.dr],
+  [0x4en, "PF excp", KIND.exception],
+  [0x41n, "DB excp", KIND.exception],
+  [0x52n, "MC excp", KIND.exception],
   [0xffff_ffff_ffff_ffffn, "invalid_guest_state", KIND.entryFailure],
   // QEMU leaves the upper half zero.
   [0xffff_ffffn, "invalid_guest_state", KIND.entryFailure],
-  [0x404n, "unknown", KIND.unknown], [0xf0n, "unknown", KIND.unknown], [0x1234n, "unknown", KIND.unknown],
+  [0x404n, "unknown", KIND.unknown],
+  [0xf0n, "unknown", KIND.unknown],
+  [0x1234n, "unknown", KIND.unknown],
 ])("exit code %d is %s", (code, name, expected) => {
   exit(code);
   expect(kind()).toBe(expected);
   expect(vcpu.exit("reason")).toBe(code & 0xffff_ffffn);
-  expect(readString(kernel.memory, kernel.exports.exitName!(Number(code & 0xffff_ffffn)) as number)).toBe(name);
+  expect(readString(kernel.memory, kernel.exports.exitName!(Number(code & 0xffff_ffffn)) as number)).toBe(
+    name,
+  );
 });
 
 describe("details", () => {
@@ -203,7 +277,8 @@ describe("interrupted delivery", () => {
 describe("RIP after the instruction, without NRIP save", () => {
   /** Long mode with one 2 MiB page that maps linear 0 to guest-physical 0; code at `rip`. */
   function paging(): void {
-    const table = (gpa: bigint, index: bigint, entry: bigint) => kernel.cpu.store(GUEST_RAM + gpa + index * 8n, 8, entry);
+    const table = (gpa: bigint, index: bigint, entry: bigint) =>
+      kernel.cpu.store(GUEST_RAM + gpa + index * 8n, 8, entry);
     table(0x8000n, 0n, 0x9003n);
     table(0x9000n, 0n, 0xa003n);
     table(0xa000n, 0n, 0x83n);

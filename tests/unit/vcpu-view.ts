@@ -2,18 +2,87 @@
 import type { KernelModule } from "./harness.js";
 
 const vcpuFields = {
-  rax: 8, rcx: 8, rdx: 8, rbx: 8, rsp: 8, rbp: 8, rsi: 8, rdi: 8, r8: 8, r15: 8, tscExit: 8, tscEntry: 8, cr2: 8,
-  hostStack: 8, hostVmcb: 8, rip: 8, rflags: 8, valid: 4, dirty: 4, gdtrBase: 8, idtrBase: 8, gdtrLimit: 4, idtrLimit: 4,
-  cr0: 8, cr3: 8, cr4: 8, efer: 8, dr6: 8, dr7: 8, pat: 8, sysenterCs: 8, sysenterEsp: 8, sysenterEip: 8, star: 8, lstar: 8,
-  cstar: 8, fmask: 8, kernelGsBase: 8, debugctl: 8, interruptibility: 4, activity: 4, requests: 4, event: 4, eventError: 4,
-  eventLength: 4, deferredEvent: 4, interruptWindow: 4, nmiWindow: 4, tscOffset: 8, deadline: 8, vmIndex: 4, index: 4,
+  rax: 8,
+  rcx: 8,
+  rdx: 8,
+  rbx: 8,
+  rsp: 8,
+  rbp: 8,
+  rsi: 8,
+  rdi: 8,
+  r8: 8,
+  r15: 8,
+  tscExit: 8,
+  tscEntry: 8,
+  cr2: 8,
+  hostStack: 8,
+  hostVmcb: 8,
+  rip: 8,
+  rflags: 8,
+  valid: 4,
+  dirty: 4,
+  gdtrBase: 8,
+  idtrBase: 8,
+  gdtrLimit: 4,
+  idtrLimit: 4,
+  cr0: 8,
+  cr3: 8,
+  cr4: 8,
+  efer: 8,
+  dr6: 8,
+  dr7: 8,
+  pat: 8,
+  sysenterCs: 8,
+  sysenterEsp: 8,
+  sysenterEip: 8,
+  star: 8,
+  lstar: 8,
+  cstar: 8,
+  fmask: 8,
+  kernelGsBase: 8,
+  debugctl: 8,
+  interruptibility: 4,
+  activity: 4,
+  requests: 4,
+  event: 4,
+  eventError: 4,
+  eventLength: 4,
+  deferredEvent: 4,
+  interruptWindow: 4,
+  nmiWindow: 4,
+  tscOffset: 8,
+  deadline: 8,
+  vmIndex: 4,
+  index: 4,
   backend: 4,
 } as const;
 
 const exitFields = {
-  kind: 4, reason: 4, qualification: 8, info: 8, rip: 8, nextRip: 8, gpa: 8, gva: 8, flags: 4, port: 4, size: 4,
-  addressSize: 4, segment: 4, msr: 4, crNumber: 4, crAccess: 4, gpr: 4, vector: 4, errorCode: 4, interruptedEvent: 4,
-  interruptedError: 4, interruptedLength: 4, byteCount: 4, bytes0: 8, bytes1: 8,
+  kind: 4,
+  reason: 4,
+  qualification: 8,
+  info: 8,
+  rip: 8,
+  nextRip: 8,
+  gpa: 8,
+  gva: 8,
+  flags: 4,
+  port: 4,
+  size: 4,
+  addressSize: 4,
+  segment: 4,
+  msr: 4,
+  crNumber: 4,
+  crAccess: 4,
+  gpr: 4,
+  vector: 4,
+  errorCode: 4,
+  interruptedEvent: 4,
+  interruptedError: 4,
+  interruptedLength: 4,
+  byteCount: 4,
+  bytes0: 8,
+  bytes1: 8,
 } as const;
 
 type VcpuField = keyof typeof vcpuFields;
@@ -50,7 +119,10 @@ export class VcpuView {
   readonly address: number;
   private readonly exitAddress: number;
 
-  constructor(private readonly module: KernelModule, address?: number) {
+  constructor(
+    private readonly module: KernelModule,
+    address?: number,
+  ) {
     this.address = address ?? (module.exports.newVcpu!() as number);
     this.exitAddress = module.exports.exitAddress!(this.address) as number;
   }
@@ -81,7 +153,10 @@ export class VcpuView {
 
   exit(field: ExitField): bigint {
     const index = Object.keys(exitFields).indexOf(field);
-    return this.load(this.exitAddress + (this.module.exports.exitOffset!(index) as number), exitFields[field]);
+    return this.load(
+      this.exitAddress + (this.module.exports.exitOffset!(index) as number),
+      exitFields[field],
+    );
   }
 
   setExit(field: ExitField, value: bigint | number): void {
