@@ -13,6 +13,7 @@ import { formatSize } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
 import { refuseAllocation } from "./allocation.ts";
 import { type Cache, filesBelow, openCache } from "./cache.ts";
+import { withLineTable } from "./linetable.ts";
 
 export interface BuildOptions {
   log?: (line: string) => void;
@@ -35,7 +36,9 @@ const MAIN = "kernel/main.ts";
 const WASM_PAGE = 65_536;
 
 /** -O1: every forward jump is near; NASM's search for short ones takes over a hundred passes over the whole kernel. */
-const NASM_FORMAT = ["-f", "elf64", "-O1", "-g", "-F", "dwarf"];
+const NASM_FORMAT = ["-f", "elf64", "-O1"];
+/** NASM's own line table, for sources that people wrote; generated ones bring theirs. */
+const NASM_DEBUG = ["-g", "-F", "dwarf"];
 
 /** Files of one build. */
 interface Paths extends Image {
@@ -135,13 +138,13 @@ function compileKernel(cache: Cache, paths: Paths, options: BuildOptions): Promi
 function generateCode(cache: Cache, paths: Paths): Promise<boolean> {
   return cache.step({
     name: "aot",
-    inputs: [paths.wasm, paths.map, ...filesBelow(join(ROOT, "tools/aot"), /\.ts$/)],
+    inputs: [paths.wasm, paths.map, ...compilerSources()],
     outputs: [paths.asm, paths.link, paths.functions],
     run: async () => {
       const map = readFileSync(paths.map, "utf8");
       const result = explain(() => compile(readFileSync(paths.wasm), { target: "kernel", map }));
       refuseAllocation(result.module, map);
-      writeFileSync(paths.asm, result.asm);
+      writeFileSync(paths.asm, withLineTable(result.asm));
       writeFileSync(paths.functions, JSON.stringify(result.functions));
       const pages = result.module.memories[0]?.limits.min ?? 0;
       writeFileSync(paths.link, JSON.stringify({ linearBytes: pages * WASM_PAGE }));
@@ -185,7 +188,7 @@ async function assembleAll(cache: Cache, paths: Paths): Promise<string[]> {
       cache.step({
         name: `nasm ${basename(source)}`,
         inputs: [source, ...(source === paths.asm ? [] : [...includes, paths.offsets])],
-        parameters: NASM_FORMAT,
+        parameters: [NASM_FORMAT, NASM_DEBUG],
         outputs: [objects[i]!],
         run: () => assemble(source, objects[i]!, paths.directory),
       }),
@@ -195,11 +198,9 @@ async function assembleAll(cache: Cache, paths: Paths): Promise<string[]> {
 }
 
 async function assemble(source: string, object: string, directory: string): Promise<void> {
-  await mustRun(
-    "nasm",
-    [...NASM_FORMAT, "-I", join(ROOT, "boot/"), "-I", `${directory}/`, "-o", object, source],
-    { cwd: ROOT },
-  );
+  const format = source.startsWith(directory) ? NASM_FORMAT : [...NASM_FORMAT, ...NASM_DEBUG];
+  const include = ["-I", join(ROOT, "boot/"), "-I", `${directory}/`];
+  await mustRun("nasm", [...format, ...include, "-o", object, source], { cwd: ROOT });
 }
 
 /** The table that turns addresses into TypeScript lines; it needs the offsets that NASM gave the generated code. */
@@ -228,11 +229,11 @@ function link(cache: Cache, paths: Paths, objects: string[]): Promise<boolean> {
   const script = join(ROOT, "boot/image.ld");
   return cache.step({
     name: "link",
-    inputs: [...objects, script, paths.link],
+    inputs: [...objects, script, paths.link, paths.functions],
     outputs: [paths.elf, paths.elf64],
     run: async () => {
       const { linearBytes } = JSON.parse(readFileSync(paths.link, "utf8"));
-      const options = [
+      const format = [
         "-m",
         "elf_x86_64",
         "-static",
@@ -241,16 +242,28 @@ function link(cache: Cache, paths: Paths, objects: string[]): Promise<boolean> {
         "max-page-size=4096",
         "--build-id=none",
       ];
-      await mustRun("ld", [
-        ...options,
-        `--defsym=LINEAR_BYTES=${linearBytes}`,
-        "-T",
-        script,
-        "-o",
-        paths.elf64,
-        ...objects,
-      ]);
+      const layout = [`--defsym=LINEAR_BYTES=${linearBytes}`, "-T", script];
+      await mustRun("ld", [...format, ...layout, "-o", paths.elf64, ...objects]);
+      await nameFunctions(paths);
       await mustRun("objcopy", ["--strip-all", "-O", "elf32-i386", paths.elf64, paths.elf]);
     },
   });
+}
+
+/** Gives the generated functions the names of the sources, and drops the labels inside them: for debuggers. */
+async function nameFunctions(paths: Paths): Promise<void> {
+  const functions = JSON.parse(readFileSync(paths.functions, "utf8")) as FunctionInfo[];
+  const names = join(paths.directory, "names");
+  writeFileSync(
+    names,
+    functions.map(({ symbol, name }) => `${symbol} ${name.replace(/\s/g, "_")}\n`).join(""),
+  );
+  const labels = ["tv_function_*.*", "tv_rt_*.*", "..@*"].flatMap((pattern) => ["--strip-symbol", pattern]);
+  await mustRun("objcopy", ["--wildcard", ...labels, paths.elf64]);
+  await mustRun("objcopy", [`--redefine-syms=${names}`, paths.elf64]);
+}
+
+/** What the code in the image depends on beside the WebAssembly module. */
+function compilerSources(): string[] {
+  return [...filesBelow(join(ROOT, "tools/aot"), /\.ts$/), join(ROOT, "tools/image/linetable.ts")];
 }
