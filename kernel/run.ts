@@ -169,7 +169,11 @@ function serve(vm: Vm, vcpu: Vcpu): void {
     vcpu.requests &= ~REQUEST_FLUSH;
     backend().flush(vcpu);
   }
-  if ((vcpu.requests & REQUEST_SAMPLE) == 0) return;
+  if ((vcpu.requests & REQUEST_SAMPLE) == 0) {
+    // What waited for its window may have gone: masked, or taken back by its device.
+    if (platformPendingVector(vcpu) == NOTHING_PENDING) vcpu.requests &= ~REQUEST_INTERRUPT;
+    return;
+  }
   if (vm.index == CONSOLE_VM) moveConsole(vm);
   platformSample(vcpu);
 }
