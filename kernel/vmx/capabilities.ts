@@ -79,8 +79,10 @@ function missingControl(): string | null {
     return "VT-x on this CPU has no EPT (extended page tables). Under another hypervisor, turn EPT on for this VM.";
   }
   if ((secondary & SECONDARY_UNRESTRICTED_GUEST) != 0) {
-    return "VT-x on this CPU has no unrestricted guest: a CPU from Westmere on is needed. Under KVM, load kvm_intel with "
-      + "unrestricted_guest=1.";
+    return (
+      "VT-x on this CPU has no unrestricted guest: a CPU from Westmere on is needed. Under KVM, load kvm_intel with " +
+      "unrestricted_guest=1."
+    );
   }
   if ((secondary & SECONDARY_ENABLE_VPID) != 0) {
     return "VT-x on this CPU has no VPID. Under KVM, load kvm_intel with vpid=1.";
