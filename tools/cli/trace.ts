@@ -4,6 +4,7 @@ import { UserError } from "../lib/user-error.ts";
 import { EXIT_FAILED } from "../machines/status.ts";
 import { analyse, describeGaps, type Selection, type TraceEnd, type View } from "../trace/analysis.ts";
 import { EVENTS } from "../trace/events.ts";
+import { perfettoView } from "../trace/perfetto.ts";
 import { SORT_KEYS, type SortKey } from "../trace/statistics.ts";
 import { Symbols } from "../trace/symbols.ts";
 import { csvView, explainView, type FinishedView, logView, tableView } from "../trace/views.ts";
@@ -19,6 +20,8 @@ interface TraceOptions {
   csv?: boolean;
   explain?: string;
   symbols?: string;
+  perfetto?: string;
+  html?: string;
 }
 
 const HELP = `
@@ -32,6 +35,7 @@ Examples:
   typevisor trace boot.trace
   typevisor trace boot.trace --event ioport --key time
   typevisor trace boot.trace --log --limit 100
+  typevisor trace boot.trace --html boot.html
   typevisor trace boot.trace --explain 4711 --symbols System.map`;
 
 export function traceCommand(): Command {
@@ -44,9 +48,17 @@ export function traceCommand(): Command {
     .option("--vcpu <n>", "only this virtual CPU")
     .option("--from <n>", "start with exit number N of the file (the first is 0)")
     .option("--limit <n>", "at most so many exits")
-    .addOption(new Option("--log", "one line per exit").conflicts(["csv", "explain"]))
-    .addOption(new Option("--csv", "comma-separated values, one line per exit").conflicts("explain"))
+    .addOption(new Option("--log", "one line per exit").conflicts(["csv", "explain", "perfetto", "html"]))
+    .addOption(
+      new Option("--csv", "comma-separated values, one line per exit").conflicts([
+        "explain",
+        "perfetto",
+        "html",
+      ]),
+    )
     .option("--explain <n>", "everything about exit number N")
+    .option("--perfetto <file>", "write a timeline for ui.perfetto.dev or chrome://tracing")
+    .option("--html <file>", "write a page with charts")
     .option("--symbols <file>", "System.map or vmlinux of the guest: name addresses (guest with nokaslr)")
     .addHelpText("after", HELP)
     .action(async (file: string, options: TraceOptions) => {
@@ -57,14 +69,18 @@ export function traceCommand(): Command {
 async function trace(file: string, options: TraceOptions): Promise<number> {
   endQuietlyWithoutReader();
   const selection = readSelection(options);
-  const view = await chooseView(options, selection);
+  const view = await chooseView(file, options, selection);
   const end = await analyse(file, selection, view, showProgress);
   clearProgress();
   await view.finish(end);
   return report(file, end);
 }
 
-async function chooseView(options: TraceOptions, selection: Selection): Promise<View & FinishedView> {
+async function chooseView(
+  file: string,
+  options: TraceOptions,
+  selection: Selection,
+): Promise<View & FinishedView> {
   const symbols = options.symbols === undefined ? undefined : Symbols.read(options.symbols);
   if (options.explain !== undefined) {
     selection.from = parseCount(options.explain, "--explain");
@@ -73,6 +89,11 @@ async function chooseView(options: TraceOptions, selection: Selection): Promise<
   }
   if (options.log) return logView(symbols);
   if (options.csv) return csvView();
+  if (options.perfetto !== undefined) return perfettoView(options.perfetto, symbols);
+  if (options.html !== undefined) {
+    const { htmlView } = await import("../trace/html/collect.ts");
+    return htmlView(file, options.html, symbols);
+  }
   return tableView(options.event, options.key, selection);
 }
 

@@ -109,7 +109,9 @@ export function describeGaps(path: string, end: TraceEnd): string[] {
     );
   }
   if (end.error !== null) {
-    lines.push(`${path}: ${end.error.message}. The ${end.exits} exits before it are shown.`);
+    lines.push(
+      `${path}: ${end.error.message}.${end.exits === 0 ? "" : ` The ${end.exits} exits before it are shown.`}`,
+    );
   } else if (!end.complete) {
     lines.push(`${path}: the run was ended from outside: its last exits were not recorded.`);
   }

@@ -1,31 +1,63 @@
-// Text to standard output in large pieces; whoever writes waits for a slow reader, so that memory stays bounded.
+// Text to standard output or a file in large pieces; whoever writes waits for a slow reader, so that memory stays bounded.
+import { createWriteStream } from "node:fs";
+import type { Writable } from "node:stream";
+import { finished } from "node:stream/promises";
+import { systemErrorText, UserError } from "../lib/user-error.ts";
 
 const PIECE_CHARACTERS = 1 << 16;
 
 export class Output {
   private pending = "";
   private drained: Promise<void> | undefined;
+  private readonly stream: Writable;
+  private readonly failure: Promise<void> | undefined;
+
+  /** @param path a file to write; absent: standard output. `option` is what named it. */
+  constructor(
+    private readonly path?: string,
+    private readonly option = "",
+  ) {
+    this.stream = path === undefined ? process.stdout : createWriteStream(path);
+    if (path === undefined) return;
+    this.failure = finished(this.stream);
+    // Told by ready() and end().
+    this.failure.catch(() => {});
+  }
 
   line(text: string): void {
     this.pending += `${text}\n`;
     if (this.pending.length >= PIECE_CHARACTERS) this.flush();
   }
 
-  /** Resolves when the reader has caught up. */
+  /** Resolves when the reader has caught up. @throws UserError when a file cannot be written. */
   async ready(): Promise<void> {
-    await this.drained;
+    if (this.drained === undefined) return;
+    const ended = this.failure === undefined ? [] : [this.failure];
+    await this.told(Promise.race([this.drained, ...ended]));
+    this.drained = undefined;
   }
 
-  /** Ends the output. */
+  /** Ends the output. @throws UserError when a file cannot be written. */
   async end(): Promise<void> {
     this.flush();
-    await this.drained;
+    await this.ready();
+    if (this.failure === undefined) return;
+    this.stream.end();
+    await this.told(this.failure);
   }
 
   private flush(): void {
     const text = this.pending;
     this.pending = "";
-    if (text === "" || process.stdout.write(text)) return;
-    this.drained = new Promise((resolve) => process.stdout.once("drain", resolve));
+    if (text === "" || this.stream.write(text)) return;
+    this.drained ??= new Promise((resolve) => this.stream.once("drain", resolve));
+  }
+
+  private async told(promise: Promise<void>): Promise<void> {
+    try {
+      await promise;
+    } catch (error) {
+      throw new UserError(`${this.option} ${this.path}: cannot write this file: ${systemErrorText(error)}.`);
+    }
   }
 }
