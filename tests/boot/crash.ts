@@ -9,7 +9,7 @@ import {
 import { reportFault } from "../../kernel/arch/fault";
 import { cpuEnableFeatures } from "../../kernel/arch/features";
 import { out8, phys_load8, phys_store8, phys_store64, xsetbv } from "../../kernel/arch/intrinsics";
-import type { PerCpu } from "../../kernel/arch/percpu";
+import { PerCpu } from "../../kernel/arch/percpu";
 import { logPortStart } from "../../kernel/drivers/logport";
 import { multibootRead } from "../../kernel/drivers/multiboot";
 import { machineStop, powerStart } from "../../kernel/drivers/power";
