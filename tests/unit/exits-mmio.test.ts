@@ -1,6 +1,6 @@
 // Accesses to what is not RAM: population, emulation, segmentation and paging of the operand, and what is refused.
 import { beforeEach, describe, expect, test } from "vitest";
-import { EXIT, ExitsMachine, OUTCOME, RAX, RCX, RDI, RSP } from "./exits-machine.js";
+import { CODE32, EXIT, ExitsMachine, OUTCOME, RAX, RCX, RDI, RSP } from "./exits-machine.js";
 
 let m: ExitsMachine;
 beforeEach(async () => {
@@ -58,6 +58,25 @@ describe("nested faults", () => {
     m.cpu.store(0xa000n, 8, 0n);
     load(0x1000n);
     expect(m.exception()).toBe("#14(0)");
+  });
+
+  test("the same offset in another code segment is another instruction", () => {
+    m.reset(32);
+    m.cpu.poke(0x1000n, Uint8Array.of(0x8b, 0x07)); // mov eax, [edi]
+    m.cpu.poke(0x5000n, Uint8Array.of(0x8b, 0x0f)); // mov ecx, [edi]
+    m.setDevice(0xfee0_0030n, 4, 7n);
+    for (const [base, expected] of [
+      [0n, [7n, 0n]],
+      [0x4000n, [0n, 7n]],
+      [0n, [7n, 0n]],
+    ] as const) {
+      m.segment(1, 8, base, 0xffffffff, CODE32);
+      m.set("rip", 0x1000n);
+      m.setReg(RAX, 0n);
+      m.setReg(RCX, 0n);
+      m.finish(m.exit(EXIT.nestedFault, { gpa: 0xfee0_0030n, flags: 1, rip: 0x1000n, nextRip: 0 }));
+      expect([m.reg(RAX), m.reg(RCX)]).toEqual(expected);
+    }
   });
 
   test("bytes that the processor supplies are used instead of the guest's memory", () => {

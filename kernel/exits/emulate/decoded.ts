@@ -1,15 +1,16 @@
 // Decoded instructions, remembered by RIP. A driver touches a device's registers from a few places over and over: to find
 // the instruction there again takes a comparison of its bytes instead of a walk of the guest's page tables and a decode.
 //
-// What is remembered is checked against the guest's memory every time: the same paging mode and CR3, the same entries in
-// its page tables on the way to the code (so the same translation), the same bytes there. So nothing has to be told when
+// What is remembered is checked against the guest's memory every time: the same paging mode, CR3 and code segment, the
+// same entries in its page tables on the way to the code (so the same translation), the same bytes there. So nothing has to be told when
 // the guest changes its tables or its code.
 import { phys_load32, phys_load64 } from "../../arch/intrinsics";
 import { CR0_PE, CR0_PG } from "../../arch/cr";
 import { NO_HPA } from "../../mm/frames";
 import { GuestWalk, MAX_TRAIL, trailHpa, trailValue } from "../../mm/guestwalk";
+import { SEG_CS } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
-import { DECODED_BYTES, decodedSlot, Emulator } from "./emulator";
+import { DECODED_BYTES, decodedSlot, Emulator, segmentOf } from "./emulator";
 import { Instruction } from "./instruction";
 
 const CR0_MODE: u64 = CR0_PE | CR0_PG;
@@ -19,6 +20,8 @@ export const CODE_BYTES: u64 = 16;
 @unmanaged
 export class Decoded {
   rip: u64;
+  /** Base of the code segment. */
+  base: u64;
   cr0: u64;
   cr3: u64;
   cr4: u64;
@@ -50,9 +53,10 @@ export function decodedInstruction(d: Decoded): Instruction {
 export function isStillThere(e: Emulator, d: Decoded): bool {
   const vcpu = e.vcpu;
   if (d.rip != vcpu.rip || !d.valid || d.mode != e.mode || d.hpa == NO_HPA) return false;
-  const sameSpace =
+  const base = segmentOf(vcpu, SEG_CS).base;
+  const paging =
     (d.cr3 ^ vcpu.cr3) | (d.cr4 ^ vcpu.cr4) | (d.efer ^ vcpu.efer) | ((d.cr0 ^ vcpu.cr0) & CR0_MODE);
-  if (sameSpace != 0 || !sameTrail(d)) return false;
+  if ((paging | (d.base ^ base)) != 0 || !sameTrail(d)) return false;
   const i = decodedInstruction(d);
   return phys_load64(d.hpa) == i.bytes0 && phys_load64(d.hpa + 8) == i.bytes1;
 }
@@ -79,6 +83,7 @@ function sameTrail(d: Decoded): bool {
 /** Remembers what has just been decoded into `d`. `hpa`: where its bytes are; `walk`: the walk that led there. */
 export function remember(d: Decoded, vcpu: Vcpu, mode: u32, hpa: u64, walk: GuestWalk): void {
   d.rip = vcpu.rip;
+  d.base = segmentOf(vcpu, SEG_CS).base;
   d.cr0 = vcpu.cr0;
   d.cr3 = vcpu.cr3;
   d.cr4 = vcpu.cr4;

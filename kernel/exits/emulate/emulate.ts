@@ -1,11 +1,24 @@
 // One instruction of the guest executed in software: the one at RIP, which touched memory that is not RAM.
+import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
+import { machine } from "../../vcpu/machine";
 import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../../vcpu/outcome";
 import { GROUP_STACK_FLAGS } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
 import { Emulator, startEmulator } from "./emulator";
 import { execute } from "./execute";
 import { fetchInstruction } from "./fetch";
-import { OP_CALL, OP_MOVS, OP_OTHER, OP_OUTS, OP_POP, OP_PUSH } from "./instruction";
+import {
+  FORM_R_RM,
+  FORM_RM_R,
+  OP_CALL,
+  OP_MOV,
+  OP_MOVS,
+  OP_OTHER,
+  OP_OUTS,
+  OP_POP,
+  OP_PUSH,
+} from "./instruction";
+import { useFaultAddress } from "./linear";
 import { runString } from "./string";
 
 /**
@@ -23,6 +36,10 @@ export function emulateAccess(vcpu: Vcpu, gpa: u64, write: bool): u32 {
     e.faultGpa = gpa;
     e.faultWrite = write;
   }
+  if (i.operation == OP_MOV && moveAtFault(e)) {
+    vcpu.exit.nextRip = e.nextRip;
+    return OUTCOME_ADVANCE;
+  }
   if (!execute(e)) return e.outcome;
   if (vcpu.rflags != e.flags) {
     vcpu.rflags = e.flags;
@@ -30,6 +47,24 @@ export function emulateAccess(vcpu: Vcpu, gpa: u64, write: bool): u32 {
   }
   vcpu.exit.nextRip = e.nextRip;
   return OUTCOME_ADVANCE;
+}
+
+/**
+ * MOV of four bytes between a register and a device's register, which is what drivers consist of, on the shortest way.
+ * False: it is another MOV, or its address must be computed.
+ */
+function moveAtFault(e: Emulator): bool {
+  const i = e.instruction;
+  const vcpu = e.vcpu;
+  if (i.operandSize != 4) return false;
+  if (i.form == FORM_R_RM) {
+    if (!useFaultAddress(e, 4, WALK_READ)) return false;
+    vcpu.setGpr(i.register, machine().mmioRead(vcpu, e.faultGpa, 4) & 0xffffffff);
+    return true;
+  }
+  if (i.form != FORM_RM_R || !useFaultAddress(e, 4, WALK_WRITE)) return false;
+  machine().mmioWrite(vcpu, e.faultGpa, 4, vcpu.gpr(i.register) & 0xffffffff);
+  return true;
 }
 
 /** The stack is a second place in memory. */

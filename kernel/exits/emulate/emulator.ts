@@ -103,7 +103,9 @@ export function decodedSlot(e: Emulator, number: usize): usize {
 
 /** Makes the vCPU's emulator ready for one instruction. */
 export function startEmulator(vcpu: Vcpu): Emulator {
-  need(vcpu, GROUP_CONTROL | GROUP_STACK_FLAGS);
+  // All at once: asking has its price too.
+  const code = (vcpu.valid & GROUP_SEGMENTS) != 0 ? 0 : segmentGroup(SEG_CS);
+  need(vcpu, GROUP_CONTROL | GROUP_STACK_FLAGS | code);
   const e = changetype<Emulator>(vcpu.emulator);
   e.mode = codeSize(vcpu);
   e.outcome = OUTCOME_RESUME;
