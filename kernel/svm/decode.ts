@@ -12,13 +12,10 @@ import {
   CR_READ,
   CR_UNDECODED,
   CR_WRITE,
-  EXIT_CPUID,
   EXIT_CR,
   EXIT_DR,
   EXIT_EXCEPTION,
   EXIT_EXTERNAL_INTERRUPT,
-  EXIT_HLT,
-  EXIT_HYPERCALL,
   EXIT_INVLPG,
   EXIT_IO,
   EXIT_NESTED_FAULT,
@@ -41,7 +38,7 @@ import {
   exitKind,
 } from "./exitcodes";
 import { interruptedEvent, nmiFinishStep, nmiReachedIret, nmiSuspendStep } from "./inject";
-import { findInstruction, fixedNextRip } from "./nextrip";
+import { findNextRip, fixedNextRip, isFixed } from "./nextrip";
 import { interruptibility } from "./state";
 import { NMI_OPEN, NMI_STEPPING, SvmVcpu } from "./svm";
 import {
@@ -117,25 +114,36 @@ export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
     exit.msr = <u32>vcpu.rcx;
   }
   exit.kind = kind;
-  let next: u64 = 0;
-  if (kind == EXIT_IO) next = decodeIo(exit, phys_load64(vmcb + VMCB_EXITINFO2));
-  else if (kind == EXIT_NESTED_FAULT) decodeNestedFault(exit, vmcb);
-  else next = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(svm, kind, rip);
+  if (!isFixed(kind)) {
+    decodeRest(vcpu, svm, exit, code);
+    return;
+  }
+  const next = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(svm, kind, rip);
   exit.nextRip = next;
   exit.plainRip = ((rflags & TRAP_FLAGS) | shadow) == 0 ? next : 0;
-  if (next != 0) {
-    if (kind <= EXIT_IO) {
-      if (svm.nmi == NMI_OPEN) return;
-    }
-  }
-  decodeDetails(vcpu, svm, exit, code);
+  if (next == 0) exit.nextRip = findNextRip(vcpu, svm, kind, rip);
+  if (svm.nmi != NMI_OPEN) followNmi(vcpu, svm, exit);
 }
 
-/** What only some kinds of exit have, and what has to be looked up. */
-function decodeDetails(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {
-  if (exit.nextRip == 0 && findInstruction(vcpu, svm, exit.kind, exit.rip)) {
-    exit.nextRip = fixedNextRip(svm, exit.kind, exit.rip);
+/** The exits that are more than one instruction of fixed encoding. */
+function decodeRest(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {
+  exit.plainRip = 0;
+  if (exit.kind == EXIT_IO) {
+    const next = decodeIo(exit, phys_load64(svm.vmcb + VMCB_EXITINFO2));
+    exit.nextRip = next;
+    if (((vcpu.rflags & TRAP_FLAGS) | vcpu.interruptibility) == 0) exit.plainRip = next;
+  } else {
+    exit.nextRip = nripSave ? phys_load64(svm.vmcb + VMCB_NRIP) : 0;
+    exit.info = phys_load64(svm.vmcb + VMCB_EXITINFO2);
+    if (exit.kind == EXIT_NESTED_FAULT) decodeNestedFault(exit, svm.vmcb);
+    else decodeRare(vcpu, svm, exit, code);
+    // Only these may have come in the middle of an event's delivery.
+    decodeInterruptedEvent(vcpu, svm, exit);
   }
+  if (svm.nmi != NMI_OPEN) followNmi(vcpu, svm, exit);
+}
+
+function decodeRare(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {
   switch (exit.kind) {
     case EXIT_CR:
       decodeControlRegister(exit, code);
@@ -159,19 +167,16 @@ function decodeDetails(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): v
       nmiReachedIret(vcpu, svm, exit.rip);
       break;
   }
-  if (mayInterruptDelivery(exit.kind)) decodeInterruptedEvent(vcpu, svm, exit);
-  if (svm.nmi == NMI_STEPPING) nmiSuspendStep(svm, exit.rip);
-  if (svm.nmi != NMI_OPEN) vcpu.interruptibility = interruptibility(svm, exit.rip);
 }
 
-/** Instructions that exit are not part of an event's delivery; anything else may have come in the middle of one. */
-function mayInterruptDelivery(kind: u32): bool {
-  return kind < EXIT_CPUID || kind > EXIT_DR && kind != EXIT_HLT && kind != EXIT_HYPERCALL;
+/** NMIs are blocked, or the guest is being stepped to where they are not. */
+function followNmi(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord): void {
+  if (svm.nmi == NMI_STEPPING) nmiSuspendStep(svm, exit.rip);
+  vcpu.interruptibility = interruptibility(svm, exit.rip);
 }
 
 function decodeInterruptedEvent(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord): void {
   const info = phys_load64(svm.vmcb + VMCB_EXITINTINFO);
-  exit.info = phys_load64(svm.vmcb + VMCB_EXITINFO2);
   exit.interruptedEvent = interruptedEvent(vcpu, svm, <u32>info);
   exit.interruptedError = <u32>(info >> 32);
   // What is delivered again has its return address in RIP already.
@@ -199,7 +204,6 @@ function decodeStringIo(exit: ExitRecord, info: u32): void {
 
 function decodeNestedFault(exit: ExitRecord, vmcb: u64): void {
   const error = exit.qualification;
-  exit.info = phys_load64(vmcb + VMCB_EXITINFO2);
   exit.gpa = exit.info;
   let flags: u32 = 0;
   if ((error & NPF_FETCH) != 0) flags = ACCESS_FETCH;
@@ -228,7 +232,7 @@ function decodeException(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, vector: u32
   exit.errorCode = <u32>exit.qualification;
   exit.flags = 0;
   if (vector == VECTOR_PF) {
-    exit.gva = phys_load64(svm.vmcb + VMCB_EXITINFO2);
+    exit.gva = exit.info;
     exit.flags = ACCESS_GVA_VALID;
   }
   if (vector == VECTOR_DB && nmiFinishStep(vcpu, svm)) exit.kind = EXIT_NMI_WINDOW;

@@ -112,19 +112,28 @@ export function fixedNextRip(svm: SvmVcpu, kind: u32, rip: u64): u64 {
   const cached = entryOf(svm, linear);
   if (cached.linear != linear) return 0;
   if (cached.cr3 != phys_load64(svm.vmcb + VMCB_CR3)) return 0;
+  return matchedNextRip(cached, kind, rip);
+}
+
+function matchedNextRip(cached: CachedInstruction, kind: u32, rip: u64): u64 {
   const bytes = phys_load32(cached.hpa);
   if ((bytes & unchecked(encodings[2 * kind + 1])) != unchecked(encodings[2 * kind])) return 0;
   return rip + unchecked(lengths[kind]);
 }
 
+/** Whether exits of `kind` (EXIT_*) are those of one instruction of fixed encoding. */
+export function isFixed(kind: u32): bool {
+  return unchecked(lengths[kind]) != 0;
+}
+
 /**
- * Puts the instruction at `rip` into the cache, translating its address as an instruction fetch does. False: not mapped, not
- * RAM, or `kind` has no fixed encoding.
+ * The same, after putting the instruction into the cache: its address is translated as an instruction fetch does. 0: not
+ * mapped, not RAM, or other bytes than those.
  */
-export function findInstruction(vcpu: Vcpu, svm: SvmVcpu, kind: u32, rip: u64): bool {
+export function findNextRip(vcpu: Vcpu, svm: SvmVcpu, kind: u32, rip: u64): u64 {
   const vmcb = svm.vmcb;
   const linear = rip + phys_load64(vmcb + VMCB_CS + SEGMENT_BASE);
-  if (unchecked(lengths[kind]) == 0 || (linear & (PAGE_BYTES - 1)) > LAST_OFFSET) return false;
+  if ((linear & (PAGE_BYTES - 1)) > LAST_OFFSET) return 0;
   const walk = changetype<GuestWalk>(walkStorage);
   walk.memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
   walk.cr0 = phys_load64(vmcb + VMCB_CR0);
@@ -133,12 +142,12 @@ export function findInstruction(vcpu: Vcpu, svm: SvmVcpu, kind: u32, rip: u64): 
   walk.efer = phys_load64(vmcb + VMCB_EFER);
   walk.access = phys_load8(vmcb + VMCB_CPL) == 3 ? WALK_FETCH | WALK_USER : WALK_FETCH;
   walk.physicalBits = physicalBits;
-  if (walkGuest(walk, linear) != WALK_OK) return false;
+  if (walkGuest(walk, linear) != WALK_OK) return 0;
   const hpa = guestTranslate(walk.memory, walk.gpa, BYTES_LOOKED_AT);
-  if (hpa == NO_HPA) return false;
+  if (hpa == NO_HPA) return 0;
   const cached = entryOf(svm, linear);
   cached.linear = linear;
   cached.cr3 = walk.cr3;
   cached.hpa = hpa;
-  return true;
+  return matchedNextRip(cached, kind, rip);
 }
