@@ -148,10 +148,14 @@ export function lapicHighestPending(l: Lapic): i32 {
  */
 export function lapicAcknowledge(l: Lapic): u32 {
   const vector = lapicHighestPending(l);
-  if (vector < 0) return l.svr & 0xff;
-  setRemove(l, IRR, <u32>vector);
-  setAdd(l, ISR, <u32>vector);
-  return <u32>vector;
+  return vector < 0 ? l.svr & 0xff : lapicAccept(l, <u32>vector);
+}
+
+/** The same for the `vector` that `lapicHighestPending` has just given. Returns it. */
+export function lapicAccept(l: Lapic, vector: u32): u32 {
+  setRemove(l, IRR, vector);
+  setAdd(l, ISR, vector);
+  return vector;
 }
 
 /** Vector of a level-triggered interrupt whose EOI is to be broadcast to the IOAPICs, once, or NO_VECTOR. */

@@ -18,7 +18,7 @@ import {
 } from "../devices/ioapic";
 import {
   DELIVERY_LOWEST,
-  lapicAcknowledge,
+  lapicAccept,
   lapicAdvance,
   lapicDeadline,
   lapicExtIntPending,
@@ -234,7 +234,8 @@ function isExternalPending(vcpu: Vcpu, l: Lapic): bool {
 /** Takes the interrupt that `platformPendingVector` announced: the local APIC's first, else the PIC's. Returns its vector. */
 export function platformAcknowledge(vcpu: Vcpu): u32 {
   const l = lapicOf(vcpu);
-  if (lapicHighestPending(l) >= 0) return lapicAcknowledge(l);
+  const pending = lapicHighestPending(l);
+  if (pending >= 0) return lapicAccept(l, <u32>pending);
   const p = platformOf(vmOf(vcpu));
   const vector = pic8259Acknowledge(p.pic);
   p.stale |= STALE_PIC;
