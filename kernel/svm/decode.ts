@@ -121,7 +121,12 @@ export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   const next = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(svm, kind, rip);
   exit.nextRip = next;
   exit.plainRip = ((rflags & TRAP_FLAGS) | shadow) == 0 ? next : 0;
-  if (next == 0) exit.nextRip = findNextRip(vcpu, svm, kind, rip);
+  if (next == 0 || svm.nmi != NMI_OPEN) decodeUncached(vcpu, svm, exit);
+}
+
+/** The instruction was not where one was seen before, or NMIs are blocked. */
+function decodeUncached(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord): void {
+  if (exit.nextRip == 0) exit.nextRip = findNextRip(vcpu, svm, exit.kind, exit.rip);
   if (svm.nmi != NMI_OPEN) followNmi(vcpu, svm, exit);
 }
 

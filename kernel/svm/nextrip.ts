@@ -112,13 +112,11 @@ export function fixedNextRip(svm: SvmVcpu, kind: u32, rip: u64): u64 {
   const cached = entryOf(svm, linear);
   if (cached.linear != linear) return 0;
   if (cached.cr3 != phys_load64(svm.vmcb + VMCB_CR3)) return 0;
-  return matchedNextRip(cached, kind, rip);
+  return isEncoded(kind, phys_load32(cached.hpa)) ? rip + unchecked(lengths[kind]) : 0;
 }
 
-function matchedNextRip(cached: CachedInstruction, kind: u32, rip: u64): u64 {
-  const bytes = phys_load32(cached.hpa);
-  if ((bytes & unchecked(encodings[2 * kind + 1])) != unchecked(encodings[2 * kind])) return 0;
-  return rip + unchecked(lengths[kind]);
+function isEncoded(kind: u32, bytes: u32): bool {
+  return (bytes & unchecked(encodings[2 * kind + 1])) == unchecked(encodings[2 * kind]);
 }
 
 /** Whether exits of `kind` (EXIT_*) are those of one instruction of fixed encoding. */
@@ -149,5 +147,5 @@ export function findNextRip(vcpu: Vcpu, svm: SvmVcpu, kind: u32, rip: u64): u64 
   cached.linear = linear;
   cached.cr3 = walk.cr3;
   cached.hpa = hpa;
-  return matchedNextRip(cached, kind, rip);
+  return isEncoded(kind, phys_load32(hpa)) ? rip + unchecked(lengths[kind]) : 0;
 }
