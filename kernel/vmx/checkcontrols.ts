@@ -6,7 +6,6 @@ import { rdmsr, vmread } from "../arch/intrinsics";
 import { IA32_VMX_EPT_VPID_CAP } from "../arch/msr";
 import {
   EVENT_EXCEPTION,
-  EVENT_EXTERNAL,
   EVENT_HAS_ERROR,
   EVENT_NMI,
   EVENT_SOFT_INTERRUPT,

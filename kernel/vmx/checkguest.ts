@@ -2,7 +2,7 @@
 // control registers, debug registers, and MSRs; descriptor-table registers; RIP, RFLAGS, and SSP; non-register state;
 // page-directory-pointer-table entries).
 import { physicalAddressBits } from "../arch/cpuid";
-import { CR0_NE, CR0_PE, CR0_PG, CR4_PAE, CR4_PCIDE } from "../arch/cr";
+import { CR0_PE, CR0_PG, CR4_PAE, CR4_PCIDE } from "../arch/cr";
 import { RFLAGS_IF, RFLAGS_RESERVED_ONE, RFLAGS_TF, RFLAGS_VM } from "../arch/cr";
 import { rdmsr, vmread } from "../arch/intrinsics";
 import { EFER_LMA, EFER_LME } from "../arch/msr";

@@ -1,5 +1,6 @@
 // From the VMCS to the neutral exit record: exit reason, qualification and what else the exit's class needs, and no more,
 // since every VMREAD counts (SDM volume 3, "VM Exits" and "Exit Qualification"; appendix "VMX Basic Exit Reasons").
+import { RFLAGS_RF, RFLAGS_TF } from "../arch/cr";
 import { read_dr6, vmread, vmwrite, write_dr6 } from "../arch/intrinsics";
 import {
   ACCESS_FETCH,
@@ -56,13 +57,14 @@ import {
   GUEST_INTERRUPTIBILITY,
   GUEST_LINEAR_ADDRESS,
   GUEST_PHYSICAL_ADDRESS,
+  GUEST_RFLAGS,
   GUEST_RIP,
   IDT_VECTORING_ERROR_CODE,
   IDT_VECTORING_INFO,
   VM_INSTRUCTION_ERROR,
 } from "./fields";
 import { REASON_ENTRY_FAILED, REASON_MCE_DURING_VMENTRY, REASON_VMFAIL } from "../abi/vmx-reasons";
-import { INTERRUPTIBILITY_NMI } from "./state";
+import { INTERRUPTIBILITY_NMI, INTERRUPTIBILITY_SHADOWS } from "./state";
 
 /** Interruption-information fields: the bits that the neutral event keeps, and bit 12, NMI unblocking due to IRET. */
 const INFO_EVENT_MASK: u32 = EVENT_VALID | 0xfff;
@@ -259,6 +261,15 @@ function decodeDetails(vcpu: Vcpu, exit: ExitRecord): void {
   }
 }
 
+/** Where the instruction ends, and whether completing it is more than going there. */
+function decodeInstruction(exit: ExitRecord, rip: u64): void {
+  const next = rip + vmread(EXIT_INSTRUCTION_LENGTH);
+  exit.nextRip = next;
+  const traps = vmread(GUEST_RFLAGS) & (RFLAGS_TF | RFLAGS_RF);
+  const shadows = vmread(GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_SHADOWS;
+  if ((traps | shadows | ((next ^ rip) >> 32)) == 0) exit.plainRip = next;
+}
+
 /** Fills `vcpu.exit` and `vcpu.rip` from the current VMCS after a VM exit, or a VM entry that failed on the guest state. */
 export function decodeExit(vcpu: Vcpu): void {
   const exit = vcpu.exit;
@@ -270,6 +281,7 @@ export function decodeExit(vcpu: Vcpu): void {
   exit.qualification = 0;
   exit.rip = rip;
   exit.nextRip = 0;
+  exit.plainRip = 0;
   exit.flags = 0;
   exit.interruptedEvent = 0;
   if ((reason & REASON_ENTRY_FAILED) != 0) {
@@ -278,7 +290,7 @@ export function decodeExit(vcpu: Vcpu): void {
     return;
   }
   const entry = exitClass(reason & 0xffff);
-  if ((entry & BY_INSTRUCTION) != 0) exit.nextRip = rip + vmread(EXIT_INSTRUCTION_LENGTH);
+  if ((entry & BY_INSTRUCTION) != 0) decodeInstruction(exit, rip);
   exit.kind = entry & CLASS_MASK;
   decodeDetails(vcpu, exit);
 }
@@ -291,6 +303,7 @@ export function decodeFailedEntry(vcpu: Vcpu, status: u32): void {
   exit.qualification = status == 2 ? vmread(VM_INSTRUCTION_ERROR) : 0;
   exit.rip = vcpu.rip;
   exit.nextRip = 0;
+  exit.plainRip = 0;
   exit.flags = 0;
   exit.interruptedEvent = 0;
   vcpu.valid = GROUP_RIP;

@@ -1,20 +1,13 @@
 // Why a VM entry failed: the processor says only which group of checks, so the rules are checked again in software, one by
 // one, and those that are broken are named (SDM volume 3, chapter "VM Entries").
-import { vmread } from "../arch/intrinsics";
 import { LOG_ERROR, logDecimal, logEnd, logHex, logLine, logStart, logText } from "../lib/log";
 import { Vcpu } from "../vcpu/vcpu";
 import { checkControls } from "./checkcontrols";
 import { checkGuest } from "./checkguest";
 import { checkHost } from "./checkhost";
 import { checkSegments } from "./checksegments";
-import {
-  instructionErrorName,
-  REASON_INVALID_STATE,
-  REASON_MSR_LOAD_FAIL,
-  REASON_VMFAIL,
-  reasonName,
-} from "../abi/vmx-reasons";
-import { rule, violation, violationCount, violationsClear } from "./violations";
+import { instructionErrorName, REASON_MSR_LOAD_FAIL, REASON_VMFAIL, reasonName } from "../abi/vmx-reasons";
+import { violation, violationCount, violationsClear } from "./violations";
 
 /** Checks every rule on the current VMCS. Returns how many are broken; violation(i) names them. */
 export function checkEntry(): u32 {
