@@ -3,7 +3,7 @@
 // The instruction decoder: bytes in, `Instruction` out (SDM, "Instruction Format"). It is total: any bytes end in one of
 // four results, after at most fifteen of them.
 import { MAX_INSTRUCTION_BYTES } from "../../lib/limits";
-import { RBP, RSP, SEG_CS, SEG_DS, SEG_ES, SEG_FS, SEG_GS, SEG_SS } from "../../vcpu/registers";
+import { RAX, RBP, RSP, SEG_CS, SEG_DS, SEG_ES, SEG_FS, SEG_GS, SEG_SS } from "../../vcpu/registers";
 import {
   ATTRIBUTE_FORM,
   ATTRIBUTE_IMMEDIATE,
@@ -77,6 +77,8 @@ export function decode(i: Instruction): u32 {
   i.rex = 0;
   i.segment = NO_REGISTER;
   i.memory = false;
+  // Without ModRM it is the accumulator.
+  i.register = RAX;
   i.base = NO_REGISTER;
   i.index = NO_REGISTER;
   i.scale = 0;

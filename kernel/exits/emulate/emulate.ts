@@ -8,8 +8,9 @@ import { Emulator, startEmulator } from "./emulator";
 import { execute } from "./execute";
 import { fetchInstruction } from "./fetch";
 import {
+  FORM_ACC_MOFFS,
   FORM_R_RM,
-  FORM_RM_R,
+  FORM_RM_IMM,
   OP_CALL,
   OP_MOV,
   OP_MOVS,
@@ -57,13 +58,14 @@ function moveAtFault(e: Emulator): bool {
   const i = e.instruction;
   const vcpu = e.vcpu;
   if (i.operandSize != 4) return false;
-  if (i.form == FORM_R_RM) {
+  if (i.form == FORM_R_RM || i.form == FORM_ACC_MOFFS) {
     if (!useFaultAddress(e, 4, WALK_READ)) return false;
     vcpu.setGpr(i.register, machine().mmioRead(vcpu, e.faultGpa, 4) & 0xffffffff);
     return true;
   }
-  if (i.form != FORM_RM_R || !useFaultAddress(e, 4, WALK_WRITE)) return false;
-  machine().mmioWrite(vcpu, e.faultGpa, 4, vcpu.gpr(i.register) & 0xffffffff);
+  if (!useFaultAddress(e, 4, WALK_WRITE)) return false;
+  const value = i.form == FORM_RM_IMM ? i.immediate : vcpu.gpr(i.register);
+  machine().mmioWrite(vcpu, e.faultGpa, 4, value & 0xffffffff);
   return true;
 }
 

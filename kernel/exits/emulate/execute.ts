@@ -11,7 +11,7 @@ import { executeCompareExchange, executeCompareExchangePair, executeExchange, ex
 import { refuse } from "./fetch";
 import { condition, setFlags } from "./flags";
 import {
-  FORM_ACC_IMM, FORM_ACC_MOFFS, FORM_MOFFS_ACC, FORM_R_RM, FORM_R_RM_IMM, FORM_REG, FORM_REG_IMM, FORM_RM_CL,
+  FORM_ACC_IMM, FORM_ACC_MOFFS, FORM_R_RM, FORM_R_RM_IMM, FORM_REG, FORM_REG_IMM, FORM_RM_CL,
   FORM_RM_IMM, FORM_RM_ONE, IMM8, OP_ADC, OP_ADD, OP_AND, OP_BSF, OP_BSR, OP_BT, OP_BTC, OP_BTR, OP_BTS, OP_CALL,
   OP_CMOV, OP_CMP, OP_CMPXCHG, OP_CMPXCHG_PAIR, OP_DEC, OP_DIV, OP_IDIV, OP_IMUL, OP_IMUL2, OP_INC, OP_JMP, OP_MOV,
   OP_MOVBE, OP_MOVSX, OP_MOVZX, OP_MUL, OP_NEG, OP_NOP, OP_NOT, OP_OR, OP_POP, OP_POPCNT, OP_PUSH, OP_RCL, OP_RCR,
@@ -171,6 +171,7 @@ function executeMove(e: Emulator): bool {
   const vcpu = e.vcpu;
   switch (i.form) {
     case FORM_R_RM:
+    case FORM_ACC_MOFFS:
       if (!readRm(e, WALK_READ)) return false;
       writeRegister(vcpu, i, i.register, size, e.value);
       return true;
@@ -178,11 +179,7 @@ function executeMove(e: Emulator): bool {
     case FORM_REG_IMM:
       writeRegister(vcpu, i, (i.opcode & 7) | ((i.rex & 1) << 3), size, i.immediate);
       return true;
-    case FORM_ACC_MOFFS:
-      if (!readRm(e, WALK_READ)) return false;
-      writeRegister(vcpu, i, RAX, size, e.value);
-      return true;
-    case FORM_MOFFS_ACC: return writeRm(e, readRegister(vcpu, i, RAX, size));
+    // FORM_RM_R and FORM_MOFFS_ACC.
     default: return writeRm(e, readRegister(vcpu, i, i.register, size));
   }
 }
