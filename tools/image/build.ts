@@ -254,9 +254,9 @@ function link(cache: Cache, paths: Paths, objects: string[]): Promise<boolean> {
 async function nameFunctions(paths: Paths): Promise<void> {
   const functions = JSON.parse(readFileSync(paths.functions, "utf8")) as FunctionInfo[];
   const names = join(paths.directory, "names");
-  // The compiler may have made two functions of one: the second keeps its symbol.
-  const unique = new Map(functions.map(({ symbol, name }) => [name.replace(/\s/g, "_"), symbol]));
-  writeFileSync(names, [...unique].map(([name, symbol]) => `${symbol} ${name}\n`).join(""));
+  // In this file a blank ends a name and a # begins a comment; methods are Class#name.
+  const lines = functions.map(({ symbol, name }) => `${symbol} ${name.replace("#", ".").replace(/\s/g, "_")}\n`);
+  writeFileSync(names, lines.join(""));
   const labels = ["tv_function_*.*", "tv_rt_*.*", "..@*"].flatMap((pattern) => ["--strip-symbol", pattern]);
   await mustRun("objcopy", ["--wildcard", ...labels, paths.elf64]);
   await mustRun("objcopy", [`--redefine-syms=${names}`, paths.elf64]);
