@@ -17,6 +17,7 @@ const SELF_CHECKING = [
   "ports",
   "realmode",
   "selfmodifying",
+  "task",
   "undefined",
 ];
 

@@ -1,0 +1,71 @@
+// Random instructions from random state through the whole emulator: whatever a guest does, the hypervisor goes on, and an
+// instruction that faults has changed nothing.
+import { beforeAll, expect, test } from "vitest";
+import { candidate } from "./encodings.js";
+import { CODE16, CODE32, DATA16, DATA32, EXIT, ExitsMachine, OUTCOME } from "./exits-machine.js";
+import { Random } from "./random.js";
+
+const RAM = 1n << 20n;
+const CODE = 0x1000n;
+const ROUNDS = 8_000;
+
+let m: ExitsMachine;
+beforeAll(async () => {
+  m = await ExitsMachine.create(RAM);
+});
+
+/** Registers that point into RAM, at devices, at the edges of segments, or nowhere. */
+function address(random: Random): bigint {
+  const near = BigInt(random.below(64) - 32);
+  return BigInt.asUintN(
+    64,
+    random.pick([0n, 0x8000n, RAM, 0xffffn, 0xffff_ffffn, 0xfee0_0000n, 1n << 47n, random.wide()]) + near,
+  );
+}
+
+test.each([16, 32, 64] as const)("%i-bit code", (mode) => {
+  const random = new Random(mode * 3);
+  const outcomes = new Map<number, number>();
+  for (let round = 0; round < ROUNDS; round++) {
+    m.reset(mode, random.pick([0, 0, 3]));
+    if (mode !== 64) {
+      for (const n of [0, 2, 3, 4, 5]) {
+        const access = random.pick([DATA16, DATA32, DATA32, CODE16, CODE32, 0x91, 0x97, 1 << 16]);
+        m.segment(
+          n,
+          16,
+          BigInt(random.pick([0, 0, 0x1_0000, 0xffff_0000])),
+          random.pick([0xffff, 0xffffffff, 0]),
+          access,
+        );
+      }
+    }
+    const bytes = candidate(random, random.below(2), random.below(256));
+    m.code(CODE, bytes);
+    const before = Array.from({ length: 16 }, (_, n) => {
+      const value = random.below(2) === 0 ? address(random) : random.wide();
+      m.setReg(n, value);
+      return value;
+    });
+    m.set("rflags", 2n | (BigInt(random.next()) & 0x400cd5n));
+    const flags = m.get("rflags");
+    const gpa = random.pick([0xfee0_0010n, 0xfee0_0000n, 0x9000_0ffen]);
+    const outcome = m.exit(EXIT.nestedFault, { gpa, flags: random.pick([1, 2]) });
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    const hex = Buffer.from(bytes).toString("hex");
+    if (outcome > OUTCOME.stop) expect.fail(`${hex}: outcome ${outcome}`);
+    // A string instruction may have done part of its work.
+    const isString = (before[1] ?? 0n) !== m.reg(1);
+    if (outcome === OUTCOME.inject && !isString) {
+      const changed = before.findIndex((value, n) => value !== m.reg(n));
+      if (changed >= 0) expect.fail(`${hex}: ${m.exception()}, but register ${changed} changed`);
+      if (flags !== m.get("rflags")) expect.fail(`${hex}: ${m.exception()}, but flags changed`);
+      if (m.get("rip") !== CODE) expect.fail(`${hex}: ${m.exception()}, but RIP moved`);
+    }
+    if (outcome === OUTCOME.advance) m.finish(outcome);
+  }
+  // The test is about all of them.
+  for (const outcome of [OUTCOME.resume, OUTCOME.advance, OUTCOME.inject, OUTCOME.stop]) {
+    expect(outcomes.get(outcome) ?? 0).toBeGreaterThan(20);
+  }
+});
