@@ -115,7 +115,15 @@ export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
   }
   exit.kind = kind;
   if (!isFixed(kind)) {
-    decodeRest(vcpu, svm, exit, code);
+    if (kind != EXIT_IO) {
+      if (kind == EXIT_NESTED_FAULT) decodeRest(vcpu, svm, exit, code, true);
+      else decodeRest(vcpu, svm, exit, code, false);
+      return;
+    }
+    const behind = decodeIo(exit, phys_load64(vmcb + VMCB_EXITINFO2));
+    exit.nextRip = behind;
+    exit.plainRip = ((rflags & TRAP_FLAGS) | shadow) == 0 ? behind : 0;
+    if (svm.nmi != NMI_OPEN) decodeUncached(vcpu, svm, exit);
     return;
   }
   const next = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(svm, kind, rip);
@@ -130,21 +138,14 @@ function decodeUncached(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord): void {
   if (svm.nmi != NMI_OPEN) followNmi(vcpu, svm, exit);
 }
 
-/** The exits that are more than one instruction of fixed encoding. */
-function decodeRest(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {
+/** The exits that are not one instruction with its length known. Only these may have interrupted the delivery of an event. */
+function decodeRest(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32, isFault: bool): void {
   exit.plainRip = 0;
-  if (exit.kind == EXIT_IO) {
-    const next = decodeIo(exit, phys_load64(svm.vmcb + VMCB_EXITINFO2));
-    exit.nextRip = next;
-    if (((vcpu.rflags & TRAP_FLAGS) | vcpu.interruptibility) == 0) exit.plainRip = next;
-  } else {
-    exit.nextRip = nripSave ? phys_load64(svm.vmcb + VMCB_NRIP) : 0;
-    exit.info = phys_load64(svm.vmcb + VMCB_EXITINFO2);
-    if (exit.kind == EXIT_NESTED_FAULT) decodeNestedFault(exit, svm.vmcb);
-    else decodeRare(vcpu, svm, exit, code);
-    // Only these may have come in the middle of an event's delivery.
-    decodeInterruptedEvent(vcpu, svm, exit);
-  }
+  exit.nextRip = nripSave ? phys_load64(svm.vmcb + VMCB_NRIP) : 0;
+  exit.info = phys_load64(svm.vmcb + VMCB_EXITINFO2);
+  if (isFault) decodeNestedFault(exit, svm.vmcb);
+  else decodeRare(vcpu, svm, exit, code);
+  decodeInterruptedEvent(vcpu, svm, exit);
   if (svm.nmi != NMI_OPEN) followNmi(vcpu, svm, exit);
 }
 
