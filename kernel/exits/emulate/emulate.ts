@@ -4,7 +4,7 @@ import { machine } from "../../vcpu/machine";
 import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../../vcpu/outcome";
 import { GROUP_STACK_FLAGS } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
-import { Emulator, startEmulator } from "./emulator";
+import { Emulator, NO_GPA, startEmulator } from "./emulator";
 import { execute } from "./execute";
 import { fetchInstruction } from "./fetch";
 import {
@@ -19,7 +19,7 @@ import {
   OP_POP,
   OP_PUSH,
 } from "./instruction";
-import { useFaultAddress } from "./linear";
+import { isFaultAddress } from "./linear";
 import { runString } from "./string";
 
 /**
@@ -30,17 +30,16 @@ export function emulateAccess(vcpu: Vcpu, gpa: u64, write: bool): u32 {
   const e = startEmulator(vcpu);
   if (!fetchInstruction(e)) return e.outcome;
   const i = e.instruction;
-  if (i.operation >= OP_MOVS && i.operation <= OP_OUTS) return runString(e);
-  // Registers only: another CPU of the guest has changed the bytes since the fault. Run what is there now.
-  if (!touchesMemory(e)) return OUTCOME_RESUME;
-  if (!hasTwoAddresses(i.operation)) {
-    e.faultGpa = gpa;
-    e.faultWrite = write;
-  }
-  if (i.operation == OP_MOV && moveAtFault(e)) {
+  e.faultGpa = gpa;
+  e.faultWrite = write;
+  if (i.operation == OP_MOV && i.memory && moveAtFault(e)) {
     vcpu.exit.nextRip = e.nextRip;
     return OUTCOME_ADVANCE;
   }
+  if (i.operation >= OP_MOVS && i.operation <= OP_OUTS) return runString(e);
+  // Registers only: another CPU of the guest has changed the bytes since the fault. Run what is there now.
+  if (!touchesMemory(e)) return OUTCOME_RESUME;
+  if (hasTwoAddresses(i.operation)) e.faultGpa = NO_GPA;
   if (!execute(e)) return e.outcome;
   if (vcpu.rflags != e.flags) {
     vcpu.rflags = e.flags;
@@ -59,11 +58,11 @@ function moveAtFault(e: Emulator): bool {
   const vcpu = e.vcpu;
   if (i.operandSize != 4) return false;
   if (i.form == FORM_R_RM || i.form == FORM_ACC_MOFFS) {
-    if (!useFaultAddress(e, 4, WALK_READ)) return false;
+    if (!isFaultAddress(e, 4, WALK_READ)) return false;
     vcpu.setGpr(i.register, machine().mmioRead(vcpu, e.faultGpa, 4) & 0xffffffff);
     return true;
   }
-  if (!useFaultAddress(e, 4, WALK_WRITE)) return false;
+  if (!isFaultAddress(e, 4, WALK_WRITE)) return false;
   const value = i.form == FORM_RM_IMM ? i.immediate : vcpu.gpr(i.register);
   machine().mmioWrite(vcpu, e.faultGpa, 4, value & 0xffffffff);
   return true;

@@ -63,7 +63,8 @@ export class Emulator {
   target: Operand;
 }
 
-export const NO_GPA: u64 = U64.MAX_VALUE;
+/** No operand lies there: see `isFaultAddress`. */
+export const NO_GPA: u64 = 0xffff_ffff_ffff_f000;
 
 /** Decoded instructions that are remembered (decoded.ts); a power of two. */
 export const DECODED_SLOTS: usize = 8;
@@ -94,6 +95,11 @@ export function emulatorCreate(vcpu: Vcpu): void {
 /** An instruction that is described by hand, not decoded. */
 export function scratchInstruction(e: Emulator): Instruction {
   return changetype<Instruction>(changetype<usize>(e) + SCRATCH_OFFSET);
+}
+
+/** The instruction that the vCPU's last emulated exit was about. */
+export function emulatedInstruction(vcpu: Vcpu): Instruction {
+  return changetype<Emulator>(vcpu.emulator).instruction;
 }
 
 /** Linear address of the slot `number` for a decoded instruction. */

@@ -8,7 +8,15 @@ import { machine } from "../../vcpu/machine";
 import { raise, VECTOR_GP, VECTOR_UD } from "../../vcpu/raise";
 import { Vcpu } from "../../vcpu/vcpu";
 import { decode, DECODE_OK, DECODE_TRUNCATED, DECODE_UNDEFINED } from "./decode";
-import { CODE_BYTES, decodedAt, decodedInstruction, hasBytes, isStillThere, remember } from "./decoded";
+import {
+  CODE_BYTES,
+  Decoded,
+  decodedAt,
+  decodedInstruction,
+  hasBytes,
+  isStillThere,
+  remember,
+} from "./decoded";
 import { Emulator, Operand } from "./emulator";
 import { CODE_64, Instruction } from "./instruction";
 import { codeAddress, failWith, fetchAccess, locateLinear } from "./linear";
@@ -18,17 +26,25 @@ import { codeAddress, failWith, fetchAccess, locateLinear } from "./linear";
  * bytes are no instruction (#UD, #GP), cannot be read (#PF), or are of an encoding that is not covered (the VM stops).
  */
 export function fetchInstruction(e: Emulator): bool {
-  const vcpu = e.vcpu;
-  const exit = vcpu.exit;
+  const exit = e.vcpu.exit;
   const d = decodedAt(e);
+  if (exit.byteCount == 0) {
+    if (!isStillThere(e, d)) return fetchAnew(e, d);
+  } else if (!hasBytes(e, d, exit.bytes0, exit.bytes1)) {
+    return fetchAnew(e, d);
+  }
   const i = decodedInstruction(d);
   e.instruction = i;
-  const supplied = exit.byteCount != 0;
-  const known = supplied ? hasBytes(e, d, exit.bytes0, exit.bytes1) : isStillThere(e, d);
-  if (known) {
-    e.nextRip = wrapRip(e, vcpu.rip + i.length);
-    return true;
-  }
+  e.nextRip = wrapRip(e, e.vcpu.rip + i.length);
+  return true;
+}
+
+/** Fetches and decodes into `d`, and remembers it there if it lies in one page. */
+function fetchAnew(e: Emulator, d: Decoded): bool {
+  const vcpu = e.vcpu;
+  const supplied = vcpu.exit.byteCount != 0;
+  const i = decodedInstruction(d);
+  e.instruction = i;
   d.valid = false;
   i.mode = e.mode;
   i.bytes0 = 0;

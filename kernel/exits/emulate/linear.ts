@@ -42,7 +42,7 @@ import {
   SEGMENT_DEFAULT_BIG,
   SEGMENT_UNUSABLE,
 } from "../../vcpu/registers";
-import { dataAccess, Emulator, isRealMode, NO_GPA, Operand, privilegeLevel, segmentOf } from "./emulator";
+import { dataAccess, Emulator, isRealMode, Operand, privilegeLevel, segmentOf } from "./emulator";
 import { CODE_64 } from "./instruction";
 
 // Segment types (SDM, "Code- and Data-Segment Descriptor Types").
@@ -96,18 +96,22 @@ export function locate(
 }
 
 /**
- * Takes the address that the nested page fault reported as that of `e.target`, if it can be no other's: it is the one
- * operand of the instruction, and lies within a page but not at its start, where the second half of one that crosses
- * into the page would be. The processor has then made all checks for this very access, and has walked the guest's tables.
+ * Whether the address that the nested page fault reported can be no other's than the instruction's one operand of `size`
+ * bytes: it lies within a page, but not at its start, where the second half of one that crosses into the page would be.
+ * The processor has then made all checks for this very access, and has walked the guest's tables.
  */
-export function useFaultAddress(e: Emulator, size: u32, access: u32): bool {
-  const gpa = e.faultGpa;
-  const offset = <u32>gpa & PAGE_OFFSET;
-  if (gpa == NO_GPA || offset == 0 || offset + size > PAGE_BYTES) return false;
+export function isFaultAddress(e: Emulator, size: u32, access: u32): bool {
+  // Offset 0 wraps around, and is no less than anything.
+  if ((<u32>e.faultGpa & PAGE_OFFSET) - 1 >= PAGE_BYTES - size) return false;
   // A read-modify-write may be reported as the read alone: the right to write is then still to be checked.
-  if ((access & WALK_WRITE) != 0 && !e.faultWrite) return false;
+  return (access & WALK_WRITE) == 0 || e.faultWrite;
+}
+
+/** Takes the reported address as that of `e.target`, if it is. */
+export function useFaultAddress(e: Emulator, size: u32, access: u32): bool {
+  if (!isFaultAddress(e, size, access)) return false;
   const operand = e.target;
-  operand.gpa = gpa;
+  operand.gpa = e.faultGpa;
   operand.hpa = NO_HPA;
   operand.size = size;
   operand.first = size;
