@@ -71,7 +71,7 @@ function logFigures(log: string): Figure[] {
       unit: "ms",
       budget: 20,
     });
-  const memory = /vm0: (\d+) KiB beside its RAM/.exec(log);
+  const memory = /memory beside the guests' RAM: (\d+) KiB/.exec(log);
   if (memory)
     figures.push({
       name: "memory beside guest RAM",

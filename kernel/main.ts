@@ -34,7 +34,7 @@ import { vmCreate } from "./guest/lifecycle";
 import { machineInstall } from "./guest/machine";
 import { describeVms } from "./guest/options";
 import { vmAt, vmCount } from "./guest/vm";
-import { arenaNew, arenaSeal } from "./lib/arena";
+import { arenaNew, arenaSeal, arenaUsed } from "./lib/arena";
 import { bootInfo } from "./lib/bootinfo";
 import {
   LOG_ERROR,
@@ -50,7 +50,7 @@ import {
 import { panicSetStop } from "./lib/panic";
 import { symbolsStart } from "./lib/symbols";
 import { optionIs, optionValue } from "./lib/options";
-import { framesTotal } from "./mm/frames";
+import { framesFree, framesTotal } from "./mm/frames";
 import { NESTED_EPT, NESTED_NPT } from "./mm/nested";
 import { IMAGE_BASE, pagingStart } from "./mm/paging";
 import { ramStart } from "./mm/ram";
@@ -193,11 +193,20 @@ function createVms(tables: u32): void {
     );
   }
   machineInstall(machine());
+  const framesBefore = framesFree();
+  const arenaBefore = arenaUsed();
   const now = cmosUnixNs();
   let good = describeVms();
   for (let i: u32 = 0; good && i < vmCount(); i++) good = vmCreate(vmAt(i), tables, now);
   if (!good) machineStop(STATUS_BAD_VM);
   runPrepare();
+  reportMemory(framesBefore - framesFree() + <u64>(arenaUsed() - arenaBefore));
+}
+
+/** What the VMs take beside their guests' RAM: control structures, nested tables, devices, counters. */
+function reportMemory(taken: u64): void {
+  for (let i: u32 = 0; i < vmCount(); i++) taken -= vmAt(i).memoryBytes;
+  logValue(LOG_INFO, "memory beside the guests' RAM: ", (taken + 1023) >> 10, " KiB");
 }
 
 function microsecondsSinceHandOver(): u64 {

@@ -4,7 +4,7 @@ import { phys_fill, phys_store32, phys_store64 } from "../arch/intrinsics";
 import { AMD_VM_HSAVE_PA, EFER_SVME, IA32_EFER } from "../arch/msr";
 import { thisCpu } from "../arch/percpu";
 import { arenaAlloc } from "../lib/arena";
-import { frameAlloc, frameAllocZeroed, NO_HPA } from "../mm/frames";
+import { frameAllocZeroed, NO_HPA } from "../mm/frames";
 import { nestedSetLargestLeaf } from "../mm/nested";
 import { Backend } from "../vcpu/backend";
 import { liveEnable, liveRestore, liveSave } from "../vcpu/live";

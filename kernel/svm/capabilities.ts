@@ -70,6 +70,7 @@ export function svmMissing(): string | null {
   if ((svmFeatures() & SVM_NESTED_PAGING) == 0) {
     return "the processor's AMD-V has no nested paging (CPUID 0x8000000A EDX bit 0 is 0): use a CPU model that has NPT";
   }
-  if (svmAsidCount() < 2) return "the processor offers no address-space identifier for guests (CPUID 0x8000000A EBX)";
+  if (svmAsidCount() < 2)
+    return "the processor offers no address-space identifier for guests (CPUID 0x8000000A EBX)";
   return null;
 }

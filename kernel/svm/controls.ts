@@ -1,3 +1,5 @@
+// biome-ignore-all format: aligned tables.
+//
 // What the guest must not do by itself: the intercept words, by name (APM, appendix "Layout of VMCB", "VMCB Control Area").
 import { phys_store16, phys_store32 } from "../arch/intrinsics";
 import { hasInvlpgb, hasMcommit, hasRdpru, SVM_PAUSE_FILTER, svmFeatures } from "./capabilities";

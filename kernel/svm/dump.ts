@@ -1,3 +1,5 @@
+// biome-ignore-all format: aligned tables.
+//
 // The VMCB on the log, decoded, in the manual's order and by its names.
 import { phys_load16, phys_load32, phys_load64, phys_load8 } from "../arch/intrinsics";
 import { LOG_WARN, logEnd, logHex, logHexFixed, logStart, logText } from "../lib/log";

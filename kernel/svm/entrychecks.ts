@@ -3,7 +3,16 @@
 import { physicalAddressBits } from "../arch/cpuid";
 import { CR0_CD, CR0_NW, CR0_PE, CR0_PG, CR4_PAE } from "../arch/cr";
 import { phys_load16, phys_load32, phys_load64 } from "../arch/intrinsics";
-import { EFER_FFXSR, EFER_LMA, EFER_LME, EFER_LMSLE, EFER_NXE, EFER_SCE, EFER_SVME, EFER_TCE } from "../arch/msr";
+import {
+  EFER_FFXSR,
+  EFER_LMA,
+  EFER_LME,
+  EFER_LMSLE,
+  EFER_NXE,
+  EFER_SCE,
+  EFER_SVME,
+  EFER_TCE,
+} from "../arch/msr";
 import { LOG_ERROR, logEnd, logHex, logStart, logText } from "../lib/log";
 import { EVENT_EXCEPTION, EVENT_NMI, EVENT_SOFT_INTERRUPT, EVENT_TYPE_MASK, EVENT_VALID } from "../vcpu/vcpu";
 import { svmAsidCount } from "./capabilities";
@@ -55,7 +64,8 @@ export const NO_RULE: u32 = 0xffffffff;
 
 const CS_LONG: u32 = 1 << 9;
 const CS_DEFAULT: u32 = 1 << 10;
-const EFER_DEFINED: u64 = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME | EFER_LMSLE | EFER_FFXSR | EFER_TCE;
+const EFER_DEFINED: u64 =
+  EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME | EFER_LMSLE | EFER_FFXSR | EFER_TCE;
 /** Bits 17..18 and 20..22 beside those below 13, 16: everything that any processor defines (APM, "CR4 Register"). */
 const CR4_DEFINED: u64 = 0x00f7_1fff;
 
@@ -105,25 +115,44 @@ function breaks(vmcb: u64, rule: u32): bool {
   const cr0 = phys_load64(vmcb + VMCB_CR0);
   const efer = phys_load64(vmcb + VMCB_EFER);
   switch (rule) {
-    case 0: return (efer & EFER_SVME) == 0;
-    case 1: return (cr0 & (CR0_CD | CR0_NW)) == CR0_NW;
-    case 2: return highHalf(cr0);
-    case 3: return cr3Reserved(vmcb);
-    case 4: return (phys_load64(vmcb + VMCB_CR4) & ~CR4_DEFINED) != 0;
-    case 5: return highHalf(phys_load64(vmcb + VMCB_DR6));
-    case 6: return highHalf(phys_load64(vmcb + VMCB_DR7));
-    case 7: return (efer & ~EFER_DEFINED) != 0;
-    case 8: return longPaging(vmcb) && (phys_load64(vmcb + VMCB_CR4) & CR4_PAE) == 0;
-    case 9: return longPaging(vmcb) && (cr0 & CR0_PE) == 0;
-    case 10: return longAndDefault(vmcb);
-    case 11: return pagingWithoutProtection(vmcb);
-    case 12: return (phys_load32(vmcb + VMCB_INTERCEPT_MISC2) & INTERCEPT_VMRUN) == 0;
-    case 13: return mapsBeyondMemory(vmcb);
-    case 14: return illegalEvent(vmcb);
-    case 15: return phys_load32(vmcb + VMCB_ASID) == 0;
-    case 16: return phys_load32(vmcb + VMCB_ASID) >= svmAsidCount();
-    case 17: return (phys_load64(vmcb + VMCB_NESTED_CONTROL) & NESTED_PAGING_ENABLE) == 0;
-    case 18: return beyondMemory(phys_load64(vmcb + VMCB_N_CR3));
+    case 0:
+      return (efer & EFER_SVME) == 0;
+    case 1:
+      return (cr0 & (CR0_CD | CR0_NW)) == CR0_NW;
+    case 2:
+      return highHalf(cr0);
+    case 3:
+      return cr3Reserved(vmcb);
+    case 4:
+      return (phys_load64(vmcb + VMCB_CR4) & ~CR4_DEFINED) != 0;
+    case 5:
+      return highHalf(phys_load64(vmcb + VMCB_DR6));
+    case 6:
+      return highHalf(phys_load64(vmcb + VMCB_DR7));
+    case 7:
+      return (efer & ~EFER_DEFINED) != 0;
+    case 8:
+      return longPaging(vmcb) && (phys_load64(vmcb + VMCB_CR4) & CR4_PAE) == 0;
+    case 9:
+      return longPaging(vmcb) && (cr0 & CR0_PE) == 0;
+    case 10:
+      return longAndDefault(vmcb);
+    case 11:
+      return pagingWithoutProtection(vmcb);
+    case 12:
+      return (phys_load32(vmcb + VMCB_INTERCEPT_MISC2) & INTERCEPT_VMRUN) == 0;
+    case 13:
+      return mapsBeyondMemory(vmcb);
+    case 14:
+      return illegalEvent(vmcb);
+    case 15:
+      return phys_load32(vmcb + VMCB_ASID) == 0;
+    case 16:
+      return phys_load32(vmcb + VMCB_ASID) >= svmAsidCount();
+    case 17:
+      return (phys_load64(vmcb + VMCB_NESTED_CONTROL) & NESTED_PAGING_ENABLE) == 0;
+    case 18:
+      return beyondMemory(phys_load64(vmcb + VMCB_N_CR3));
   }
   return false;
 }
@@ -143,7 +172,9 @@ export function ruleText(rule: u32): string {
 export function explainInvalid(vmcb: u64): void {
   let rule = brokenRule(vmcb, 0);
   if (rule == NO_RULE && logStart(LOG_ERROR)) {
-    logText("VMRUN refused the guest, and no known rule is broken: a reserved bit of CR3 or CR4 of this processor?");
+    logText(
+      "VMRUN refused the guest, and no known rule is broken: a reserved bit of CR3 or CR4 of this processor?",
+    );
     logEnd();
   }
   while (rule != NO_RULE) {

@@ -1,3 +1,5 @@
+// biome-ignore-all format: aligned tables.
+//
 // Exit codes of #VMEXIT (APM volume 2, appendix "SVM Intercept Exit Codes"), in the manual's order, and what each is to the
 // exit handlers.
 import {

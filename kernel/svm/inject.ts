@@ -47,7 +47,8 @@ export function injectEvent(vcpu: Vcpu, svm: SvmVcpu): void {
   let event = vcpu.event;
   let type = event & EVENT_TYPE_MASK;
   // Real mode pushes no error codes.
-  if ((event & EVENT_HAS_ERROR) != 0 && (phys_load64(vmcb + VMCB_CR0) & CR0_PE) == 0) event &= ~EVENT_HAS_ERROR;
+  if ((event & EVENT_HAS_ERROR) != 0 && (phys_load64(vmcb + VMCB_CR0) & CR0_PE) == 0)
+    event &= ~EVENT_HAS_ERROR;
   svm.softInjected = 0;
   if (type >= EVENT_SOFT_INTERRUPT) {
     skipSoftInstruction(vcpu, svm);
@@ -80,7 +81,8 @@ export function interruptedEvent(vcpu: Vcpu, svm: SvmVcpu, exitIntInfo: u32): u3
   if ((exitIntInfo & EVENT_VALID) == 0) return 0;
   const type = exitIntInfo & EVENT_TYPE_MASK;
   const vector = exitIntInfo & VECTOR_MASK;
-  const soft = type == EVENT_SOFT_INTERRUPT || (type == EVENT_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF));
+  const soft =
+    type == EVENT_SOFT_INTERRUPT || (type == EVENT_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF));
   if (type == EVENT_NMI) openNmi(vcpu, svm);
   return soft && svm.softInjected == 0 ? 0 : exitIntInfo;
 }

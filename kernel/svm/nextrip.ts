@@ -1,3 +1,5 @@
+// biome-ignore-all format: aligned tables.
+//
 // The RIP after an intercepted instruction, on processors that do not save it (no NRIP save).
 //
 // Most exits come from instructions of fixed encoding: CPUID, RDMSR, HLT … It is then enough to see that the bytes at RIP

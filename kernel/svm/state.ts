@@ -8,7 +8,14 @@
 //   neutral  16        15  14   13  12   7  6..5  4  3..0
 //            unusable  G   D/B  L   AVL  P  DPL   S  type
 import {
-  phys_load16, phys_load32, phys_load64, phys_load8, phys_store16, phys_store32, phys_store64, phys_store8,
+  phys_load16,
+  phys_load32,
+  phys_load64,
+  phys_load8,
+  phys_store16,
+  phys_store32,
+  phys_store64,
+  phys_store8,
 } from "../arch/intrinsics";
 import { EFER_SVME } from "../arch/msr";
 import {

@@ -78,7 +78,7 @@ export const TLB_FLUSH_ALL: u32 = 1;
 /** Needs FlushByAsid. */
 export const TLB_FLUSH_GUEST: u32 = 3;
 
-// --- VMCB_VINTR: 31 AVIC … 24 V_INTR_MASKING | 20 V_IGN_TPR | 19..16 V_INTR_PRIO | 8 V_IRQ | 7..0 V_TPR -----------------------
+// --- VMCB_VINTR: 24 V_INTR_MASKING | 20 V_IGN_TPR | 19..16 V_INTR_PRIO | 8 V_IRQ | 7..0 V_TPR ----------------------------
 export const V_TPR_MASK: u32 = 0xff;
 export const V_IRQ: u32 = 1 << 8;
 export const V_INTR_PRIO_HIGHEST: u32 = 0xf << 16;

@@ -1,16 +1,26 @@
 // Events whose delivery was interrupted by an exit are delivered again at the next entry. When the exit's handler raised an
 // exception meanwhile, the two combine by the manual's rules (SDM, "Interrupt 8—Double Fault Exception (#DF)"; APM,
 // "#DF—Double-Fault Exception").
-import { raiseWithError, VECTOR_DE, VECTOR_DF, VECTOR_GP, VECTOR_NP, VECTOR_PF, VECTOR_SS, VECTOR_TS } from "./raise";
+import {
+  raiseWithError,
+  VECTOR_DE,
+  VECTOR_DF,
+  VECTOR_GP,
+  VECTOR_NP,
+  VECTOR_PF,
+  VECTOR_SS,
+  VECTOR_TS,
+} from "./raise";
 import { EVENT_EXCEPTION, EVENT_TYPE_MASK, EVENT_VALID, REQUEST_EVENT, Vcpu } from "./vcpu";
 
 const VECTOR_CP: u32 = 21;
-const CONTRIBUTORY: u32 = (1 << VECTOR_DE)
-  | (1 << VECTOR_TS)
-  | (1 << VECTOR_NP)
-  | (1 << VECTOR_SS)
-  | (1 << VECTOR_GP)
-  | (1 << VECTOR_CP);
+const CONTRIBUTORY: u32 =
+  (1 << VECTOR_DE) |
+  (1 << VECTOR_TS) |
+  (1 << VECTOR_NP) |
+  (1 << VECTOR_SS) |
+  (1 << VECTOR_GP) |
+  (1 << VECTOR_CP);
 const PAGE_FAULT: u32 = 1 << VECTOR_PF;
 
 /** Bit of an exception's vector; 0 for events that are no exceptions: they combine with nothing. */

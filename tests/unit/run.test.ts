@@ -1,7 +1,7 @@
 // The run loop with a scripted guest: a backend whose entries call the test, which plays the guest until its next exit.
 import { beforeEach, describe, expect, test } from "vitest";
 import { type KernelModule, loadKernel } from "./harness.js";
-import { vcpuGlue, VcpuView } from "./vcpu-view.js";
+import { VcpuView, vcpuGlue } from "./vcpu-view.js";
 
 const EXIT = { io: 4, hlt: 8, interrupt: 10, window: 12, exception: 15 };
 const VALID = 0x8000_0000n;

@@ -2,7 +2,7 @@
 // (APM volume 2), not taken from the kernel.
 import { beforeEach, describe, expect, test } from "vitest";
 import { type KernelModule, loadKernel, readString } from "./harness.js";
-import { vcpuGlue, VcpuView } from "./vcpu-view.js";
+import { VcpuView, vcpuGlue } from "./vcpu-view.js";
 
 const VMCB = 0x10_0000n;
 const GUEST_RAM = 0x40_0000n;

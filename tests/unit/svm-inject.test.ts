@@ -2,7 +2,7 @@
 // 2, "Event Injection", "Virtual Interrupts").
 import { beforeEach, describe, expect, test } from "vitest";
 import { type KernelModule, loadKernel, readString } from "./harness.js";
-import { vcpuGlue, VcpuView } from "./vcpu-view.js";
+import { VcpuView, vcpuGlue } from "./vcpu-view.js";
 
 const VMCB = 0x10_0000n;
 const VALID = 0x8000_0000;
