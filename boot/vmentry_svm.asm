@@ -10,9 +10,10 @@ VMCB_RAX        equ 0x5F8               ; kernel/svm/vmcb.ts
 
 section .text progbits alloc exec nowrite align=16
 bits 64
-; EDI: linear address of the vCPU. RSI: physical address of the guest's VMCB; [Vcpu.hostVmcb] is that of the VMCB which holds
-; the host's FS, GS, TR, LDTR and system-call MSRs. Interrupts are off here; physical interrupts exit, since VMRUN sees IF = 1.
-; Returns EAX = EDI. Keeps no register but RSP: the code generator knows, and saves what its caller needs (intrinsic `keepsNothing`).
+; EDI: linear address of the vCPU. RSI: physical address of the guest's VMCB; [Vcpu.hostVmcb] is that of the VMCB which
+; holds the host's FS, GS, TR, LDTR and system-call MSRs. Interrupts are off here; physical interrupts exit, since VMRUN sees
+; IF = 1. Returns EAX = EDI. Keeps no register but RSP: the code generator knows, and saves what its caller needs (intrinsic
+; `keepsNothing`).
 align 16
 tv_asm_svm_enter:
         mov ebx, edi
