@@ -9,20 +9,25 @@ import { hostInterrupt } from "./drivers/interrupts";
 import { hostIdle, hostTimerArm } from "./drivers/timer";
 import { advance } from "./exits/advance";
 import { dispatch } from "./exits/dispatch";
-import { emulatorCreate } from "./exits/emulate/emulator";
+import { emulatedInstruction, emulatorCreate } from "./exits/emulate/emulator";
 import { consoleGive, consolePending, consoleTake } from "./guest/console";
 import { setCounters } from "./guest/counters";
 import { vmReset } from "./guest/lifecycle";
-import { NO_VECTOR as NOTHING_PENDING, platformAcknowledge, platformPendingVector, platformSample } from "./guest/lines";
+import {
+  NO_VECTOR as NOTHING_PENDING,
+  platformAcknowledge,
+  platformPendingVector,
+  platformSample,
+} from "./guest/lines";
 import { requestReset, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from "./guest/vm";
 import { STATUS_BAD_VM, STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/status";
 import { logDecimal, logEnd, logText } from "./lib/log";
 import { countersCreate, countersExclude, countExit } from "./trace/counters";
 import { answerLeaf } from "./trace/leaves";
-import { ringIsFilling, traceClose, traceExit, traceOutcome } from "./trace/ring";
+import { ringIsFilling, traceClose, traceExit, traceInstruction, traceOutcome } from "./trace/ring";
 import { traceDrain, traceFinish, traceIsOn } from "./trace/stream";
 import { backend, need } from "./vcpu/backend";
-import { EXIT_EXTERNAL_INTERRUPT, NO_VECTOR } from "./vcpu/exit";
+import { EXIT_EXTERNAL_INTERRUPT, EXIT_NESTED_FAULT, NO_VECTOR } from "./vcpu/exit";
 import { OUTCOME_ADVANCE, OUTCOME_HALT, OUTCOME_RESET, OUTCOME_RESUME } from "./vcpu/outcome";
 import { VECTOR_NMI } from "./vcpu/raise";
 import { BLOCKED_BY_NMI, GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "./vcpu/registers";
@@ -106,8 +111,15 @@ function onExitTraced(vcpu: Vcpu): bool {
   traceExit(vcpu);
   const outcome = dispatch(vcpu);
   traceOutcome(vcpu, outcome);
+  if (outcome == OUTCOME_ADVANCE && vcpu.exit.kind == EXIT_NESTED_FAULT) traceEmulated(vcpu);
   if (ringIsFilling()) countersExclude(vcpu, traceDrain(thisCpu().index));
   return act(vcpu, outcome);
+}
+
+/** Device accesses are emulated: their instruction is known. */
+function traceEmulated(vcpu: Vcpu): void {
+  const instruction = emulatedInstruction(vcpu);
+  traceInstruction(instruction.bytes0, instruction.bytes1, instruction.length);
 }
 
 // --- after an exit -------------------------------------------------------------------------------------------------------

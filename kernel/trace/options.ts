@@ -9,7 +9,16 @@ import { LOG_WARN, logBytes, logEnd, logStart, logText } from "../lib/log";
 import { NOT_A_NUMBER, optionIs, optionNumber, optionValue, parseNumberUpTo, wordEnd } from "../lib/options";
 import { backend } from "../vcpu/backend";
 import { COUNTED_REASONS, reasonOfIndex } from "./counters";
-import { ANY, filterAddReason, RANGE_LEAF, RANGE_MSR, RANGE_PORT, RANGE_RIP, traceFilter, traceRange } from "./filter";
+import {
+  ANY,
+  filterAddReason,
+  RANGE_LEAF,
+  RANGE_MSR,
+  RANGE_PORT,
+  RANGE_RIP,
+  traceFilter,
+  traceRange,
+} from "./filter";
 
 const COMMA: u32 = 0x2c;
 const DASH: u32 = 0x2d;

@@ -84,7 +84,7 @@ export function ringHeld(ring: TraceRing): u32 {
 
 /** Whether this CPU's ring is three quarters full: time to send some of it, even in the middle of things. */
 export function ringIsFilling(): bool {
-  return ringHeld(ownRing()) > TRACE_RING_RECORDS / 4 * 3;
+  return ringHeld(ownRing()) > (TRACE_RING_RECORDS / 4) * 3;
 }
 
 /** Right after an exit: completes the record of the one before, and opens this one's if the filter wants it. */
@@ -126,6 +126,15 @@ export function traceOutcome(vcpu: Vcpu, outcome: u32): void {
     record + RECORD_BYTES_HIGH,
     count != 0 ? (exit.bytes1 & 0x00ff_ffff_ffff_ffff) | (count << 56) : 0,
   );
+}
+
+/** The bytes of the instruction that the handler has emulated, when it had to fetch them: `length` of them. */
+export function traceInstruction(bytes0: u64, bytes1: u64, length: u32): void {
+  const record = ownRing().open;
+  if (record == 0) return;
+  const count = <u64>min<u32>(length, 15);
+  store<u64>(record + RECORD_BYTES_LOW, bytes0);
+  store<u64>(record + RECORD_BYTES_HIGH, (bytes1 & 0x00ff_ffff_ffff_ffff) | (count << 56));
 }
 
 /** Completes the open record of this CPU when no further exit will: its VM has stopped. */

@@ -9,7 +9,7 @@ import { arenaAlloc, arenaNew } from "./kernel/lib/arena";
 import { PerCpu } from "./kernel/arch/percpu";
 import { VCPU_BYTES, Vcpu } from "./kernel/vcpu/vcpu";
 import { filterAddReason, RANGE_PORT, traceFilter, traceRange } from "./kernel/trace/filter";
-import { ringCreate, ringHeld, ringOf, traceClose, traceExit, traceOutcome } from "./kernel/trace/ring";
+import { ringCreate, ringHeld, ringOf, traceClose, traceExit, traceInstruction, traceOutcome } from "./kernel/trace/ring";
 import { traceDrain, traceFinish, tracePrepare, traceStart } from "./kernel/trace/stream";
 
 const output = memory.data(1 << 20, 16);
@@ -41,6 +41,7 @@ export function exit(tscIn: u64, previousOut: u64, rip: u64, kind: u32, reason: 
   traceExit(vcpu);
   traceOutcome(vcpu, 1);
 }
+export function emulated(bytes0: u64, bytes1: u64, length: u32): void { traceInstruction(bytes0, bytes1, length); }
 export function finish(tsc: u64): void { traceClose(tsc); traceFinish(); }
 export function drain(): u64 { return traceDrain(0); }
 export function held(): u32 { return ringHeld(ringOf(0)!); }
@@ -77,14 +78,17 @@ async function tracer() {
   return kernel;
 }
 
-function read(kernel: KernelModule) {
-  const bytes = Buffer.from(
+function streamOf(kernel: KernelModule): Buffer {
+  return Buffer.from(
     new Uint8Array(
       kernel.exports.memory.buffer,
       kernel.exports.outputStart!() as number,
       kernel.exports.outputLength!() as number,
     ),
   );
+}
+
+function read(kernel: KernelModule) {
   const result = {
     start: undefined as TraceStart | undefined,
     exits: [] as Seen[],
@@ -101,7 +105,7 @@ function read(kernel: KernelModule) {
     end: (taken, lost) => (result.end = [taken, lost]),
   });
   const splitter = new FrameSplitter();
-  for (const frame of splitter.push(bytes) as Iterable<Frame>) decoder.frame(frame);
+  for (const frame of splitter.push(streamOf(kernel)) as Iterable<Frame>) decoder.frame(frame);
   splitter.end();
   return result;
 }
@@ -140,6 +144,19 @@ test("what the kernel writes is what the reader sees", async () => {
     },
   ]);
   expect(end).toEqual([2, 0]);
+});
+
+test("the bytes of an emulated instruction are the record's", async () => {
+  const kernel = await tracer();
+  const { exit, emulated, finish } = kernel.exports as Record<string, CallableFunction>;
+  exit?.(1000n, 0n, 0x1000n, 7, 0x400, 0, 0xfee00000n, 0n);
+  emulated?.(0x1122334410478966n, 0xff99887766554433n, 15);
+  exit?.(2000n, 1200n, 0x1004n, KIND_CPUID, 0x72, 0, 0n, 0n);
+  finish?.(2300n);
+  const seen: string[] = [];
+  const decoder = new FrameDecoder({ exit: (record) => seen.push(record.bytes.toString("hex")) });
+  for (const frame of new FrameSplitter().push(streamOf(kernel))) decoder.frame(frame);
+  expect(seen).toEqual(["668947104433221133445566778899", ""]);
 });
 
 test("a full ring counts what it drops, and the stream tells it", async () => {
