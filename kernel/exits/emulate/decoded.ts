@@ -2,8 +2,8 @@
 // the instruction there again takes a comparison of its bytes instead of a walk of the guest's page tables and a decode.
 //
 // What is remembered is checked against the guest's memory every time: the same paging mode, CR3 and code segment, the
-// same entries in its page tables on the way to the code (so the same translation), the same bytes there. So nothing has to be told when
-// the guest changes its tables or its code.
+// same entries in its page tables on the way to the code (so the same translation), the same bytes there. So nothing has
+// to be told when the guest changes its tables or its code.
 import { phys_load32, phys_load64 } from "../../arch/intrinsics";
 import { CR0_PE, CR0_PG } from "../../arch/cr";
 import { NO_HPA } from "../../mm/frames";
