@@ -4,6 +4,8 @@ import { UserError } from "../lib/user-error.ts";
 import { EXIT_FAILED } from "../machines/status.ts";
 import { analyse, describeGaps, type Selection, type TraceEnd, type View } from "../trace/analysis.ts";
 import { EVENTS } from "../trace/events.ts";
+import type { TraceError } from "../trace/frames.ts";
+import { followTrace } from "../trace/live.ts";
 import { perfettoView } from "../trace/perfetto.ts";
 import { SORT_KEYS, type SortKey } from "../trace/statistics.ts";
 import { Symbols } from "../trace/symbols.ts";
@@ -22,6 +24,7 @@ interface TraceOptions {
   symbols?: string;
   perfetto?: string;
   html?: string;
+  live?: boolean;
 }
 
 const HELP = `
@@ -59,6 +62,15 @@ export function traceCommand(): Command {
     .option("--explain <n>", "everything about exit number N")
     .option("--perfetto <file>", "write a timeline for ui.perfetto.dev or chrome://tracing")
     .option("--html <file>", "write a page with charts")
+    .addOption(
+      new Option("--live", "follow a trace that is being recorded, like top").conflicts([
+        "log",
+        "csv",
+        "explain",
+        "perfetto",
+        "html",
+      ]),
+    )
     .option("--symbols <file>", "System.map or vmlinux of the guest: name addresses (guest with nokaslr)")
     .addHelpText("after", HELP)
     .action(async (file: string, options: TraceOptions) => {
@@ -68,6 +80,7 @@ export function traceCommand(): Command {
 
 async function trace(file: string, options: TraceOptions): Promise<number> {
   endQuietlyWithoutReader();
+  if (options.live) return reportError(file, await followTrace(file));
   const selection = readSelection(options);
   const view = await chooseView(file, options, selection);
   const end = await analyse(file, selection, view, showProgress);
@@ -117,6 +130,12 @@ function parseCount(text: string, option: string): number {
 function report(file: string, end: TraceEnd): number {
   for (const line of describeGaps(file, end)) process.stderr.write(`typevisor: ${line}\n`);
   return end.error === null ? 0 : EXIT_FAILED;
+}
+
+function reportError(file: string, error: TraceError | null): number {
+  if (error === null) return 0;
+  process.stderr.write(`typevisor: ${file}: ${error.message}.\n`);
+  return EXIT_FAILED;
 }
 
 // --- the terminal -----------------------------------------------------------------------------------------------------------
