@@ -3,12 +3,15 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
-import { mustRun } from "../../tools/lib/command.ts";
+import { findProgram, mustRun } from "../../tools/lib/command.ts";
 import { ReportCollector } from "../../tools/trace/html/collect.ts";
 import { renderPage } from "../../tools/trace/html/render.ts";
 import type { Report } from "../../tools/trace/html/report.ts";
 import { TimeBins } from "../../tools/trace/html/timebins.ts";
 import { eachRecord, stream, svmSample, temporary } from "./sample.ts";
+
+/** `typevisor setup` installs Chromium; Ubuntu packages it in a way that keeps it from reading temporary files. */
+const browser = findProgram("google-chrome") ?? findProgram("chromium") ?? "chromium";
 
 async function report(): Promise<Report> {
   const collector = new ReportCollector();
@@ -68,7 +71,7 @@ describe("the page in a browser", () => {
       "--disable-gpu",
       `--user-data-dir=${join(folder, "profile")}`,
     ];
-    const dom = await mustRun("chromium", [...options, "--dump-dom", pathToFileURL(path).href]);
+    const dom = await mustRun(browser, [...options, "--dump-dom", pathToFileURL(path).href]);
     return { html, dom };
   };
 
