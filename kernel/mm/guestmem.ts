@@ -31,15 +31,25 @@ export class GuestMemory {
   count: u32;
   reserved: u32;
   // Storage of the regions: three words each (AssemblyScript has no inline arrays).
-  gpa0: u64; bytes0: u64; hpa0: u64;
-  gpa1: u64; bytes1: u64; hpa1: u64;
-  gpa2: u64; bytes2: u64; hpa2: u64;
-  gpa3: u64; bytes3: u64; hpa3: u64;
+  gpa0: u64;
+  bytes0: u64;
+  hpa0: u64;
+  gpa1: u64;
+  bytes1: u64;
+  hpa1: u64;
+  gpa2: u64;
+  bytes2: u64;
+  hpa2: u64;
+  gpa3: u64;
+  bytes3: u64;
+  hpa3: u64;
 }
 
 /** Region `index`, below MAX_RAM_REGIONS. */
 export function guestRegion(m: GuestMemory, index: u32): RamRegion {
-  return changetype<RamRegion>(changetype<usize>(m) + offsetof<GuestMemory>("gpa0") + index * offsetof<RamRegion>());
+  return changetype<RamRegion>(
+    changetype<usize>(m) + offsetof<GuestMemory>("gpa0") + index * offsetof<RamRegion>(),
+  );
 }
 
 /** Adds a region of RAM. False: the table is full, or the range is empty, wraps around or overlaps another region. */

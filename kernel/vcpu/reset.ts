@@ -20,13 +20,14 @@ import {
 } from "./registers";
 
 /** Every group of guest state. */
-export const ALL_GROUPS: u32 = GROUP_RIP
-  | GROUP_STACK_FLAGS
-  | GROUP_SEGMENTS
-  | GROUP_TABLES
-  | GROUP_CONTROL
-  | GROUP_SYSTEM
-  | GROUP_INTERRUPTIBILITY;
+export const ALL_GROUPS: u32 =
+  GROUP_RIP |
+  GROUP_STACK_FLAGS |
+  GROUP_SEGMENTS |
+  GROUP_TABLES |
+  GROUP_CONTROL |
+  GROUP_SYSTEM |
+  GROUP_INTERRUPTIBILITY;
 
 const DR6_RESET: u64 = 0xffff_0ff0;
 const DR7_RESET: u64 = 0x400;

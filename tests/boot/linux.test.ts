@@ -44,8 +44,11 @@ function run(setting: Setting, command: string, more = ""): Promise<Finished> {
 }
 
 /** Things that Linux says at other levels than warning when its platform misbehaves. */
-const COMPLAINTS =
-  /unchecked MSR|unstable|spurious|lost interrupt|lockup|rcu.*stall|MP-BIOS|nobody cared|Firmware Bug|disabled by BIOS|Call Trace/i;
+const COMPLAINTS = new RegExp(
+  "unchecked MSR|unstable|spurious|lost interrupt|lockup|rcu.*stall|MP-BIOS|nobody cared|Firmware Bug" +
+    "|disabled by BIOS|Call Trace",
+  "i",
+);
 
 /** Sections of a command's output, each after a line `== NAME`. */
 function sections(output: string): Map<string, string> {

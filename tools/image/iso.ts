@@ -110,9 +110,9 @@ function menu(plan: IsoPlan): string {
   const modules = plan.modules.map(
     (module) => `  module --nounzip /boot/${module.name} ${quoteForGrub(module.text)}\n`,
   );
-  const entries = plan.entries.map(
-    (entry) =>
-      `menuentry '${entry.title}' {\n  multiboot /boot/typevisor ${quoteForGrub(entry.hypervisorArgs.join(" "))}\n${modules.join("")}}\n`,
-  );
+  const entries = plan.entries.map((entry) => {
+    const line = `multiboot /boot/typevisor ${quoteForGrub(entry.hypervisorArgs.join(" "))}`;
+    return `menuentry '${entry.title}' {\n  ${line}\n${modules.join("")}}\n`;
+  });
   return `set timeout=${plan.timeoutSeconds}\n${UEFI_SET_UP}${entries.join("")}`;
 }
