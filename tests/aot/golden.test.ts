@@ -10,6 +10,9 @@ import { compile } from "../../tools/aot/compile.ts";
 // After a change that is meant, `npm run bless:aot` rewrites the expected texts; review them with git diff.
 
 const DIRECTORY = new URL("golden/", import.meta.url).pathname;
+// Names of functions reach the compiler.
+binaryen.setDebugInfo(true);
+
 const BLESS = process.env.BLESS === "1";
 
 function assemble(wat: string): Uint8Array {
@@ -35,11 +38,16 @@ function show(wat: string): string {
   const bytes = assemble(wat);
   if (kind === "asm")
     return functionsOf(
-      compile(bytes, { target: argument === "linux" ? "linux" : "kernel", verify: true }).asm,
+      compile(bytes, {
+        target: argument === "linux" ? "linux" : "kernel",
+        verify: true,
+        inline: false,
+      }).asm,
     );
   const parts: string[] = [];
   compile(bytes, {
     verify: true,
+    isHot: (name) => name.startsWith("hot"),
     dump: argument!.split(","),
     onDump: (pass, text) => parts.push(`--- ${pass}\n${text}`),
   });

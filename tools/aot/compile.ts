@@ -2,7 +2,8 @@ import { type ImportedGlobals, StaticData } from "./data.ts";
 import { CompileError } from "./errors.ts";
 import type { FuncIR } from "./ir/ir.ts";
 import { printFunc } from "./ir/print.ts";
-import { FUNCTION_PASSES } from "./passes/index.ts";
+import { FUNCTION_PASSES, PASSES_BEFORE_INLINING } from "./passes/index.ts";
+import { type IsHot, inlineCalls } from "./passes/inline.ts";
 import { buildSsa } from "./passes/ssa.ts";
 import { type Routine, runtimeRoutines } from "./runtime.ts";
 import { SourceMap, type SourcePosition } from "./sourcemap.ts";
@@ -33,6 +34,10 @@ export interface CompileOptions {
   onDump?: (pass: string, text: string) => void;
   /** Names of intrinsics that the module must not use. */
   forbid?: string[];
+  /** False keeps every call, for tests. */
+  inline?: boolean;
+  /** Functions between which calls are inlined for speed, by their names. */
+  isHot?: IsHot;
   importedGlobals?: ImportedGlobals;
   /** Modules whose functions the Linux test process provides. */
   importedFunctions?: string[];
@@ -68,8 +73,12 @@ export function compile(bytes: Uint8Array, options: CompileOptions = {}): Compil
   checkForbidden(module, options.forbid ?? [], locate);
   const data = new StaticData(module, target, options.importedGlobals ?? (() => undefined));
   const out = new Output(module, target, map);
-  for (const func of module.funcs)
-    if (!func.import) out.add(func, compileFunction(module, func, target, options));
+  const all = buildAll(module, target, options);
+  const inlined = options.inline === false ? all : inlineCalls(all, module, options.isHot ?? (() => false));
+  for (const [index, ir] of inlined) {
+    const func = module.funcs[index]!;
+    out.add(func, compileFunction(module, func, ir, target, options));
+  }
   for (const routine of runtimeRoutines(module, target)) out.addRoutine(routine);
   return { asm: out.render(data), functions: out.functions, exports: out.exports, module };
 }
@@ -86,13 +95,33 @@ function checkForbidden(module: Module, names: string[], locate: (offset: number
   }
 }
 
+function dumpPass(options: CompileOptions, pass: string, text: () => string): void {
+  if (options.dump?.includes(pass) || options.dump?.includes("all")) options.onDump?.(pass, text());
+}
+
+/** All functions as SSA, simplified so far that their sizes tell what inlining them costs. */
+function buildAll(module: Module, target: Target, options: CompileOptions): Map<number, FuncIR> {
+  const all = new Map<number, FuncIR>();
+  for (const func of module.funcs) {
+    if (func.import) continue;
+    const ir = buildSsa(module, func);
+    dumpPass(options, "ssa", () => printFunc(ir));
+    for (const pass of PASSES_BEFORE_INLINING) pass(ir, module, target);
+    all.set(func.index, ir);
+  }
+  return all;
+}
+
 /** One function through every pass. */
-function compileFunction(module: Module, func: Func, target: Target, options: CompileOptions): MFunc {
-  const dump = (pass: string, text: () => string) => {
-    if (options.dump?.includes(pass) || options.dump?.includes("all")) options.onDump?.(pass, text());
-  };
-  const ir: FuncIR = buildSsa(module, func);
-  dump("ssa", () => printFunc(ir));
+function compileFunction(
+  module: Module,
+  func: Func,
+  ir: FuncIR,
+  target: Target,
+  options: CompileOptions,
+): MFunc {
+  const dump = (pass: string, text: () => string) => dumpPass(options, pass, text);
+  dump("inline", () => printFunc(ir));
   for (const [name, pass] of FUNCTION_PASSES) {
     pass(ir, module, target);
     dump(name, () => printFunc(ir));
@@ -117,15 +146,19 @@ class Output {
   readonly exports = new Map<string, string>();
   private readonly text: string[] = [];
   private readonly rodata: string[] = [];
+  /** Where the functions start in the module, ascending. */
+  private readonly starts: number[];
 
   constructor(
     private readonly module: Module,
     private readonly target: Target,
     private readonly map: SourceMap,
-  ) {}
+  ) {
+    this.starts = module.funcs.filter((f) => !f.import).map((f) => f.offset);
+  }
 
   add(func: Func, machine: MFunc): void {
-    const find = (loc: number) => this.map.find(loc, func.offset);
+    const find = (loc: number) => this.map.find(loc, this.functionStart(loc));
     const aliases = func.exports.map((name) => `tv_${symbolPart(name)}`);
     func.exports.forEach((name, i) => this.exports.set(name, aliases[i]!));
     if (func.index === this.module.start) {
@@ -143,6 +176,18 @@ class Output {
     this.rodata.push(...emitted.rodata);
     const sites = emitted.sites.map((site) => ({ ...site, position: find(site.loc) }));
     this.functions.push({ symbol, name: func.name, frameBytes: emitted.frameBytes, sites });
+  }
+
+  /** Offset of the function that holds a place of the module: inlined code keeps its own. */
+  private functionStart(loc: number): number {
+    let low = 0;
+    let high = this.starts.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.starts[middle]! <= loc) low = middle + 1;
+      else high = middle;
+    }
+    return this.starts[low - 1] ?? 0;
   }
 
   addRoutine(routine: Routine): void {

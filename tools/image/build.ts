@@ -13,6 +13,7 @@ import { formatSize } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
 import { refuseAllocation } from "./allocation.ts";
 import { type Cache, filesBelow, openCache } from "./cache.ts";
+import { isHot } from "./hot.ts";
 import { withLineTable } from "./linetable.ts";
 
 export interface BuildOptions {
@@ -142,7 +143,7 @@ function generateCode(cache: Cache, paths: Paths): Promise<boolean> {
     outputs: [paths.asm, paths.link, paths.functions],
     run: async () => {
       const map = readFileSync(paths.map, "utf8");
-      const result = explain(() => compile(readFileSync(paths.wasm), { target: "kernel", map }));
+      const result = explain(() => compile(readFileSync(paths.wasm), { target: "kernel", map, isHot }));
       refuseAllocation(result.module, map);
       writeFileSync(paths.asm, withLineTable(result.asm));
       writeFileSync(paths.functions, JSON.stringify(result.functions));
@@ -238,6 +239,7 @@ function link(cache: Cache, paths: Paths, objects: string[]): Promise<boolean> {
         "elf_x86_64",
         "-static",
         "-nostdlib",
+        "--nmagic",
         "-z",
         "max-page-size=4096",
         "--build-id=none",
@@ -264,5 +266,9 @@ async function nameFunctions(paths: Paths): Promise<void> {
 
 /** What the code in the image depends on beside the WebAssembly module. */
 function compilerSources(): string[] {
-  return [...filesBelow(join(ROOT, "tools/aot"), /\.ts$/), join(ROOT, "tools/image/linetable.ts")];
+  return [
+    ...filesBelow(join(ROOT, "tools/aot"), /\.ts$/),
+    join(ROOT, "tools/image/hot.ts"),
+    join(ROOT, "tools/image/linetable.ts"),
+  ];
 }

@@ -39,3 +39,6 @@ export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
   ["loops", optimizeLoops],
   ["prepare", prepare],
 ];
+
+/** What every function goes through before calls are inlined. */
+export const PASSES_BEFORE_INLINING: readonly FunctionPass[] = [cleanUp, numberValues, cleanUp];

@@ -10,6 +10,7 @@ import {
 } from "./lir.ts";
 import { registerName, type Width } from "./registers.ts";
 import { invert } from "./rules/compare.ts";
+import { shortenJumps } from "./short-jumps.ts";
 
 const GUARD_PAGE_BYTES = 4096;
 
@@ -86,7 +87,12 @@ class Emitter {
     });
     for (const stub of this.stubs) this.emitStub(stub);
     this.text.push(`.end:`);
-    return { text: this.text, rodata: this.rodata, sites: this.sites, frameBytes: this.frameBytes };
+    return {
+      text: shortenJumps(this.text),
+      rodata: this.rodata,
+      sites: this.sites,
+      frameBytes: this.frameBytes,
+    };
   }
 
   /**

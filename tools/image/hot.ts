@@ -1,0 +1,17 @@
+/** Sources of the exit path: every exit, or every exit of a frequent kind, goes through them. */
+const EXIT_PATH = [
+  /^kernel\/run\//,
+  /^kernel\/exits\/(advance|cpuid|dispatch|hypercall|io|msr|nestedfault|emulate\/(emulate|linear|fetch))\//,
+  /^kernel\/vcpu\/(?!live|reset|reinject)/,
+  /^kernel\/(svm|vmx)\/(backend\/(enter|run|loadGroups|needFrames|windows|flush)|decode|nextrip|state|vmcb|vmcs)/,
+  /^kernel\/trace\/counters\//,
+  /^kernel\/guest\/(cpuid|msr|port-access|mmio-access|lines|counters|platform|settle)\//,
+  /^kernel\/devices\/lapic/,
+  /^kernel\/arch\/(clock|percpu)\//,
+  /^kernel\/lib\/(bits|mul|time)/,
+];
+
+/** Whether the code generator should inline between a function and others of this kind: by the name that asc gives it. */
+export function isHot(name: string): boolean {
+  return EXIT_PATH.some((source) => source.test(name));
+}
