@@ -214,7 +214,10 @@ export class FakeCpu {
         return value === undefined ? 2 : 0;
       },
       vmx_enter: (registers: number, launched: number) => this.enter(registers, this.memory, launched),
-      svm_enter: (registers: number) => (this.enter(registers, this.memory, 1), registers),
+      svm_enter: (registers: number) => {
+        this.enter(registers, this.memory, 1);
+        return registers;
+      },
     };
   }
 

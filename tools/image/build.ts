@@ -257,7 +257,9 @@ async function nameFunctions(paths: Paths): Promise<void> {
   const functions = JSON.parse(readFileSync(paths.functions, "utf8")) as FunctionInfo[];
   const names = join(paths.directory, "names");
   // In this file a blank ends a name and a # begins a comment; methods are Class#name.
-  const lines = functions.map(({ symbol, name }) => `${symbol} ${name.replace("#", ".").replace(/\s/g, "_")}\n`);
+  const lines = functions.map(
+    ({ symbol, name }) => `${symbol} ${name.replace("#", ".").replace(/\s/g, "_")}\n`,
+  );
   writeFileSync(names, lines.join(""));
   const labels = ["tv_function_*.*", "tv_rt_*.*", "..@*"].flatMap((pattern) => ["--strip-symbol", pattern]);
   await mustRun("objcopy", ["--wildcard", ...labels, paths.elf64]);
