@@ -13,6 +13,7 @@ import { formatSize } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
 import { refuseAllocation } from "./allocation.ts";
 import { type Cache, filesBelow, openCache } from "./cache.ts";
+import { withFrameTable } from "./frametable.ts";
 import { isHot } from "./hot.ts";
 import { withLineTable } from "./linetable.ts";
 
@@ -145,7 +146,7 @@ function generateCode(cache: Cache, paths: Paths): Promise<boolean> {
       const map = readFileSync(paths.map, "utf8");
       const result = explain(() => compile(readFileSync(paths.wasm), { target: "kernel", map, isHot }));
       refuseAllocation(result.module, map);
-      writeFileSync(paths.asm, withLineTable(result.asm));
+      writeFileSync(paths.asm, withFrameTable(withLineTable(result.asm)));
       writeFileSync(paths.functions, JSON.stringify(result.functions));
       const pages = result.module.memories[0]?.limits.min ?? 0;
       writeFileSync(paths.link, JSON.stringify({ linearBytes: pages * WASM_PAGE }));
@@ -272,5 +273,6 @@ function compilerSources(): string[] {
     ...filesBelow(join(ROOT, "tools/aot"), /\.ts$/),
     join(ROOT, "tools/image/hot.ts"),
     join(ROOT, "tools/image/linetable.ts"),
+    join(ROOT, "tools/image/frametable.ts"),
   ];
 }
