@@ -24,9 +24,9 @@ const XSAVEOPT: u32 = 1 << 0;
 const XSAVEC: u32 = 1 << 1;
 const XGETBV_1: u32 = 1 << 2;
 /** Of a component's ECX: it is aligned to 64 bytes in the compacted format. */
-const COMPACTED_ALIGNED: u32 = 1 << 1;
+export const XSAVE_COMPACTED_ALIGNED: u32 = 1 << 1;
 /** Legacy region and header. */
-const BASE_BYTES: u32 = 576;
+export const XSAVE_BASE_BYTES: u32 = 576;
 
 /** XCR0 bits that a guest may set on this host; 0: the host has no XSAVE. */
 export function guestXcr0Mask(): u64 {
@@ -38,22 +38,22 @@ export function guestXcr0Mask(): u64 {
 export function xsaveLeaf(subleaf: u32, mask: u64, slot: usize): void {
   if (subleaf == 0) {
     store<u32>(slot, <u32>mask);
-    store<u32>(slot, BASE_BYTES, 4);
+    store<u32>(slot, XSAVE_BASE_BYTES, 4);
     store<u32>(slot, areaBytes(mask), 8);
   } else if (subleaf == 1) {
     const features = cpuidRegister(LEAF, 1, EAX) & (XSAVEOPT | XSAVEC | XGETBV_1);
     store<u32>(slot, features);
-    if ((features & XSAVEC) != 0) store<u32>(slot, BASE_BYTES, 4);
+    if ((features & XSAVEC) != 0) store<u32>(slot, XSAVE_BASE_BYTES, 4);
   } else if (((mask >> subleaf) & 1) != 0) {
     store<u32>(slot, cpuidRegister(LEAF, subleaf, EAX));
     store<u32>(slot, cpuidRegister(LEAF, subleaf, EBX), 4);
-    store<u32>(slot, cpuidRegister(LEAF, subleaf, ECX) & COMPACTED_ALIGNED, 8);
+    store<u32>(slot, cpuidRegister(LEAF, subleaf, ECX) & XSAVE_COMPACTED_ALIGNED, 8);
   }
 }
 
 /** Bytes of an area in the standard format that holds all components of `mask`. */
 function areaBytes(mask: u64): u32 {
-  let bytes = BASE_BYTES;
+  let bytes = XSAVE_BASE_BYTES;
   for (let component: u32 = 2; component < SUBLEAVES_XSAVE; component++) {
     if (((mask >> component) & 1) == 0) continue;
     const end = cpuidRegister(LEAF, component, EBX) + cpuidRegister(LEAF, component, EAX);

@@ -3,7 +3,7 @@
 import { CR4_OSXSAVE, CR4_PKE } from "../arch/cr";
 import { EAX, EBX, ECX, EDX, cpuidHasLeaf, cpuidRegister } from "../arch/cpuid";
 import { tscHz } from "../arch/clock";
-import { cpuid } from "../arch/intrinsics";
+import { cpuid, xgetbv } from "../arch/intrinsics";
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 import { need } from "../vcpu/backend";
 import { ExitRecord } from "../vcpu/exit";
@@ -17,7 +17,13 @@ import {
   HIGHEST_EXTENDED,
   HIGHEST_HYPERVISOR,
 } from "./cpuid-policy";
-import { guestXcr0Mask, SUBLEAVES_XSAVE, xsaveLeaf } from "./cpuid-xsave";
+import {
+  guestXcr0Mask,
+  SUBLEAVES_XSAVE,
+  XSAVE_BASE_BYTES,
+  XSAVE_COMPACTED_ALIGNED,
+  xsaveLeaf,
+} from "./cpuid-xsave";
 import { Vm, vmOf } from "./vm";
 
 /** One leaf or subleaf, ready to be given to the guest. */
@@ -267,9 +273,10 @@ function giveTopology(vcpu: Vcpu, cpus: u32, subleaf: u32): void {
 }
 
 /**
- * EBX of subleaves 0 and 1 is the size of what XCR0 has enabled. The guest's XCR0 is in the processor while its vCPU
- * runs, whether or not XSETBV is intercepted, so the processor itself knows. Its answer goes by way of the exit record's
- * room for instruction bytes, which belongs to this vCPU and which CPUID leaves empty.
+ * EBX of subleaves 0 and 1 is the size of what XCR0 has enabled, in the standard and in the compacted format. The guest's
+ * XCR0 is in the processor while its vCPU runs, whether or not XSETBV is intercepted, so for subleaf 0 the processor itself
+ * knows; its answer goes by way of the exit record's room for instruction bytes, which belongs to this vCPU and which CPUID
+ * leaves empty. For subleaf 1 the processor would add the supervisor components that are the host's.
  */
 function giveXsave(vcpu: Vcpu, slot: CpuidSlot, subleaf: u32): void {
   if (subleaf >= SUBLEAVES_XSAVE) {
@@ -277,8 +284,23 @@ function giveXsave(vcpu: Vcpu, slot: CpuidSlot, subleaf: u32): void {
     return;
   }
   give(vcpu, slotAt(changetype<CpuidTable>(vmOf(vcpu).cpuid), slot.first + subleaf));
-  if (subleaf > 1 || (subleaf == 1 && vcpu.rbx == 0)) return;
-  const live = changetype<usize>(vcpu.exit) + offsetof<ExitRecord>("bytes0");
-  cpuid(0x0d, subleaf, live);
-  vcpu.rbx = load<u32>(live, 4);
+  if (subleaf == 0) {
+    const live = changetype<usize>(vcpu.exit) + offsetof<ExitRecord>("bytes0");
+    cpuid(0x0d, 0, live);
+    vcpu.rbx = load<u32>(live, 4);
+  } else if (subleaf == 1 && vcpu.rbx != 0) {
+    vcpu.rbx = compactedBytes(changetype<CpuidTable>(vmOf(vcpu).cpuid), slot.first, xgetbv(0));
+  }
+}
+
+/** Bytes of an XSAVE area in the compacted format with the components of `enabled`, described by slots from `first` on. */
+function compactedBytes(table: CpuidTable, first: u32, enabled: u64): u32 {
+  let bytes = XSAVE_BASE_BYTES;
+  for (let component: u32 = 2; component < SUBLEAVES_XSAVE; component++) {
+    if (((enabled >> component) & 1) == 0) continue;
+    const slot = slotAt(table, first + component);
+    if ((slot.ecx & XSAVE_COMPACTED_ALIGNED) != 0) bytes = (bytes + 63) & ~63;
+    bytes += slot.eax;
+  }
+  return bytes;
 }

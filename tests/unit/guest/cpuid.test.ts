@@ -108,6 +108,19 @@ describe("leaf 0Dh", () => {
     expect(pc.cpuid(0x0d, 0)[1]).toBe(832);
   });
 
+  test("the compacted size is that of what the guest's XCR0 enables, aligned where a component asks for it", async () => {
+    const pc = await Pc.running({ cpuid: INTEL_CPUID });
+    const compacted = (xcr0: bigint) => {
+      pc.cpu.extendedControl.set(0, xcr0);
+      return pc.cpuid(0x0d, 1)[1];
+    };
+    expect(compacted(0x1n)).toBe(576);
+    expect(compacted(0x3n)).toBe(576);
+    expect(compacted(0x7n)).toBe(576 + 256);
+    // AVX 256, opmask 64, upper halves 512, upper registers 1024, protection keys 8.
+    expect(compacted(0x2e7n)).toBe(576 + 256 + 64 + 512 + 1024 + 8);
+  });
+
   test("without XSAVE on the host it is empty", async () => {
     const cpuid = {
       ...AMD_CPUID,
