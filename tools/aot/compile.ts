@@ -1,14 +1,16 @@
-import { type ImportedGlobals, StaticData } from "./data.ts";
+import { instantiatedByCode, StaticData } from "./data.ts";
 import { CompileError } from "./errors.ts";
 import type { FuncIR } from "./ir/ir.ts";
 import { printFunc } from "./ir/print.ts";
+import { type Linkage, linkImports } from "./linkage.ts";
 import { FUNCTION_PASSES, PASSES_BEFORE_INLINING } from "./passes/index.ts";
-import { type IsHot, inlineCalls } from "./passes/inline.ts";
+import { type IsHot, inlineCalls, rootsOf } from "./passes/inline.ts";
 import { buildSsa } from "./passes/ssa.ts";
 import { type Routine, runtimeRoutines } from "./runtime.ts";
 import { SourceMap, type SourcePosition } from "./sourcemap.ts";
+import { START_SYMBOL } from "./start.ts";
 import { callersOf, checkSupported } from "./support.ts";
-import { functionSymbol, symbolPart } from "./symbols.ts";
+import { functionSymbol, globalSymbol, symbolPart, tableCodes, tableTypes } from "./symbols.ts";
 import { KERNEL, LINUX, type Target } from "./target.ts";
 import { decode } from "./wasm/decode.ts";
 import type { Func, Module } from "./wasm/module.ts";
@@ -38,9 +40,8 @@ export interface CompileOptions {
   inline?: boolean;
   /** Functions between which calls are inlined for speed, by their names. */
   isHot?: IsHot;
-  importedGlobals?: ImportedGlobals;
-  /** Modules whose functions the Linux test process provides. */
-  importedFunctions?: string[];
+  /** The other modules of a Linux test process. */
+  linkage?: Linkage;
   /** Overrides of the target's properties, for tests. */
   targetOverrides?: Partial<Target>;
 }
@@ -57,8 +58,6 @@ export interface CompileResult {
   /** The module as NASM source for `nasm -f elf64`. */
   asm: string;
   functions: FunctionInfo[];
-  /** Names of exported functions and their symbols. */
-  exports: Map<string, string>;
   module: Module;
 }
 
@@ -69,9 +68,10 @@ export function compile(bytes: Uint8Array, options: CompileOptions = {}): Compil
   const module = decode(bytes);
   validate(module);
   const locate = (offset: number) => positionText(map.find(offset));
-  checkSupported(module, options.importedFunctions ?? [], locate);
+  if (options.linkage) linkImports(module, options.linkage);
+  checkSupported(module, target, locate);
   checkForbidden(module, options.forbid ?? [], locate);
-  const data = new StaticData(module, target, options.importedGlobals ?? (() => undefined));
+  const data = new StaticData(module, target);
   const out = new Output(module, target, map);
   const all = buildAll(module, target, options);
   const inlined = options.inline === false ? all : inlineCalls(all, module, options.isHot ?? (() => false));
@@ -80,7 +80,7 @@ export function compile(bytes: Uint8Array, options: CompileOptions = {}): Compil
     out.add(func, compileFunction(module, func, ir, target, options));
   }
   for (const routine of runtimeRoutines(module, target)) out.addRoutine(routine);
-  return { asm: out.render(data), functions: out.functions, exports: out.exports, module };
+  return { asm: out.render(data), functions: out.functions, module };
 }
 
 function positionText(position: SourcePosition | null): string {
@@ -137,13 +137,14 @@ function compileFunction(
   return machine;
 }
 
-/** Symbol of the start function. */
-export const START_SYMBOL = "tv_start_function";
+/** What the runner of Linux processes provides. */
+const RUNNER_SYMBOLS = ["tv_memory_pages", "tv_memory_base", "tv_rt_memory_grow"];
 
 /** Collects the parts of the assembly file. */
 class Output {
   readonly functions: FunctionInfo[] = [];
-  readonly exports = new Map<string, string>();
+  /** Names under which other objects know functions. */
+  private readonly exported: string[] = [];
   private readonly text: string[] = [];
   private readonly rodata: string[] = [];
   /** Where the functions start in the module, ascending. */
@@ -159,13 +160,9 @@ class Output {
 
   add(func: Func, machine: MFunc): void {
     const find = (loc: number) => this.map.find(loc, this.functionStart(loc));
-    const aliases = func.exports.map((name) => `tv_${symbolPart(name)}`);
-    func.exports.forEach((name, i) => this.exports.set(name, aliases[i]!));
-    if (func.index === this.module.start) {
-      aliases.push(START_SYMBOL);
-      this.exports.set(START_SYMBOL, START_SYMBOL);
-    }
     const symbol = functionSymbol(func);
+    const aliases = this.target.linked ? [] : func.exports.map((name) => `tv_${symbolPart(name)}`);
+    this.exported.push(...aliases);
     const emitted = emitFunction(machine, {
       symbol,
       aliases,
@@ -205,7 +202,7 @@ class Output {
   render(data: StaticData): string {
     const pages = this.module.memories[0]?.limits.min ?? 0;
     const globals = [
-      ...this.exports.values(),
+      ...(this.target.linked ? this.linkedSymbols() : this.exported),
       "tv_text_start",
       "tv_text_end",
       "tv_linear_init",
@@ -241,16 +238,28 @@ class Output {
     ].join("\n");
   }
 
-  /** Symbols that other objects define: assembly routines, and what the Linux test runner provides. */
+  /** Functions and state that the other modules of a process may use. */
+  private linkedSymbols(): string[] {
+    const { funcs, globals, tables } = this.module;
+    const roots = [...rootsOf(this.module)].filter((i) => !funcs[i]!.import);
+    return [
+      ...roots.map((i) => functionSymbol(funcs[i]!)),
+      ...globals.flatMap((g, i) => (g.import ? [] : [globalSymbol(this.module, i)])),
+      ...tables.flatMap((t, i) => (t.import ? [] : [tableCodes(i), tableTypes(i)])),
+      ...(instantiatedByCode(this.module) ? [START_SYMBOL] : []),
+    ];
+  }
+
+  /** Symbols that other objects define: assembly routines, and in a process what other modules and the runner provide. */
   private externs(data: StaticData): string[] {
-    const called = new Set<string>();
+    const used = new Set<string>(this.target.linked ? RUNNER_SYMBOLS : []);
     const all = [...this.text, ...this.rodata, ...data.rodata, ...data.data].join("\n");
-    for (const [symbol] of all.matchAll(/\b(tv_asm_\w+|tv_import_(?!global)[\w$]+|tv_boot_layout_pa)\b/g))
-      called.add(symbol);
-    if (!this.target.fixedMemory) {
-      for (const symbol of ["tv_memory_pages", "tv_memory_base", "tv_rt_memory_grow"]) called.add(symbol);
-    }
-    return [...called].sort();
+    for (const [symbol] of all.matchAll(/\b(tv_asm_\w+|tv_import_\w+|tv_enter_\w+|tv_boot_layout_pa)\b/g))
+      used.add(symbol);
+    this.module.tables.forEach((table, t) => {
+      if (table.import) used.add(tableCodes(t)).add(tableTypes(t));
+    });
+    return [...used].sort();
   }
 }
 

@@ -1,11 +1,9 @@
 import { CompileError } from "./errors.ts";
 import { linearImageLines } from "./linear-image.ts";
-import { canonicalType, functionSymbol, tableCodes, tableTypes } from "./symbols.ts";
+import { constantValue } from "./linkage.ts";
+import { entrySymbol, functionSymbol, tableCodes, tableTypes } from "./symbols.ts";
 import { NULL_PAGE_BYTES, type Target, WASM_PAGE_BYTES } from "./target.ts";
-import type { ConstExpr, Module } from "./wasm/module.ts";
-
-/** Values of imported immutable globals, which constant expressions may name. */
-export type ImportedGlobals = (module: string, name: string) => bigint | undefined;
+import type { ConstExpr, Module, SegmentMode } from "./wasm/module.ts";
 
 const BYTES_PER_LINE = 32;
 
@@ -27,6 +25,35 @@ export function dataLines(bytes: Uint8Array): string[] {
   return lines;
 }
 
+function evaluate(module: Module, expr: ConstExpr): bigint {
+  const value = constantValue(module, expr);
+  if (value !== null) return value;
+  throw new CompileError(
+    "unsupported",
+    "constant expression whose value is not known at compile time",
+    expr.offset,
+  );
+}
+
+/** Where an active segment goes. */
+export function placeOf(module: Module, at: ConstExpr): number {
+  return Number(BigInt.asUintN(32, evaluate(module, at)));
+}
+
+/** Segments of a module that shares memory or tables are copied when it starts: what they overwrite is not its own. */
+export function instantiatedByCode(module: Module): boolean {
+  return [...module.memories, ...module.tables].some((space) => space.import);
+}
+
+/** Whether functions of this module may be called through tables by others. */
+function sharesTables(module: Module): boolean {
+  return module.tables.some((table, t) => table.import?.provided || isExported(module, t));
+}
+
+function isExported(module: Module, table: number): boolean {
+  return module.exports.some(({ kind, index }) => kind === "table" && index === table);
+}
+
 /** Everything that is laid out at compile time: globals, tables, segments and the initial memory. */
 export class StaticData {
   readonly rodata: string[] = [];
@@ -36,7 +63,6 @@ export class StaticData {
   constructor(
     private readonly module: Module,
     private readonly target: Target,
-    private readonly imported: ImportedGlobals,
   ) {
     this.globals();
     this.tables();
@@ -44,45 +70,18 @@ export class StaticData {
     this.passiveSegments();
   }
 
-  evaluate(expr: ConstExpr): bigint {
-    if (expr.op === "const") return expr.value;
-    if (expr.op === "global") {
-      const global = this.module.globals[expr.index]!;
-      if (global.init) return this.evaluate(global.init);
-      const value = global.import && this.imported(global.import.module, global.import.name);
-      if (value !== undefined && value !== null) return value;
-    }
-    throw new CompileError(
-      "unsupported",
-      "constant expression whose value is not known at compile time",
-      expr.offset,
-    );
-  }
-
   private globals(): void {
     this.module.globals.forEach((global, i) => {
       if (global.import) return;
-      const value = BigInt.asUintN(global.type === "i32" ? 32 : 64, this.evaluate(global.init!));
-      this.data.push(...global.exports.map((name) => `tv_g_${name.replace(/[^A-Za-z0-9_]/g, "_")}:`));
+      const value = BigInt.asUintN(global.type === "i32" ? 32 : 64, evaluate(this.module, global.init!));
       this.data.push(`tv_global_${i}: dq 0x${value.toString(16)}`);
     });
-    for (const [i, global] of this.module.globals.entries()) {
-      if (!global.import) continue;
-      const value = this.imported(global.import.module, global.import.name);
-      if (value === undefined) {
-        const name = `${global.import.module}.${global.import.name}`;
-        throw new CompileError(
-          "unsupported",
-          `imported global "${name}"; keep state in the module itself`,
-          0,
-        );
-      }
-      this.data.push(`tv_import_global_${i}: dq 0x${BigInt.asUintN(64, value).toString(16)}`);
-    }
   }
 
-  /** Tables that no instruction changes are read-only. */
+  /** Tables that nothing changes are read-only. */
   private tableIsConstant(table: number): boolean {
+    if (this.target.linked && (instantiatedByCode(this.module) || isExported(this.module, table)))
+      return false;
     return !this.module.funcs.some((f) =>
       f.body.some(
         ({ op, index, index2 }) =>
@@ -94,15 +93,15 @@ export class StaticData {
   private tables(): void {
     const { module } = this;
     module.tables.forEach((table, t) => {
-      if (table.import) throw new CompileError("unsupported", "imported table; define it in the module", 0);
+      if (table.import) return;
       const size = table.limits.min;
       const codes = new Array<string>(Math.min(size, MAX_TABLE)).fill("0");
       const types = new Array<number>(codes.length).fill(0);
       if (size > MAX_TABLE)
         throw new CompileError("unsupported", `table of ${size} elements; at most ${MAX_TABLE}`, 0);
-      for (const elem of module.elems) {
+      for (const elem of instantiatedByCode(module) ? [] : module.elems) {
         if (elem.mode.kind !== "active" || elem.mode.index !== t) continue;
-        const at = Number(BigInt.asUintN(32, this.evaluate(elem.mode.at)));
+        const at = placeOf(module, elem.mode.at);
         if (at + elem.items.length > size) throw instantiation("out of bounds table access", elem.offset);
         elem.items.forEach((item, i) => {
           [codes[at + i], types[at + i]] = this.element(item);
@@ -118,19 +117,25 @@ export class StaticData {
   private element(item: ConstExpr): [string, number] {
     if (item.op !== "func") return ["0", 0];
     const func = this.module.funcs[item.index]!;
-    return [functionSymbol(func), canonicalType(this.module.types, func.typeIndex)];
+    const symbol = this.target.linked && sharesTables(this.module) ? entrySymbol(func) : functionSymbol(func);
+    return [symbol, this.module.typeNumbers[func.typeIndex]!];
   }
 
   private passiveElements(): void {
     const used = this.usedSegments("table.init", "elem.drop");
     this.module.elems.forEach((elem, i) => {
-      if (!used.has(i)) return;
+      if (!used.has(i) && !this.isCopied(elem.mode)) return;
       const items = elem.items.map((item) => this.element(item));
-      const length = elem.mode.kind === "passive" ? items.length : 0;
+      const length = elem.mode.kind === "passive" || this.isCopied(elem.mode) ? items.length : 0;
       this.rodata.push("align 8", `tv_elem_${i}_code:`, ...items.map(([code]) => `  dq ${code}`));
       this.rodata.push(`tv_elem_${i}_type:`, ...items.map(([, type]) => `  dd ${type}`));
       this.data.push(`tv_elem_${i}_length: dq ${length}`);
     });
+  }
+
+  /** Whether the start code copies an active segment, so that it begins as a passive one. */
+  private isCopied(mode: SegmentMode): boolean {
+    return mode.kind === "active" && instantiatedByCode(this.module);
   }
 
   private usedSegments(...ops: string[]): Set<number> {
@@ -143,13 +148,11 @@ export class StaticData {
   /** Initial contents: from the first mapped page to the last byte that is not zero. */
   private memory(): void {
     const memory = this.module.memories[0];
-    if (memory?.import)
-      throw new CompileError("unsupported", "imported memory; let the module define and export it", 0);
     const size = (memory?.limits.min ?? 0) * WASM_PAGE_BYTES;
     const parts: { at: number; bytes: Uint8Array }[] = [];
     for (const data of this.module.datas) {
-      if (data.mode.kind !== "active") continue;
-      const at = Number(BigInt.asUintN(32, this.evaluate(data.mode.at)));
+      if (data.mode.kind !== "active" || this.isCopied(data.mode)) continue;
+      const at = placeOf(this.module, data.mode.at);
       if (at + data.bytes.length > size) throw instantiation("out of bounds memory access", data.offset);
       parts.push({ at, bytes: data.bytes });
     }
@@ -177,8 +180,8 @@ export class StaticData {
   private passiveSegments(): void {
     const used = this.usedSegments("memory.init", "data.drop");
     this.module.datas.forEach((data, i) => {
-      if (!used.has(i)) return;
-      const length = data.mode.kind === "passive" ? data.bytes.length : 0;
+      if (!used.has(i) && !this.isCopied(data.mode)) return;
+      const length = data.mode.kind === "passive" || this.isCopied(data.mode) ? data.bytes.length : 0;
       this.rodata.push(`tv_data_${i}:`, ...dataLines(data.bytes));
       this.data.push(`tv_data_${i}_length: dq ${length}`);
     });

@@ -5,7 +5,9 @@ export type RefusalKind =
   /** The module decodes but breaks a validation rule. */
   | "invalid"
   /** The module is valid, but uses a feature that this compiler does not translate. */
-  | "unsupported";
+  | "unsupported"
+  /** An import is missing in the other modules of the process, or is of another type there. */
+  | "unlinkable";
 
 /**
  * A module that cannot be compiled. `offset` is the byte offset in the module of the

@@ -1,5 +1,6 @@
 import type { TrapKind } from "./ir/ir.ts";
-import { tableCodes, tableTypes } from "./symbols.ts";
+import { startRoutine, startSteps } from "./start.ts";
+import { type RegionInstruction, regionSymbol, tableCodes, tableTypes } from "./symbols.ts";
 import { type Target, WASM_PAGE_BYTES } from "./target.ts";
 import type { Module } from "./wasm/module.ts";
 
@@ -34,9 +35,9 @@ function checkRange(start: string, length: string): string[] {
   return [`lea r8, [${start}+${length}]`, "cmp r8, rax", "ja .trap"];
 }
 
-function memoryCopy(module: Module, target: Target): Routine {
+function memoryCopy(symbol: string, module: Module, target: Target): Routine {
   return {
-    symbol: "tv_rt_memory_copy",
+    symbol,
     name: "memory.copy",
     traps: [{ label: ".trap", kind: "out of bounds memory access" }],
     text: [
@@ -89,9 +90,9 @@ function copyLoop(direction: "forward" | "backward"): string[] {
   ];
 }
 
-function memoryFill(module: Module, target: Target): Routine {
+function memoryFill(symbol: string, module: Module, target: Target): Routine {
   return {
-    symbol: "tv_rt_memory_fill",
+    symbol,
     name: "memory.fill",
     traps: [{ label: ".trap", kind: "out of bounds memory access" }],
     text: [
@@ -131,9 +132,9 @@ function memoryFill(module: Module, target: Target): Routine {
   };
 }
 
-function memoryInit(module: Module, target: Target, segment: number): Routine {
+function memoryInit(symbol: string, module: Module, target: Target, segment: number): Routine {
   return {
-    symbol: `tv_rt_memory_init_${segment}`,
+    symbol,
     name: "memory.init",
     traps: [{ label: ".trap", kind: "out of bounds memory access" }],
     text: [
@@ -153,9 +154,9 @@ function memoryInit(module: Module, target: Target, segment: number): Routine {
   };
 }
 
-function drop(kind: "data" | "elem", segment: number): Routine {
+function drop(symbol: string, kind: "data" | "elem", segment: number): Routine {
   const text = [`mov qword [rel tv_${kind}_${segment}_length], 0`, "ret"];
-  return { symbol: `tv_rt_${kind}_drop_${segment}`, name: `${kind}.drop`, traps: [], text };
+  return { symbol, name: `${kind}.drop`, traps: [], text };
 }
 
 interface Elements {
@@ -221,26 +222,43 @@ function segmentElements(i: number): Elements {
   };
 }
 
+/** The instructions on regions of memory and tables: those of the functions, and those that start the module. */
+function* regionInstructions(module: Module): Generator<RegionInstruction> {
+  for (const { body } of module.funcs)
+    for (const { op, index, index2 } of body) yield { name: op.name, index, index2 };
+  for (const { init, drop } of startSteps(module)) yield* [init, drop];
+}
+
+function routineFor(instruction: RegionInstruction, module: Module, target: Target): Routine | null {
+  const { name, index, index2 } = instruction;
+  const symbol = regionSymbol(instruction);
+  switch (name) {
+    case "memory.copy":
+      return memoryCopy(symbol, module, target);
+    case "memory.fill":
+      return memoryFill(symbol, module, target);
+    case "memory.init":
+      return memoryInit(symbol, module, target, index);
+    case "data.drop":
+      return drop(symbol, "data", index);
+    case "elem.drop":
+      return drop(symbol, "elem", index);
+    case "table.copy":
+      return tableMove(symbol, name, tableElements(module, index), tableElements(module, index2));
+    case "table.init":
+      return tableMove(symbol, name, tableElements(module, index2), segmentElements(index));
+    default:
+      return null;
+  }
+}
+
 /** The routines that the module's code calls. */
 export function runtimeRoutines(module: Module, target: Target): Routine[] {
   const found = new Map<string, Routine>();
-  const add = (routine: Routine) => found.set(routine.symbol, routine);
-  for (const func of module.funcs) {
-    for (const { op, index, index2 } of func.body) {
-      if (op.name === "memory.copy") add(memoryCopy(module, target));
-      if (op.name === "memory.fill") add(memoryFill(module, target));
-      if (op.name === "memory.init") add(memoryInit(module, target, index));
-      if (op.name === "data.drop") add(drop("data", index));
-      if (op.name === "elem.drop") add(drop("elem", index));
-      if (op.name === "table.copy") {
-        const symbol = `tv_rt_table_copy_${index}_${index2}`;
-        add(tableMove(symbol, op.name, tableElements(module, index), tableElements(module, index2)));
-      }
-      if (op.name === "table.init") {
-        const symbol = `tv_rt_table_init_${index}_${index2}`;
-        add(tableMove(symbol, op.name, tableElements(module, index2), segmentElements(index)));
-      }
-    }
+  for (const instruction of regionInstructions(module)) {
+    const routine = routineFor(instruction, module, target);
+    if (routine) found.set(routine.symbol, routine);
   }
-  return [...found.values()];
+  const start = startRoutine(module);
+  return start ? [...found.values(), start] : [...found.values()];
 }

@@ -1,6 +1,7 @@
 import { CompileError } from "./errors.ts";
 import { INTRINSICS, INTRINSICS_MODULE } from "./intrinsics.ts";
-import type { Func, Instr, Module } from "./wasm/module.ts";
+import type { Target } from "./target.ts";
+import type { ExternKind, Func, Import, Instr, Module } from "./wasm/module.ts";
 import type { ValueType } from "./wasm/opcodes.ts";
 
 /** Turns a byte offset into "file:line" of the TypeScript source, or "". */
@@ -27,10 +28,13 @@ const REFUSED: Record<string, string> = {
 };
 
 /** Refuses valid modules that use what this compiler does not translate: before any code is made. */
-export function checkSupported(module: Module, importable: string[], locate: Locate): void {
-  for (const func of module.funcs) {
-    if (func.import) checkImport(module, func, importable, locate);
-    else checkFunc(func, locate);
+export function checkSupported(module: Module, target: Target, locate: Locate): void {
+  for (const entry of module.imports) if (!entry.provided) checkImport(module, entry, locate);
+  for (const func of module.funcs) if (!func.import) checkFunc(func, locate);
+  if (module.start !== null && !target.linked) {
+    const message =
+      "start function: nothing calls it in the image; export it instead (asc --exportStart _start)";
+    throw new CompileError("unsupported", message, 0, `in ${module.funcs[module.start]!.name}`);
   }
   for (const [i, global] of module.globals.entries()) {
     if (ADVICE[global.type])
@@ -66,28 +70,32 @@ function blockTypes(instr: Instr): ValueType[] {
   return instr.block ? [...instr.block.params, ...instr.block.results] : instr.types;
 }
 
-function checkImport(module: Module, func: Func, importable: string[], locate: Locate): void {
-  const { module: from, name } = func.import!;
-  const callers = () => callersOf(module, func.index, locate);
-  if (from === INTRINSICS_MODULE) {
-    const intrinsic = INTRINSICS[name];
-    if (!intrinsic)
-      throw new CompileError("unsupported", `unknown intrinsic "${name}", called from ${callers()}`, 0);
-    const letters = (types: ValueType[]) =>
-      types.map((t) => ({ i32: "i", i64: "l" })[t as "i32"] ?? "?").join("");
-    const actual = `${letters(func.type.params)}:${letters(func.type.results)}`;
-    const expected = `${intrinsic.params}:${intrinsic.result}`;
-    if (actual !== expected) {
-      const mismatch = `is declared as (${actual}) but is (${expected}); i = i32, l = i64`;
-      const message = `intrinsic "${name}" ${mismatch}; called from ${callers()}`;
-      throw new CompileError("unsupported", message, 0);
-    }
-    return;
-  }
-  if (!importable.includes(from)) {
-    const message = `import "${from}.${name}": only module "${INTRINSICS_MODULE}" exists; called from ${callers()}`;
-    throw new CompileError("unsupported", message, 0);
-  }
+/** What to do instead of importing other things than functions. */
+const OWN: Record<Exclude<ExternKind, "func">, string> = {
+  table: "define it in the module",
+  memory: "let the module define and export it",
+  global: "keep state in the module itself",
+};
+
+function checkImport(module: Module, entry: Import, locate: Locate): void {
+  const { module: from, name, kind, index, offset } = entry;
+  const refuse = (message: string): never => {
+    throw new CompileError("unsupported", message, offset);
+  };
+  if (kind !== "func") return refuse(`imported ${kind} "${from}.${name}"; ${OWN[kind]}`);
+  const callers = callersOf(module, index, locate);
+  if (from !== INTRINSICS_MODULE)
+    refuse(`import "${from}.${name}": only module "${INTRINSICS_MODULE}" exists; called from ${callers}`);
+  const intrinsic = INTRINSICS[name];
+  if (!intrinsic) return refuse(`unknown intrinsic "${name}", called from ${callers}`);
+  const { params, results } = module.funcs[index]!.type;
+  const letters = (types: ValueType[]) =>
+    types.map((t) => ({ i32: "i", i64: "l" })[t as "i32"] ?? "?").join("");
+  const actual = `${letters(params)}:${letters(results)}`;
+  const expected = `${intrinsic.params}:${intrinsic.result}`;
+  if (actual === expected) return;
+  const mismatch = `is declared as (${actual}) but is (${expected}); i = i32, l = i64`;
+  refuse(`intrinsic "${name}" ${mismatch}; called from ${callers}`);
 }
 
 /** The functions that call `callee`, with the source lines of the calls. */

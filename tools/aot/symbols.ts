@@ -1,4 +1,4 @@
-import type { Func, FuncType, Module } from "./wasm/module.ts";
+import type { Func, Module } from "./wasm/module.ts";
 
 /** Symbols of a table's two parallel arrays: code addresses (8 bytes each) and type numbers (4 bytes each). */
 export function tableCodes(table: number): string {
@@ -11,8 +11,12 @@ export function tableTypes(table: number): string {
 
 /** The assembly symbol of a function. */
 export function functionSymbol(func: Func): string {
-  if (func.import) return `tv_import_${symbolPart(func.import.module)}_${symbolPart(func.import.name)}`;
-  return `tv_function_${func.index}`;
+  return func.import ? `tv_import_function_${func.index}` : `tv_function_${func.index}`;
+}
+
+/** Where other modules of the process enter a function: code that first switches to the memory of its module. */
+export function entrySymbol(func: Func): string {
+  return func.import ? functionSymbol(func) : `tv_enter_${func.index}`;
 }
 
 /** Characters outside of NASM's identifiers become their code in hexadecimal. */
@@ -26,9 +30,16 @@ export function globalSymbol(module: Module, index: number): string {
   return imported ? `tv_import_global_${index}` : `tv_global_${index}`;
 }
 
-/** Equal types have equal numbers, from 1: the number of the first type of the module that is the same. */
-export function canonicalType(types: readonly FuncType[], index: number): number {
-  const key = (t: FuncType) => `${t.params.join()}:${t.results.join()}`;
-  const wanted = key(types[index]!);
-  return types.findIndex((t) => key(t) === wanted) + 1;
+/** An instruction on a region of memory or of a table. */
+export interface RegionInstruction {
+  name: string;
+  index: number;
+  index2: number;
+}
+
+/** The routine that does such an instruction. */
+export function regionSymbol({ name, index, index2 }: RegionInstruction): string {
+  const segment = ["memory.init", "data.drop", "elem.drop"].includes(name) ? `_${index}` : "";
+  const tables = name === "table.copy" || name === "table.init" ? `_${index}_${index2}` : "";
+  return `tv_rt_${name.replace(".", "_")}${segment}${tables}`;
 }

@@ -12,6 +12,8 @@ export interface Target {
   readonly fixedMemory: boolean;
   /** Initial memory is written in the compact form of linear-image.ts, for start code to unpack. */
   readonly sparseMemory: boolean;
+  /** Modules are linked with others: their exports are visible, and imports are of other modules, not only intrinsics. */
+  readonly linked: boolean;
   /** How many general registers allocation may use: tests take away some, to make spills common. */
   readonly registers: number;
 }
@@ -25,6 +27,7 @@ export const KERNEL: Target = {
   nullPage: true,
   fixedMemory: true,
   sparseMemory: true,
+  linked: false,
   registers: ALL_REGISTERS,
 };
 export const LINUX: Target = {
@@ -33,6 +36,7 @@ export const LINUX: Target = {
   nullPage: false,
   fixedMemory: false,
   sparseMemory: false,
+  linked: true,
   registers: ALL_REGISTERS,
 };
 

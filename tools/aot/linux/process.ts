@@ -5,16 +5,19 @@ import { join } from "node:path";
 import { type CompileOptions, type CompileResult, compile } from "../compile.ts";
 import type { TrapKind } from "../ir/ir.ts";
 import { readElfSymbols } from "../object/elf.ts";
-import { functionSymbol, globalSymbol } from "../symbols.ts";
 import { LINUX, NULL_PAGE_BYTES } from "../target.ts";
 import type { Module } from "../wasm/module.ts";
+import {
+  exportedCells,
+  exportedFunctions,
+  harnessText,
+  linkerDefinitions,
+  MEMORY_BASE,
+  MEMORY_STRIDE,
+  type Member,
+} from "./harness.ts";
 
 const RUNNER_SOURCE = new URL("runner.asm", import.meta.url).pathname;
-const MAX_PAGES = 65_536;
-const DEFAULT_MAX_PAGES = 65_536;
-/** Where the runner maps linear memory. */
-const MEMORY_BASE = 0x10_0000_0000n;
-const RESERVED_BYTES = 0x2_1000_0000n;
 const RUN_TIMEOUT_MS = 60_000;
 
 const SIGFPE = 8;
@@ -39,120 +42,108 @@ export interface NativeOptions extends CompileOptions {
   registers?: number;
 }
 
-/** A module compiled into an executable of its own. Delete it with {@link close}. */
-export class NativeModule {
-  readonly compiled: CompileResult;
+/** A compiled module of a process. */
+export class Instance implements Member {
+  readonly module: Module;
+  readonly functions: string[];
+  readonly cells: string[];
+
+  constructor(
+    readonly index: number,
+    readonly prefix: string,
+    readonly compiled: CompileResult,
+    readonly object: string,
+  ) {
+    this.module = compiled.module;
+    this.functions = exportedFunctions(this);
+    this.cells = exportedCells(this);
+  }
+}
+
+/** Modules compiled and linked into one executable. Delete it with {@link close}. */
+export class NativeProcess {
   private readonly directory = mkdtempSync(join(tmpdir(), "typevisor-aot-"));
-  private readonly executable = join(this.directory, "module");
-  private readonly names: string[];
-  private readonly cells: string[];
+  private readonly executable = join(this.directory, "process");
+  private readonly instances: Instance[] = [];
   private traps: { pc: bigint; kind: TrapKind }[] = [];
 
-  constructor(bytes: Uint8Array, options: NativeOptions = {}) {
-    const targetOverrides = {
-      nullPage: options.nullPage ?? false,
-      registers: options.registers ?? LINUX.registers,
-    };
-    this.compiled = compile(bytes, { ...options, target: "linux", targetOverrides });
-    const { module } = this.compiled;
-    this.names = [...this.compiled.exports.keys()];
-    this.cells = module.globals.flatMap((g) => g.exports);
-    this.build(module, options.nullPage ?? false);
-  }
+  /** `nullPage`: page 0 of all memories is left unmapped, as in the kernel. */
+  constructor(private readonly nullPage = false) {}
 
   close(): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** Bytes of machine code. */
-  get codeBytes(): number {
+  /** The prefix of the next module's symbols. */
+  get nextPrefix(): string {
+    return `i${this.instances.length}_`;
+  }
+
+  /** Compiles a module. All modules are added before the first command is run. */
+  add(bytes: Uint8Array, options: NativeOptions = {}): Instance {
+    const targetOverrides = { nullPage: this.nullPage, registers: options.registers ?? LINUX.registers };
+    const compiled = compile(bytes, { ...options, target: "linux", targetOverrides });
+    const prefix = this.nextPrefix;
+    const object = join(this.directory, `${prefix}module.o`);
+    this.assemble(compiled.asm, object, ["--gprefix", prefix, "--lprefix", prefix]);
+    const instance = new Instance(this.instances.length, prefix, compiled, object);
+    this.instances.push(instance);
+    return instance;
+  }
+
+  private assemble(text: string, object: string, flags: string[] = []): void {
+    const source = object.replace(/\.o$/, ".asm");
+    writeFileSync(source, text);
+    execFileSync("nasm", ["-f", "elf64", ...flags, "-o", object, source], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  }
+
+  /** Links what has been added, once. */
+  link(): void {
+    if (existsSync(this.executable)) return;
+    const harness = join(this.directory, "harness.o");
+    this.assemble(harnessText(this.instances, this.nullPage ? NULL_PAGE_BYTES : 0), harness);
+    const definitions = join(this.directory, "definitions");
+    writeFileSync(definitions, this.instances.flatMap(linkerDefinitions).join("\n"));
+    const objects = [...this.instances.map((i) => i.object), harness, runnerObject()];
+    execFileSync("ld", [
+      "-static",
+      "-z",
+      "noexecstack",
+      `@${definitions}`,
+      "-o",
+      this.executable,
+      ...objects,
+    ]);
     const symbols = readElfSymbols(this.executable);
-    return Number(symbols.get("tv_text_end")! - symbols.get("tv_text_start")!);
-  }
-
-  private build(module: Module, nullPage: boolean): void {
-    const asm = join(this.directory, "module.asm");
-    writeFileSync(asm, `${withoutImports(this.compiled.asm)}\n${this.harness(module, nullPage)}`);
-    const object = join(this.directory, "module.o");
-    execFileSync("nasm", ["-f", "elf64", "-o", object, asm], { stdio: ["ignore", "pipe", "pipe"] });
-    execFileSync("ld", ["-static", "-o", this.executable, object, runnerObject()]);
-    this.readTraps();
-  }
-
-  private harness(module: Module, nullPage: boolean): string {
-    const memory = module.memories[0]?.limits;
-    const exported = [...this.compiled.exports.values()];
-    const cells = this.cells.map((name) =>
-      globalSymbol(module, module.exports.find((e) => e.name === name)!.index),
-    );
-    const imports = new Set(module.funcs.filter((f) => f.import).map(functionSymbol));
-    return [
-      "section .data",
-      "global tv_harness_exports, tv_harness_cells, tv_harness_initial_pages, tv_harness_maximum_pages, tv_harness_null_page",
-      "tv_harness_exports:",
-      ...exported.map((symbol) => `  dq ${symbol}`),
-      "tv_harness_cells:",
-      ...cells.map((symbol) => `  dq ${symbol}`),
-      `tv_harness_initial_pages: dd ${memory?.min ?? 0}`,
-      `tv_harness_maximum_pages: dd ${Math.min(memory?.max ?? DEFAULT_MAX_PAGES, MAX_PAGES)}`,
-      `tv_harness_null_page: dd ${nullPage ? NULL_PAGE_BYTES : 0}`,
-      "section .text",
-      ...[...imports].map((symbol) => `${symbol}: ret`),
-      "",
-    ].join("\n");
-  }
-
-  private readTraps(): void {
-    const symbols = readElfSymbols(this.executable);
-    for (const { sites } of this.compiled.functions) {
-      for (const { label, trap } of sites) if (trap) this.traps.push({ pc: symbols.get(label)!, kind: trap });
+    for (const { prefix, compiled } of this.instances) {
+      for (const { sites } of compiled.functions)
+        for (const { label, trap } of sites)
+          if (trap) this.traps.push({ pc: symbols.get(`${prefix}${label}`)!, kind: trap });
     }
   }
 
+  /** Bytes of machine code of a module. */
+  codeBytes({ prefix }: Instance): number {
+    this.link();
+    const symbols = readElfSymbols(this.executable);
+    return Number(symbols.get(`${prefix}tv_text_end`)! - symbols.get(`${prefix}tv_text_start`)!);
+  }
+
   /** Runs commands in one process, in order. */
-  run(commands: Command[]): Answer[] {
-    const input = Buffer.concat(commands.map((c) => this.encode(c)));
+  run(commands: readonly (readonly [Instance, Command])[]): Answer[] {
+    this.link();
+    const input = Buffer.concat(commands.map(([instance, command]) => encode(instance, command)));
     const run = spawnSync(this.executable, { input, timeout: RUN_TIMEOUT_MS, maxBuffer: 2 ** 31 });
     if (run.status !== 0) throw new Error(`native run ended with status ${run.status}, signal ${run.signal}`);
     return this.decode(commands, run.stdout);
   }
 
-  /** Calls one export in a fresh process. */
-  call(name: string, args: bigint[], results = 1): Outcome {
-    const [answer] = this.run([{ op: "call", name, args, results }]);
-    return (answer as { outcome: Outcome }).outcome;
-  }
-
-  private encode(command: Command): Buffer {
-    if (command.op === "call") {
-      const buffer = Buffer.alloc(13 + command.args.length * 8);
-      buffer.write("c", 0);
-      buffer.writeUInt32LE(this.index(this.names, command.name), 1);
-      buffer.writeUInt32LE(command.args.length, 5);
-      buffer.writeUInt32LE(command.results, 9);
-      command.args.forEach((arg, i) => buffer.writeBigUInt64LE(BigInt.asUintN(64, arg), 13 + i * 8));
-      return buffer;
-    }
-    const buffer = Buffer.alloc(command.op === "global" ? 5 : 9);
-    buffer.write(command.op[0]!, 0);
-    if (command.op === "global") buffer.writeUInt32LE(this.index(this.cells, command.name), 1);
-    else {
-      buffer.writeUInt32LE(command.offset, 1);
-      buffer.writeUInt32LE(command.length, 5);
-    }
-    return buffer;
-  }
-
-  private index(list: string[], name: string): number {
-    const i = list.indexOf(name);
-    if (i < 0) throw new Error(`no export named "${name}"`);
-    return i;
-  }
-
-  private decode(commands: Command[], out: Buffer): Answer[] {
+  private decode(commands: readonly (readonly [Instance, Command])[], out: Buffer): Answer[] {
     let at = 0;
     const u64 = () => out.readBigUInt64LE((at += 8) - 8);
-    return commands.map((command): Answer => {
+    return commands.map(([, command]): Answer => {
       if (command.op === "global") return { value: u64() };
       if (command.op === "memory") {
         const pages = out.readUInt32LE(at);
@@ -171,15 +162,74 @@ export class NativeModule {
     const known = this.traps.find((t) => t.pc === pc);
     if (signal !== SIGSEGV && known) return known.kind;
     if (signal === SIGFPE) throw new Error(`division trap at unknown pc 0x${pc.toString(16)}`);
-    const inside = address >= MEMORY_BASE && address < MEMORY_BASE + RESERVED_BYTES;
+    const end = MEMORY_BASE + BigInt(this.instances.length) * MEMORY_STRIDE;
+    const inside = address >= MEMORY_BASE && address < end;
     if (signal !== SIGSEGV) throw new Error(`signal ${signal} at unknown pc 0x${pc.toString(16)}`);
     return inside ? "out of bounds memory access" : "call stack exhausted";
   }
 }
 
-/** Imported functions are defined in the same file, as functions that do nothing. */
-function withoutImports(asm: string): string {
-  return asm.replace(/^extern tv_import_.*$/gm, "");
+/** A command as runner.asm reads it. */
+function encode(instance: Instance, command: Command): Buffer {
+  const words: number[] = [instance.index];
+  let args: bigint[] = [];
+  if (command.op === "call") {
+    args = command.args;
+    words.push(indexOf(instance.functions, command.name), args.length, command.results);
+  } else if (command.op === "global") words.push(indexOf(instance.cells, command.name));
+  else words.push(command.offset, command.length);
+  const buffer = Buffer.alloc(1 + words.length * 4 + args.length * 8);
+  buffer.write(command.op[0]!, 0);
+  words.forEach((word, i) => buffer.writeUInt32LE(word, 1 + i * 4));
+  args.forEach((arg, i) => buffer.writeBigUInt64LE(BigInt.asUintN(64, arg), 1 + words.length * 4 + i * 8));
+  return buffer;
+}
+
+function indexOf(list: string[], name: string): number {
+  const i = list.indexOf(name);
+  if (i < 0) throw new Error(`no export named "${name}"`);
+  return i;
+}
+
+/** A process of a single module. Delete it with {@link close}. */
+export class NativeModule {
+  private readonly process: NativeProcess;
+  private readonly instance: Instance;
+
+  constructor(bytes: Uint8Array, options: NativeOptions = {}) {
+    this.process = new NativeProcess(options.nullPage);
+    try {
+      this.instance = this.process.add(bytes, options);
+      this.process.link();
+    } catch (error) {
+      this.process.close();
+      throw error;
+    }
+  }
+
+  get compiled(): CompileResult {
+    return this.instance.compiled;
+  }
+
+  /** Bytes of machine code. */
+  get codeBytes(): number {
+    return this.process.codeBytes(this.instance);
+  }
+
+  close(): void {
+    this.process.close();
+  }
+
+  /** Runs commands in one process, in order. */
+  run(commands: Command[]): Answer[] {
+    return this.process.run(commands.map((command) => [this.instance, command] as const));
+  }
+
+  /** Calls one export in a fresh process. */
+  call(name: string, args: bigint[], results = 1): Outcome {
+    const [answer] = this.run([{ op: "call", name, args, results }]);
+    return (answer as { outcome: Outcome }).outcome;
+  }
 }
 
 let cachedRunner: string | null = null;

@@ -1,21 +1,34 @@
-; Runs a compiled module as a Linux process: maps linear memory, then executes commands from standard input and
-; writes their results to standard output. No C library.
+; Runs compiled modules as a Linux process: maps their linear memories, then executes commands from standard input and
+; writes their results to standard output. No C library. harness.ts makes the tables that tell what there is.
 ;
-; Commands (little endian):
-;   'c' u32 export, u32 arguments, u32 results, u64 argument...   call
+; Commands (little endian); each names the module that it is about by its number:
+;   'c' u32 module, u32 export, u32 arguments, u32 results, u64 argument...   call
 ;       -> u64 signal (0: returned), u64 pc, u64 fault address, u64 elapsed ns, u64 result...
-;   'g' u32 cell                                                  read a global variable
+;   'g' u32 module, u32 cell                                                  read a global variable
 ;       -> u64
-;   'm' u32 offset, u32 length                                    read linear memory
+;   'm' u32 module, u32 offset, u32 length                                    read linear memory
 ;       -> u32 pages, bytes (only those that exist)
 ; End of input ends the process.
 
 bits 64
 default rel
 
-extern tv_harness_exports, tv_harness_cells, tv_harness_initial_pages, tv_harness_maximum_pages, tv_harness_null_page
-extern tv_linear_init, tv_linear_init_end
-global _start, tv_memory_pages, tv_memory_base, tv_rt_memory_grow
+extern tv_runner_instances, tv_runner_memories, tv_runner_memories_end, tv_runner_null_page
+global _start, tv_runner_enter, tv_runner_grow
+
+struc instance
+    .exports resq 1                     ; addresses of functions
+    .cells resq 1                       ; addresses of global variables
+    .memory resq 1                      ; a memory, its own or an imported one
+endstruc
+
+struc memory
+    .base resq 1
+    .pages resd 1
+    .maximum resd 1
+    .init resq 1                        ; initial contents: from the first mapped page on
+    .init_end resq 1
+endstruc
 
 SYS_READ equ 0
 SYS_WRITE equ 1
@@ -36,9 +49,10 @@ ARCH_SET_GS equ 0x1001
 CLOCK_PROCESS_CPUTIME_ID equ 2
 SA_FLAGS equ 0x4c000004                 ; siginfo, on stack, restorer, no defer
 
-MEMORY_BASE equ 0x1000000000            ; known to process.ts, to tell out-of-bounds accesses from stack overflow
 RESERVED_BYTES equ 0x210000000          ; every 32-bit address plus every 32-bit offset, and a guard
 STACK_BYTES equ 0x100000
+CROSSING_BYTES equ 16                   ; return address, caller's memory
+CROSSINGS_BYTES equ CROSSING_BYTES * STACK_BYTES / 8    ; each nested call also takes a word of the stack
 MAX_VALUES equ 1024                     ; arguments or results of one call
 
 ; ucontext: offsets of saved registers
@@ -49,37 +63,14 @@ SIGINFO_ADDRESS equ 16
 section .text
 
 _start:
-    ; linear memory
-    mov rdi, MEMORY_BASE
-    mov rsi, RESERVED_BYTES
-    mov edx, PROT_NONE
-    call map
-    mov [tv_memory_base], rax
-    mov rsi, rax
-    mov edi, ARCH_SET_GS
-    mov eax, SYS_ARCH_PRCTL
-    syscall
-    mov eax, [tv_harness_initial_pages]
-    mov [tv_memory_pages], eax
-    mov rdi, [tv_memory_base]
-    mov rsi, rax
-    shl rsi, 16
-    call unprotect
-    ; initial contents
-    mov rdi, [tv_memory_base]
-    mov eax, [tv_harness_null_page]
-    add rdi, rax
-    lea rsi, [tv_linear_init]
-    lea rcx, [tv_linear_init_end]
-    sub rcx, rsi
-    rep movsb
-    mov esi, [tv_harness_null_page]
-    test esi, esi
-    jz .mapped
-    mov rdi, [tv_memory_base]
-    mov edx, PROT_NONE
-    mov eax, SYS_MPROTECT
-    syscall
+    lea rbx, [tv_runner_memories]
+.memory:
+    lea rax, [tv_runner_memories_end]
+    cmp rbx, rax
+    je .mapped
+    call map_memory
+    add rbx, memory_size
+    jmp .memory
 .mapped:
     ; stack with a guard page below, and signal stack
     xor edi, edi
@@ -120,13 +111,12 @@ next_command:
     jmp exit
 
 command_call:
-    lea rdi, [command]
-    mov esi, 12
-    call read_all
-    mov esi, [command + 4]
+    mov esi, 16
+    call read_command
+    mov esi, [command + 8]
     cmp esi, MAX_VALUES
     ja bad_input
-    cmp dword [command + 8], MAX_VALUES
+    cmp dword [command + 12], MAX_VALUES
     ja bad_input
     shl esi, 3
     lea rdi, [arguments]
@@ -134,13 +124,18 @@ command_call:
     mov qword [outcome], 0
     mov qword [outcome + 8], 0
     mov qword [outcome + 16], 0
+    lea rax, [crossings]
+    mov [crossing], rax
+    mov rax, [rbx + instance.memory]
+    mov r10, [rax + memory.base]
+    call switch_memory
     call clock
     mov [outcome + 24], rax
     mov [saved_rsp], rsp
     mov rsp, [stack_top]
     ; stack arguments below, results above them
     sub rsp, 2 * MAX_VALUES * 8
-    mov ecx, [command + 4]
+    mov ecx, [command + 8]
     sub ecx, 6
     jbe .registers
     lea rsi, [arguments + 48]
@@ -153,15 +148,15 @@ command_call:
     mov rcx, [arguments + 24]
     mov r8, [arguments + 32]
     mov r9, [arguments + 40]
-    mov eax, [command]
-    lea r10, [tv_harness_exports]
+    mov eax, [command + 4]
+    mov r10, [rbx + instance.exports]
     call [r10 + rax * 8]
     mov [results], rax
     mov [results + 8], rdx
-    mov ecx, [command + 8]
+    mov ecx, [command + 12]
     sub ecx, 2
     jbe .returned
-    mov edx, [command + 4]
+    mov edx, [command + 8]
     sub edx, 6
     jae .above
     xor edx, edx
@@ -174,7 +169,7 @@ command_call:
     call clock
     sub rax, [outcome + 24]
     mov [outcome + 24], rax
-    mov esi, [command + 8]
+    mov esi, [command + 12]
     jmp write_outcome
 recovered:
     mov rsp, [saved_rsp]
@@ -191,34 +186,43 @@ write_outcome:
     jmp next_command
 
 command_global:
-    lea rdi, [command]
-    mov esi, 4
-    call read_all
-    mov eax, [command]
-    lea rcx, [tv_harness_cells]
+    mov esi, 8
+    call read_command
+    mov eax, [command + 4]
+    mov rcx, [rbx + instance.cells]
     mov rdi, [rcx + rax * 8]
     mov esi, 8
     call write_all
     jmp next_command
 
 command_memory:
-    lea rdi, [command]
-    mov esi, 8
-    call read_all
-    lea rdi, [tv_memory_pages]
+    mov esi, 12
+    call read_command
+    mov rbx, [rbx + instance.memory]
+    lea rdi, [rbx + memory.pages]
     mov esi, 4
     call write_all
-    mov eax, [tv_memory_pages]
+    mov eax, [rbx + memory.pages]
     shl rax, 16
-    mov edi, [command]
-    mov esi, [command + 4]
+    mov edi, [command + 4]
+    mov esi, [command + 8]
     sub rax, rdi
     jbe next_command
     cmp rsi, rax
     cmova rsi, rax
-    add rdi, [tv_memory_base]
+    add rdi, [rbx + memory.base]
     call write_all
     jmp next_command
+
+; esi = bytes -> rbx = the instance that the command names
+read_command:
+    lea rdi, [command]
+    call read_all
+    mov eax, [command]
+    imul eax, eax, instance_size
+    lea rbx, [tv_runner_instances]
+    add rbx, rax
+    ret
 
 bad_input:
     mov edi, 3
@@ -246,6 +250,77 @@ unprotect:
     mov edx, PROT_READ_WRITE
     mov eax, SYS_MPROTECT
     syscall
+    ret
+
+; Reserves a memory's addresses, makes its pages accessible and copies the initial contents. rbx = memory
+map_memory:
+    mov rdi, [rbx + memory.base]
+    mov rsi, RESERVED_BYTES
+    mov edx, PROT_NONE
+    call map
+    mov esi, [rbx + memory.pages]
+    shl rsi, 16
+    jz .done
+    mov rdi, [rbx + memory.base]
+    call unprotect
+    mov rdi, [rbx + memory.base]
+    mov eax, [tv_runner_null_page]
+    add rdi, rax
+    mov rsi, [rbx + memory.init]
+    mov rcx, [rbx + memory.init_end]
+    sub rcx, rsi
+    rep movsb
+    mov esi, [tv_runner_null_page]
+    test esi, esi
+    jz .done
+    mov rdi, [rbx + memory.base]
+    mov edx, PROT_NONE
+    mov eax, SYS_MPROTECT
+    syscall
+.done:
+    ret
+
+; Calls a function of another module: r10 = address of that module's memory, r11 = function. The return address waits
+; aside meanwhile, so that the function finds its arguments on the stack where it expects them. Keeps what a call keeps,
+; and argument and result registers.
+tv_runner_enter:
+    mov rax, [crossing]
+    pop qword [rax]
+    push r10
+    mov r10, [current_memory]
+    mov [rax + 8], r10
+    pop r10
+    add rax, CROSSING_BYTES
+    mov [crossing], rax
+    push r11
+    call switch_memory
+    pop r11
+    call r11
+    mov r11, [crossing]
+    sub r11, CROSSING_BYTES
+    mov [crossing], r11
+    push qword [r11]
+    mov r10, [r11 + 8]
+    jmp switch_memory
+
+; r10 = address of the memory that code runs on from now. Keeps everything but r10 and r11
+switch_memory:
+    cmp r10, [current_memory]
+    je .done
+    push rax
+    push rcx
+    push rdi
+    push rsi
+    mov edi, ARCH_SET_GS
+    mov rsi, r10
+    mov eax, SYS_ARCH_PRCTL
+    syscall
+    mov [current_memory], r10
+    pop rsi
+    pop rdi
+    pop rcx
+    pop rax
+.done:
     ret
 
 ; edi = signal
@@ -319,28 +394,31 @@ write_all:
 .done:
     ret
 
-; edi = pages -> eax = pages before, or -1
-tv_rt_memory_grow:
+; edi = pages, rsi = memory -> eax = pages before, or -1
+tv_runner_grow:
     mov eax, edi
-    mov r9d, [tv_memory_pages]
+    mov r9d, [rsi + memory.pages]
     add rax, r9
-    mov ecx, [tv_harness_maximum_pages]
+    mov ecx, [rsi + memory.maximum]
     cmp rax, rcx
     ja .refused
-    mov [new_pages], eax
     test edi, edi
     jz .same
-    mov esi, edi
-    shl rsi, 16
+    push rsi
+    push rax
+    mov eax, edi
     mov rdi, r9
     shl rdi, 16
-    add rdi, [tv_memory_base]
+    add rdi, [rsi + memory.base]
+    mov rsi, rax
+    shl rsi, 16
     call unprotect
+    pop rcx
+    pop rsi
     test rax, rax
     jnz .refused
-    mov ecx, [new_pages]
-    mov eax, [tv_memory_pages]
-    mov [tv_memory_pages], ecx
+    mov eax, [rsi + memory.pages]
+    mov [rsi + memory.pages], ecx
     ret
 .same:
     mov eax, r9d
@@ -360,9 +438,9 @@ section .bss
 SIGNAL_STACK_BYTES equ 65536
 alignb 16
 signal_stack: resb SIGNAL_STACK_BYTES
-tv_memory_base: resq 1
-tv_memory_pages: resd 2
-new_pages: resd 2
+current_memory: resq 1
+crossing: resq 1
+crossings: resb CROSSINGS_BYTES
 stack_top: resq 1
 saved_rsp: resq 1
 time: resq 2

@@ -71,7 +71,7 @@ function countCallers(funcs: Map<number, FuncIR>): Map<number, number> {
 }
 
 /** Functions that are reached other than by calls: exports, the start function, tables. */
-function rootsOf(module: Module): Set<number> {
+export function rootsOf(module: Module): Set<number> {
   const roots = new Set<number>();
   for (const func of module.funcs) if (func.exports.length) roots.add(func.index);
   if (module.start !== null) roots.add(module.start);

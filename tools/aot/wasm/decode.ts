@@ -6,11 +6,13 @@ import type {
   ElemSegment,
   ExternKind,
   Func,
+  FuncType,
   Import,
   Limits,
   Module,
   SegmentMode,
 } from "./module.ts";
+import { typeKey } from "./module.ts";
 import { nameFunctions, readNameSection } from "./names.ts";
 import { Reader } from "./reader.ts";
 
@@ -48,6 +50,7 @@ const SECTIONS: Record<number, { order: number; name: string; read: SectionReade
 function emptyModule(): Module {
   return {
     types: [],
+    typeNumbers: [],
     imports: [],
     funcs: [],
     tables: [],
@@ -93,7 +96,18 @@ export function decode(bytes: Uint8Array): Module {
   }
   checkCounts(state, bytes.length);
   nameFunctions(state.module, state.names);
+  state.module.typeNumbers = numberTypes(state.module.types);
   return state.module;
+}
+
+/** Each type's number: the place, from 1, of the first that is the same. */
+function numberTypes(types: readonly FuncType[]): number[] {
+  const first = new Map<string, number>();
+  return types.map((type, i) => {
+    const key = typeKey(type);
+    if (!first.has(key)) first.set(key, i + 1);
+    return first.get(key)!;
+  });
 }
 
 function checkCounts({ module, bodies, declared }: DecodeState, end: number): void {
@@ -122,12 +136,13 @@ function typeSection(r: Reader, { module }: DecodeState): void {
 
 function importSection(r: Reader, { module }: DecodeState): void {
   r.vector(() => {
+    const start = r.pos;
     const from = r.name();
     const name = r.name();
     const offset = r.pos;
     const kind = EXTERN_KINDS[r.u8()];
     if (!kind) throw malformed("malformed import kind", offset);
-    const entry: Import = { module: from, name, kind, index: 0 };
+    const entry: Import = { module: from, name, kind, index: 0, offset: start, provided: null };
     module.imports.push(entry);
     addImport(r, module, entry);
   });

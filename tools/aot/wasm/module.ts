@@ -1,8 +1,11 @@
+import type { Extern } from "../linkage.ts";
 import type { Opcode, RefType, ValueType } from "./opcodes.ts";
 
 /** A decoded module: the sections of the binary format as plain data. */
 export interface Module {
   types: FuncType[];
+  /** For each type the number that tables hold of it, from 1: equal types have equal numbers. */
+  typeNumbers: number[];
   imports: Import[];
   /** Imported functions first, then defined ones: the function index space. */
   funcs: Func[];
@@ -23,6 +26,11 @@ export interface FuncType {
   results: ValueType[];
 }
 
+/** Equal texts for equal types. */
+export function typeKey({ params, results }: FuncType): string {
+  return `${params.join()}:${results.join()}`;
+}
+
 export type ExternKind = "func" | "table" | "memory" | "global";
 
 export interface Import {
@@ -31,6 +39,9 @@ export interface Import {
   kind: ExternKind;
   /** Index in the index space of its kind. */
   index: number;
+  offset: number;
+  /** What another module of the process provides for it. */
+  provided: Extern | null;
 }
 
 export interface Func {

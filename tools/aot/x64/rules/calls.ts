@@ -1,6 +1,6 @@
 import type { Signature, Terminator, Value } from "../../ir/ir.ts";
 import { signatureOf } from "../../passes/ssa.ts";
-import { canonicalType, functionSymbol, tableCodes, tableTypes } from "../../symbols.ts";
+import { functionSymbol, regionSymbol, tableCodes, tableTypes } from "../../symbols.ts";
 import { imm, type MInst, mem, type Operand, reg } from "../lir.ts";
 import { ARGUMENT_REGISTERS, CALLEE_SAVED, CALLER_SAVED, RESULT_REGISTERS } from "../registers.ts";
 import type { Selector } from "../select.ts";
@@ -114,7 +114,7 @@ export const callIndirect: Rule = (s, v) => {
   s.emit("cmp", 4, i, imm(size));
   s.trapIf("ae", "undefined element");
   const entryType = mem({ symbol: tableTypes(table), index: i.reg, scale: 4 });
-  s.emit("cmp", 4, entryType, imm(canonicalType(s.module.types, v.index)));
+  s.emit("cmp", 4, entryType, imm(s.module.typeNumbers[v.index]!));
   const check = s.trapIf("ne", "indirect call type mismatch", entryType);
   check.trapZero = "uninitialized element";
   const uses = passArguments(s, v.args.slice(0, -1), signature);
@@ -124,12 +124,5 @@ export const callIndirect: Rule = (s, v) => {
 
 /** Operations on memory and tables that the module's own runtime routines do. */
 export const runtimeCall: Rule = (s, v) => {
-  const indexes =
-    v.op === "table.copy"
-      ? `_${v.index}_${v.index2}`
-      : v.op === "table.init"
-        ? `_${v.index}_${v.index2}`
-        : "";
-  const segment = ["memory.init", "data.drop", "elem.drop"].includes(v.op) ? `_${v.index}` : "";
-  callSymbol(s, v, `tv_rt_${v.op.replace(".", "_")}${indexes}${segment}`);
+  callSymbol(s, v, regionSymbol({ name: v.op, index: v.index, index2: v.index2 }));
 };
