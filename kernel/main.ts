@@ -54,10 +54,10 @@ import { framesFree, framesTotal } from "./mm/frames";
 import { NESTED_EPT, NESTED_NPT } from "./mm/nested";
 import { IMAGE_BASE, pagingStart } from "./mm/paging";
 import { ramStart } from "./mm/ram";
-import { runAll, runPrepare } from "./run";
+import { runAll, runPrepare, runSetSummary } from "./run";
 import { svmInstall } from "./svm/backend";
-import { traceReadOptions, traceWanted } from "./trace/options";
-import { ringCreate } from "./trace/ring";
+import { EXIT_LOG_EXITS, EXIT_LOG_OFF, exitLogLevel, traceReadOptions, traceWanted } from "./trace/options";
+import { ringCreate, SINK_LOG, traceSetSinks } from "./trace/ring";
 import { tracePrepare, traceStart } from "./trace/stream";
 import { backend } from "./vcpu/backend";
 import { machine } from "./vcpu/machine";
@@ -213,13 +213,16 @@ function microsecondsSinceHandOver(): u64 {
   return nsFromTsc(rdtsc() - bootLayout(LAYOUT_BOOT_TSC)) / 1000;
 }
 
-/** The recording of exits, when the command line asks for it (kernel/trace/options.ts). */
+/** The recording of exits, as the command line asks for it (kernel/trace/options.ts). */
 function startTrace(tables: u32): void {
   if (optionIs("trace", "e9")) tracePortUseDebugConsole();
   tracePrepare(tracePortWrite);
   traceReadOptions();
+  ringCreate(traceWanted());
+  const level = exitLogLevel();
+  if (level != EXIT_LOG_OFF) runSetSummary();
+  if (level == EXIT_LOG_EXITS) traceSetSinks(SINK_LOG);
   if (!traceWanted()) return;
-  ringCreate();
   const backendCode = tables == NESTED_EPT ? TRACE_BACKEND_VMX : TRACE_BACKEND_SVM;
   traceStart(tscHz(), backendCode, max<u32>(madtCpusFound(), 1), vmCount());
 }

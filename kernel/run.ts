@@ -19,13 +19,14 @@ import {
   platformPendingVector,
   platformSample,
 } from "./guest/lines";
-import { requestReset, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from "./guest/vm";
+import { requestReset, skipTime, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from "./guest/vm";
 import { STATUS_BAD_VM, STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/status";
 import { logDecimal, logEnd, logText } from "./lib/log";
 import { countersCreate, countersExclude, countExit } from "./trace/counters";
 import { answerLeaf } from "./trace/leaves";
 import { ringIsFilling, traceClose, traceExit, traceInstruction, traceOutcome } from "./trace/ring";
 import { traceDrain, traceFinish, traceIsOn } from "./trace/stream";
+import { logCounters } from "./trace/table";
 import { backend, need } from "./vcpu/backend";
 import { EXIT_EXTERNAL_INTERRUPT, EXIT_NESTED_FAULT, NO_VECTOR } from "./vcpu/exit";
 import { OUTCOME_ADVANCE, OUTCOME_HALT, OUTCOME_RESET, OUTCOME_RESUME } from "./vcpu/outcome";
@@ -56,6 +57,9 @@ const CONSOLE_VM: u32 = 0;
 /** A byte from the console that the guest has no room for yet. */
 let heldByte: i32 = NO_BYTE;
 
+/** Whether the counters go to the log when a VM ends. */
+let summarize: bool = false;
+
 /** Storage that running needs; boot time only, after the VMs are created. */
 export function runPrepare(): void {
   for (let i: u32 = 0; i < vmCount(); i++) {
@@ -66,6 +70,11 @@ export function runPrepare(): void {
     }
   }
   setCounters(answerLeaf);
+}
+
+/** At each VM's end, its counters go to the log. */
+export function runSetSummary(): void {
+  summarize = true;
 }
 
 /** Runs every VM to its end, one after the other. Returns the status of the first that did not end well, else 0. */
@@ -90,6 +99,7 @@ export function runVm(vm: Vm): u32 {
   }
   finishConsole(vm);
   if (traceIsOn()) traceClose(rdtsc());
+  if (summarize) logVmCounters(vm);
   reportStop(vm);
   return vm.stopStatus;
 }
@@ -108,7 +118,8 @@ function onExit(vcpu: Vcpu): bool {
 /** Records the exit as well. A ring that fills up is emptied by one frame here; else it is emptied while the vCPU idles. */
 function onExitTraced(vcpu: Vcpu): bool {
   countExit(vcpu);
-  traceExit(vcpu);
+  const spent = traceExit(vcpu);
+  if (spent != 0) skipTime(vcpu, spent);
   const outcome = dispatch(vcpu);
   traceOutcome(vcpu, outcome);
   if (outcome == OUTCOME_ADVANCE && vcpu.exit.kind == EXIT_NESTED_FAULT) traceEmulated(vcpu);
@@ -288,6 +299,10 @@ function finishConsole(vm: Vm): void {
     consoleTransmit(consoleTake(vm));
   }
   consoleDrain();
+}
+
+function logVmCounters(vm: Vm): void {
+  for (let i: u32 = 0; i < vm.cpus; i++) logCounters(vmVcpu(vm, i), "typevisor: exits ");
 }
 
 /** The line that the command line waits for: printed at any log level. */

@@ -57,6 +57,14 @@ export const EXIT_MACHINE_CHECK: u32 = 35;
 export const EXIT_OTHER_INSTRUCTION: u32 = 36;
 export const EXIT_CLASSES: u32 = 37;
 
+/** Names of the classes, by EXIT_*, for people: separated by blanks. */
+export const EXIT_NAMES: string =
+  "unknown cpuid rdmsr wrmsr io cr dr nested_fault hlt hypercall external_interrupt nmi interrupt_window nmi_window deadline " +
+  "exception triple_fault pause rdtsc rdtscp rdpmc xsetbv invd wbinvd invlpg monitor mwait task_switch init sipi " +
+  "nested_virtualization descriptor mtf nested_misconfig entry_failure machine_check other_instruction";
+/** What the hypervisor decided, by OUTCOME_* (kernel/vcpu/outcome.ts): separated by blanks. */
+export const OUTCOME_NAMES: string = "resume advance inject halt stop reset";
+
 // --- flags: I/O ----------------------------------------------------------------------------------------------------------
 export const IO_IN: u32 = 1 << 0;
 export const IO_STRING: u32 = 1 << 1;

@@ -5,6 +5,7 @@ import { rdtsc } from "../arch/intrinsics";
 import { arenaAlloc, arenaNew } from "../lib/arena";
 import { MAX_COMMAND_LINE, MAX_VCPUS_PER_VM, MAX_VMS } from "../lib/limits";
 import { GuestMemory } from "../mm/guestmem";
+import { backend } from "../vcpu/backend";
 import { OUTCOME_STOP } from "../vcpu/outcome";
 import { REQUEST_STOP, Vcpu } from "../vcpu/vcpu";
 
@@ -147,6 +148,17 @@ export function vmSetVcpu(vm: Vm, index: u32, vcpu: Vcpu): void {
 /** VM time: nanoseconds since the VM was created (it runs on through resets). */
 export function vmNow(vm: Vm): u64 {
   return nsFromTsc(rdtsc() - vm.startTsc);
+}
+
+/**
+ * Keeps the last `ticks` of the host from the VM: its clocks go on as if they had not passed. `vcpu` is the one that this CPU
+ * has loaded.
+ */
+export function skipTime(vcpu: Vcpu, ticks: u64): void {
+  const vm = vmOf(vcpu);
+  vm.startTsc += ticks;
+  for (let i: u32 = 0; i < vm.cpus; i++) vmVcpu(vm, i).tscOffset -= ticks;
+  backend().updateTscOffset(vcpu);
 }
 
 /** Records why the VM stops (the first reason stays) and keeps its vCPUs from entering again. Returns OUTCOME_STOP. */

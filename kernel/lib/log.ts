@@ -9,6 +9,10 @@ export const LOG_DEBUG: u32 = 3;
 
 let threshold: u32 = LOG_INFO;
 let sink: (byte: u32) => void = discard;
+/** Where lines go when they are not diverted. */
+let port: (byte: u32) => void = discard;
+/** Lines begin with the name of who speaks. */
+let prefixed: bool = true;
 /** A line has been started and not ended. */
 let open: bool = false;
 
@@ -17,6 +21,18 @@ function discard(_byte: u32): void {}
 /** Sends the log's bytes to `write`, which must not fail and must not log. */
 export function logSetSink(write: (byte: u32) => void): void {
   sink = write;
+  port = write;
+}
+
+/** Until `logRestore`, lines go to `write` instead, without prefixes: for a person who has asked for them. */
+export function logDivert(write: (byte: u32) => void): void {
+  sink = write;
+  prefixed = false;
+}
+
+export function logRestore(): void {
+  sink = port;
+  prefixed = true;
 }
 
 /** Lines of a higher level than `level` (LOG_*) are dropped. */
@@ -33,6 +49,7 @@ export function logEnabled(level: u32): bool {
 export function logStart(level: u32): bool {
   if (level > threshold) return false;
   open = true;
+  if (!prefixed) return true;
   logText("typevisor: ");
   if (level == LOG_ERROR) logText("error: ");
   if (level == LOG_WARN) logText("warning: ");
@@ -49,6 +66,7 @@ export function logEnd(): void {
 /** Ends a line that somebody else has left unfinished, and lets lines of all levels up to `info` through: for last words. */
 export function logInterrupt(): void {
   if (open) logEnd();
+  logRestore();
   threshold = max(threshold, LOG_INFO);
 }
 
@@ -75,6 +93,18 @@ export function logText(text: string): void {
     sink(code < 0x80 ? code : 0x3f);
   }
 }
+
+/** Word number `index` of `words`, which blanks separate: a table of names that costs no more than its letters. */
+export function logWord(words: string, index: u32): void {
+  for (let i = 0, n = words.length; i < n; i++) {
+    const code: u32 = load<u16>(changetype<usize>(words) + ((<usize>i) << 1));
+    if (code == BLANK) {
+      if (index-- == 0) return;
+    } else if (index == 0) sink(code);
+  }
+}
+
+const BLANK: u32 = 0x20;
 
 /** Bytes up to a zero or `limit`, as left by loaders and firmware; unprintable ones become `?`. */
 export function logBytes(address: usize, limit: u32): void {

@@ -77,6 +77,11 @@ export function reasonCounters(vcpu: Vcpu, reason: u32): ReasonCounters {
   return rowAt(countersOf(vcpu), reasonIndex(reason));
 }
 
+/** Whether the row counts an exit whose time is not known yet. */
+export function isOpen(vcpu: Vcpu, row: ReasonCounters): bool {
+  return countersOf(vcpu).openRow == changetype<usize>(row);
+}
+
 /** Bucket `bucket` of a row's histogram. In memory they run from the longest durations down: leading zeros index them. */
 export function histogramBucket(row: ReasonCounters, bucket: u32): u32 {
   return load<u32>(bucketAddress(row, HISTOGRAM_BUCKETS - 1 - bucket));

@@ -5,6 +5,8 @@
 //   trace.reason=A,B            only these exit reasons: names as in the log, or numbers
 //   trace.rip=FIRST-LAST        only exits in this range of addresses; also trace.port, trace.msr, trace.leaf
 //   trace.every=N               every Nth of what passes
+//
+//   exitlog=off|summary|exits   on the log: nothing; counts and times when a VM ends; each exit that passes the filter too
 import { LOG_WARN, logBytes, logEnd, logStart, logText } from "../lib/log";
 import { NOT_A_NUMBER, optionIs, optionNumber, optionValue, parseNumberUpTo, wordEnd } from "../lib/options";
 import { backend } from "../vcpu/backend";
@@ -20,12 +22,24 @@ import {
   traceRange,
 } from "./filter";
 
+export const EXIT_LOG_OFF: u32 = 0;
+export const EXIT_LOG_SUMMARY: u32 = 1;
+export const EXIT_LOG_EXITS: u32 = 2;
+
 const COMMA: u32 = 0x2c;
 const DASH: u32 = 0x2d;
 
 /** Whether tracing was asked for. */
 export function traceWanted(): bool {
   return optionIs("trace", "com2") || optionIs("trace", "e9");
+}
+
+/** How much about exits the log is to say: EXIT_LOG_*. */
+export function exitLogLevel(): u32 {
+  if (optionIs("exitlog", "exits")) return EXIT_LOG_EXITS;
+  if (optionIs("exitlog", "summary")) return EXIT_LOG_SUMMARY;
+  if (optionValue("exitlog") != 0 && !optionIs("exitlog", "off")) complain("exitlog");
+  return EXIT_LOG_OFF;
 }
 
 /** Sets the filter. An option that cannot be read is named in the log and left open. */

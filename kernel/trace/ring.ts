@@ -1,5 +1,6 @@
 // The ring of exit records of one physical CPU (kernel/abi/trace.ts). The exit path only writes into it; it is emptied off
-// the hot path. A full ring drops the new record and counts it: a trace with holes says so.
+// the hot path. A full ring drops the new record and counts it: a trace with holes says so. Records may also go to the log as
+// text, right away and at the cost of the time that takes; where only that is wanted, one record suffices.
 import { RECORD_BYTES } from "../abi/trace";
 import {
   RECORD_BYTES_HIGH,
@@ -20,6 +21,7 @@ import {
   RECORD_VCPU,
   RECORD_VM,
 } from "../abi/trace";
+import { rdtsc } from "../arch/intrinsics";
 import { thisCpu } from "../arch/percpu";
 import { arenaAlloc } from "../lib/arena";
 import { MAX_CPUS, TRACE_RING_RECORDS } from "../lib/limits";
@@ -34,7 +36,9 @@ import {
   ExitRecord,
 } from "../vcpu/exit";
 import { Vcpu } from "../vcpu/vcpu";
+import { countersExclude } from "./counters";
 import { filterPasses } from "./filter";
+import { logExit } from "./text";
 
 @unmanaged
 export class TraceRing {
@@ -56,10 +60,28 @@ export class TraceRing {
 
 const table = memory.data(MAX_CPUS * 4, 16);
 
-/** Storage for this CPU's ring; boot time only. */
-export function ringCreate(): void {
+// What is done with records, as bits of `traceSinks()`.
+
+/** The ring keeps them for the stream. */
+export const SINK_STREAM: u32 = 1 << 0;
+/** Each is a line on the log. */
+export const SINK_LOG: u32 = 1 << 1;
+let sinks: u32 = 0;
+
+/** SINK_*: 0 while exits are not recorded. */
+export function traceSinks(): u32 {
+  return sinks;
+}
+
+export function traceSetSinks(bits: u32): void {
+  sinks = bits;
+}
+
+/** Storage for this CPU's ring; boot time only. Without `stream`, its records can go to the log only. */
+export function ringCreate(stream: bool): void {
   const ring = arenaAlloc(offsetof<TraceRing>(), 16);
-  changetype<TraceRing>(ring).records = arenaAlloc(<usize>(TRACE_RING_RECORDS * RECORD_BYTES), 64);
+  const records: u32 = stream ? TRACE_RING_RECORDS : 1;
+  changetype<TraceRing>(ring).records = arenaAlloc(<usize>(records * RECORD_BYTES), 64);
   store<u32>(table + <usize>thisCpu().index * 4, <u32>ring);
 }
 
@@ -87,11 +109,19 @@ export function ringIsFilling(): bool {
   return ringHeld(ownRing()) > (TRACE_RING_RECORDS / 4) * 3;
 }
 
-/** Right after an exit: completes the record of the one before, and opens this one's if the filter wants it. */
-export function traceExit(vcpu: Vcpu): void {
+/**
+ * Right after an exit: completes the record of the one before, and opens this one's if the filter wants it. Returns the ticks
+ * that writing to the log took; they are accounted to no exit.
+ */
+export function traceExit(vcpu: Vcpu): u64 {
   const ring = ownRing();
-  close(ring, vcpu.tscEntry);
-  if (!filterPasses(vcpu)) return;
+  const spent = close(ring, vcpu.tscEntry);
+  if (spent != 0) countersExclude(vcpu, spent);
+  if (filterPasses(vcpu)) open(ring, vcpu);
+  return spent;
+}
+
+function open(ring: TraceRing, vcpu: Vcpu): void {
   if (ringHeld(ring) == TRACE_RING_RECORDS) {
     ring.lost++;
     return;
@@ -137,20 +167,34 @@ export function traceInstruction(bytes0: u64, bytes1: u64, length: u32): void {
   store<u64>(record + RECORD_BYTES_HIGH, (bytes1 & 0x00ff_ffff_ffff_ffff) | (count << 56));
 }
 
+/** Leaves `ticks` out of the time of the exit that is being handled: they were spent on observing it. */
+export function traceExclude(ticks: u64): void {
+  ownRing().drainInExit += ticks;
+}
+
 /** Completes the open record of this CPU when no further exit will: its VM has stopped. */
 export function traceClose(tsc: u64): void {
   close(ownRing(), tsc);
 }
 
-/** The time that draining took within the exit is not the exit's. */
-function close(ring: TraceRing, entered: u64): void {
+/** The time that draining took within the exit is not the exit's. Returns the ticks that the log took. */
+function close(ring: TraceRing, entered: u64): u64 {
   const record = ring.open;
-  if (record != 0) {
-    store<u64>(record + RECORD_TSC_OUT, max(entered - ring.drainInExit, load<u64>(record + RECORD_TSC_IN)));
-    ring.head++;
-    ring.open = 0;
-  }
+  const drained = ring.drainInExit;
   ring.drainInExit = 0;
+  if (record == 0) return 0;
+  store<u64>(record + RECORD_TSC_OUT, max(entered - drained, load<u64>(record + RECORD_TSC_IN)));
+  ring.open = 0;
+  if ((sinks & SINK_STREAM) != 0) ring.head++;
+  return (sinks & SINK_LOG) != 0 ? writeLine(ring, record) : 0;
+}
+
+function writeLine(ring: TraceRing, record: usize): u64 {
+  const before = rdtsc();
+  logExit(record);
+  const ticks = rdtsc() - before;
+  ring.drainInExit = ticks;
+  return ticks;
 }
 
 /** The number that tells exits of one kind apart. */

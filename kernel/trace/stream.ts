@@ -20,14 +20,13 @@ import { MAX_CPUS, TRACE_FRAME_PAYLOAD } from "../lib/limits";
 import { crc32, crc32Prepare } from "./crc32";
 import { encodeRecord, encodeStart } from "./encode";
 import { filterReset } from "./filter";
-import { ringHeld, ringOf, ringRecord, TraceRing } from "./ring";
+import { ringHeld, ringOf, ringRecord, SINK_STREAM, TraceRing, traceSetSinks, traceSinks } from "./ring";
 
 const frame = memory.data(TRACE_HEADER_BYTES + TRACE_MAX_PAYLOAD + TRACE_CRC_BYTES, 16);
 const payload: usize = frame + TRACE_HEADER_BYTES;
 
 let sink: (start: usize, length: u32) => void = discard;
 let sequence: u32 = 0;
-let tracing: bool = false;
 let started: bool = false;
 
 function discard(_start: usize, _length: u32): void {}
@@ -39,9 +38,9 @@ export function tracePrepare(write: (start: usize, length: u32) => void): void {
   filterReset();
 }
 
-/** Whether exits are being recorded. */
+/** Whether exits are being recorded, for the stream or the log. */
 export function traceIsOn(): bool {
-  return tracing;
+  return traceSinks() != 0;
 }
 
 /** Begins recording; the first time, the start frame describes the machine. */
@@ -56,12 +55,12 @@ export function traceStart(tscHz: u64, backend: u32, cpus: u32, vms: u32): void 
     send(TRACE_FRAME_START, 32);
     started = true;
   }
-  tracing = true;
+  traceSetSinks(traceSinks() | SINK_STREAM);
 }
 
 /** Pauses recording; what the rings hold is still sent. */
 export function tracePause(): void {
-  tracing = false;
+  traceSetSinks(traceSinks() & ~SINK_STREAM);
 }
 
 /** Sends all that is left, and the totals. */
@@ -82,7 +81,7 @@ export function traceFinish(): void {
   store<u64>(payload + 8, taken);
   store<u64>(payload + 16, lost);
   send(TRACE_FRAME_END, 24);
-  tracing = false;
+  tracePause();
 }
 
 /** Empties one frame's worth of a ring. Returns the ticks that took; they are accounted to the ring, not to an exit. */

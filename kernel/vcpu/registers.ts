@@ -10,6 +10,8 @@ export const RSP: u32 = 4;
 export const RBP: u32 = 5;
 export const RSI: u32 = 6;
 export const RDI: u32 = 7;
+/** Their names, by encoding: separated by blanks. */
+export const GPR_NAMES: string = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15";
 
 // Groups of guest state, as bits of `Vcpu.valid` and `Vcpu.dirty`. RIP is always valid after an exit.
 

@@ -25,7 +25,7 @@ function write(start: usize, length: u32): void {
 
 export function perCpu(): usize { return changetype<usize>(arenaNew<PerCpu>()); }
 export function prepare(): void {
-  ringCreate();
+  ringCreate(true);
   tracePrepare(write);
   vcpu = changetype<Vcpu>(arenaAlloc(VCPU_BYTES, 16));
   vcpu.vmIndex = 2;

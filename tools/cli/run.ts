@@ -6,7 +6,7 @@ import { isInteractive, tellUser, terminalSize } from "../console/terminal.ts";
 import { GUEST_PROMPT } from "../guest/guest.ts";
 import { type Log, logNothing, logToStderr } from "../lib/progress.ts";
 import { UserError } from "../lib/user-error.ts";
-import { logFile } from "../machines/log.ts";
+import { EXIT_LOG_LEVELS, type ExitLogLevel, isExitLine, logFile } from "../machines/log.ts";
 import type { Backend } from "../machines/machine.ts";
 import { planLaunch } from "../machines/plan.ts";
 import { describeRecording, TraceRecorder } from "../machines/recorder.ts";
@@ -27,6 +27,7 @@ interface RunOptions extends VmOptions {
   logFile?: string;
   trace?: string;
   traceFilter?: string[];
+  exitLog: ExitLogLevel;
 }
 
 export function runCommand(): Command {
@@ -64,6 +65,11 @@ export function runCommand(): Command {
     )
     .option("--log-file <file>", "write the hypervisor's log there")
     .option("--trace <file>", "record every exit there, for `typevisor trace`")
+    .addOption(
+      new Option("--exit-log <level>", "exits on the hypervisor's log: a table at the end, or each one")
+        .choices(EXIT_LOG_LEVELS)
+        .default("off"),
+    )
     .option("--trace-filter <key=value,…>", "record only some exits, such as reason=npf,every=10", collect)
     .addHelpText("after", HELP)
     .action(async (options: RunOptions) => {
@@ -89,6 +95,7 @@ Examples:
   typevisor run --exec 'cat /proc/cpuinfo'
   typevisor run --machine bochs --timeout 120
   typevisor run --exec true --trace boot.trace && typevisor trace boot.trace
+  typevisor run --exit-log exits --trace-filter reason=io,port=0x70-0x71 --log-file exits.log
   typevisor run --kernel vmlinuz --initrd initrd.img --append 'root=/dev/ram0' --memory 1G
   typevisor run --vm examples/debian.json`;
 
@@ -107,12 +114,15 @@ async function run(options: RunOptions): Promise<number> {
     hypervisor,
     backend: options.backend,
     logLevel: options.logLevel ?? "info",
+    exitLog: options.exitLog,
     emulatorArgs: (options.emulatorArgs ?? []).flatMap((args) =>
       args.split(/\s+/).filter((arg) => arg !== ""),
     ),
     icount: options.icount,
   });
-  if (options.trace !== undefined) launch.trace = traceWords(options.traceFilter ?? []);
+  const filter = traceWords(options.traceFilter ?? []);
+  if (options.trace !== undefined) launch.trace = filter;
+  else launch.hypervisorArgs.push(...filter);
   const recorder = createRecorder(options, hypervisor);
   if (hypervisor) launch.image = await buildHypervisor(log);
   announce(choice, options, log);
@@ -135,12 +145,16 @@ async function run(options: RunOptions): Promise<number> {
 }
 
 function createRecorder(options: RunOptions, hypervisor: boolean): TraceRecorder | undefined {
-  if (options.trace === undefined) {
-    if (options.traceFilter === undefined) return undefined;
-    throw new UserError("--trace-filter says what --trace FILE records: name the file too.");
+  const wanted = options.trace !== undefined || options.exitLog !== "off";
+  if (wanted && !hypervisor) {
+    throw new UserError("--trace, --exit-log: without the hypervisor there are no exits to record.");
   }
-  if (!hypervisor) throw new UserError("--trace: without the hypervisor there are no exits to record.");
-  return new TraceRecorder(options.trace);
+  if (options.trace === undefined && options.exitLog !== "exits" && options.traceFilter !== undefined) {
+    throw new UserError(
+      "--trace-filter says what --trace FILE or --exit-log exits record: give one of them too.",
+    );
+  }
+  return options.trace === undefined ? undefined : new TraceRecorder(options.trace);
 }
 
 function reportRecording(recorder: TraceRecorder, log: Log): void {
@@ -178,9 +192,13 @@ function announce(choice: Choice, options: RunOptions, log: Log): void {
   if (options.exec === undefined && isInteractive()) log("Ctrl-A x leaves, Ctrl-A h helps.");
 }
 
-/** Where the hypervisor's log goes: a file; the terminal when a level was asked for; else only its end, after failures. */
+/**
+ * Where the hypervisor's log goes: a file; the terminal as far as it was asked for, by a level or for exits; else only its end,
+ * after failures.
+ */
 function logSink(options: RunOptions): { write: (line: string) => void; close: () => void } {
   if (options.logFile !== undefined) return logFile(options.logFile);
-  const write = options.logLevel === undefined ? () => {} : (line: string) => tellUser([line]);
-  return { write, close: () => {} };
+  const shown = (line: string) =>
+    options.logLevel !== undefined || (options.exitLog !== "off" && isExitLine(line));
+  return { write: (line) => shown(line) && tellUser([line]), close: () => {} };
 }

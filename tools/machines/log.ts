@@ -7,6 +7,15 @@ import { HypervisorStatus } from "./status.ts";
 
 const KEPT_LINES = 100;
 
+/** What the log says about exits: nothing, counts and times when a VM ends, or each exit as well. */
+export const EXIT_LOG_LEVELS = ["off", "summary", "exits"] as const;
+export type ExitLogLevel = (typeof EXIT_LOG_LEVELS)[number];
+
+/** Whether a line of the log is about exits: the hypervisor writes those at any log level. */
+export function isExitLine(line: string): boolean {
+  return /^typevisor: exits? /.test(line);
+}
+
 export interface HypervisorLog {
   status: HypervisorStatus;
   /** The last lines. */

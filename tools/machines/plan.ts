@@ -6,6 +6,7 @@ import { formatSize, MIB } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
 import type { VmConfig } from "../vm/config.ts";
 import { vmArgs } from "./cmdline.ts";
+import type { ExitLogLevel } from "./log.ts";
 import type { Backend, LaunchPlan } from "./machine.ts";
 
 /** Memory for the hypervisor itself: image, linear memory, tables; with room to spare. */
@@ -17,6 +18,8 @@ export interface PlanOptions {
   hypervisor: boolean;
   backend: Backend | "auto";
   logLevel: string;
+  /** What the log says about exits; absent: nothing. */
+  exitLog?: ExitLogLevel;
   emulatorArgs: string[];
   icount: boolean;
   /** See LaunchPlan. */
@@ -30,6 +33,8 @@ export interface PlanOptions {
 export function planLaunch(options: PlanOptions): Omit<LaunchPlan, "directory"> {
   const { vms, emulatorArgs, icount, trace } = options;
   const hypervisorArgs = [`loglevel=${options.logLevel}`, `backend=${options.backend}`, ...vmArgs(vms)];
+  if (options.exitLog !== undefined && options.exitLog !== "off")
+    hypervisorArgs.push(`exitlog=${options.exitLog}`);
   const memoryBytes = machineMemory(vms, options.hypervisor);
   if (memoryBytes > totalmem()) {
     throw new UserError(

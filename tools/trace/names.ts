@@ -1,6 +1,6 @@
 // Names of what trace records carry as numbers: exit reasons as Linux's kvm_exit event prints them, and the neutral class
 // and outcome that both backends share.
-import * as exits from "../../kernel/abi/exits.ts";
+import { EXIT_NAMES, OUTCOME_NAMES } from "../../kernel/abi/exits.ts";
 import { exitName } from "../../kernel/abi/svm-reasons.ts";
 import { REASON_ENTRY_FAILED, reasonName as vmxReasonName } from "../../kernel/abi/vmx-reasons.ts";
 
@@ -11,18 +11,10 @@ const VMX_REASONS = 78;
 const SVM_REASONS = 0x404;
 
 /** Indexed by EXIT_*. */
-const CLASSES = classNames();
+const CLASSES = EXIT_NAMES.split(" ");
 
-/** Indexed by OUTCOME_* (kernel/vcpu/outcome.ts): what the hypervisor decided. */
-const OUTCOMES = ["resume", "advance", "inject", "halt", "stop", "reset"];
-
-function classNames(): string[] {
-  const names: string[] = [];
-  for (const [name, value] of Object.entries(exits)) {
-    if (name.startsWith("EXIT_") && name !== "EXIT_CLASSES") names[value] = name.slice(5).toLowerCase();
-  }
-  return names;
-}
+/** Indexed by OUTCOME_*. */
+const OUTCOMES = OUTCOME_NAMES.split(" ");
 
 /** An exit reason as kvm_exit prints it; a number when the manual knows none. */
 export function reasonName(backend: TraceBackend, reason: number): string {
