@@ -1,19 +1,9 @@
-import binaryen from "binaryen";
 import { afterEach, describe, expect, it } from "vitest";
 import { CompileError } from "../../tools/aot/errors.ts";
 import { INSTANTIATE, MEMORY_TOO_SMALL } from "../../tools/aot/linux/harness.ts";
 import type { Command, Instance, Outcome } from "../../tools/aot/linux/process.ts";
 import { ScriptModules } from "./spec/modules.ts";
-
-function assemble(wat: string): Uint8Array {
-  const module = binaryen.parseText(wat);
-  module.setFeatures(binaryen.Features.All);
-  try {
-    return module.emitBinary();
-  } finally {
-    module.dispose();
-  }
-}
+import { assemble } from "./wat.ts";
 
 describe("modules linked into one process", () => {
   let modules = new ScriptModules();

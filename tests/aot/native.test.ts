@@ -1,18 +1,10 @@
-import binaryen from "binaryen";
 import { describe, expect, it } from "vitest";
 import { NativeModule } from "../../tools/aot/linux/process.ts";
 import { findDifference } from "./fuzz/compare.ts";
 import { encodeModule } from "./fuzz/encode.ts";
 import { planFor } from "./fuzz/fuzz.ts";
 import { generateModule } from "./fuzz/generate.ts";
-
-function assemble(wat: string): Uint8Array {
-  const module = binaryen.parseText(wat);
-  module.setFeatures(binaryen.Features.All);
-  const bytes = module.emitBinary();
-  module.dispose();
-  return bytes;
-}
+import { assemble } from "./wat.ts";
 
 describe("generated code, run natively", () => {
   it("behaves as V8 on random modules", () => {

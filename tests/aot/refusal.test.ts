@@ -1,17 +1,9 @@
-import binaryen from "binaryen";
 import { describe, expect, it } from "vitest";
 import { compile } from "../../tools/aot/compile.ts";
 import { CompileError } from "../../tools/aot/errors.ts";
 import { encodeModule } from "./fuzz/encode.ts";
 import { generateModule, Random } from "./fuzz/generate.ts";
-
-function assemble(wat: string): Uint8Array {
-  const module = binaryen.parseText(wat);
-  module.setFeatures(binaryen.Features.All);
-  const bytes = module.emitBinary();
-  module.dispose();
-  return bytes;
-}
+import { assemble } from "./wat.ts";
 
 function refusal(bytes: Uint8Array, options = {}): CompileError {
   try {

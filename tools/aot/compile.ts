@@ -17,12 +17,9 @@ import type { Func, Module } from "./wasm/module.ts";
 import { validate } from "./wasm/validate.ts";
 import { checkAllocation } from "./x64/checker.ts";
 import { emitFunction, type Site } from "./x64/emit.ts";
-import { layout } from "./x64/layout.ts";
 import type { MFunc } from "./x64/lir.ts";
-import { peephole } from "./x64/peephole.ts";
+import { MACHINE_PASSES } from "./x64/passes.ts";
 import { printMachine } from "./x64/print.ts";
-import { allocateRegisters } from "./x64/regalloc.ts";
-import { ALLOCATION_ORDER } from "./x64/registers.ts";
 import { select } from "./x64/select.ts";
 
 export interface CompileOptions {
@@ -77,7 +74,8 @@ export function compile(bytes: Uint8Array, options: CompileOptions = {}): Compil
   const inlined = options.inline === false ? all : inlineCalls(all, module, options.isHot ?? (() => false));
   for (const [index, ir] of inlined) {
     const func = module.funcs[index]!;
-    out.add(func, compileFunction(module, func, ir, target, options));
+    const text = out.add(func, compileFunction(module, func, ir, target, options));
+    dumpPass(options, "emit", () => `${text.join("\n").trim()}\n`);
   }
   for (const routine of runtimeRoutines(module, target)) out.addRoutine(routine);
   return { asm: out.render(data), functions: out.functions, module };
@@ -94,6 +92,16 @@ function checkForbidden(module: Module, names: string[], locate: (offset: number
     throw new CompileError("unsupported", `forbidden import "${imported.name}" is called from ${callers}`, 0);
   }
 }
+
+/** Every stage of a function by its name, in order: what `dump` may ask for. */
+export const PASS_NAMES: readonly string[] = [
+  "ssa",
+  "inline",
+  ...FUNCTION_PASSES.map(([name]) => name),
+  "select",
+  ...MACHINE_PASSES.map(([name]) => name),
+  "emit",
+];
 
 function dumpPass(options: CompileOptions, pass: string, text: () => string): void {
   if (options.dump?.includes(pass) || options.dump?.includes("all")) options.onDump?.(pass, text());
@@ -128,12 +136,11 @@ function compileFunction(
   }
   const machine = select(ir, module, target, func.exports.length > 0);
   dump("select", () => printMachine(machine));
-  allocateRegisters(machine, ALLOCATION_ORDER.slice(0, target.registers));
-  if (options.verify) checkAllocation(machine);
-  dump("regalloc", () => printMachine(machine));
-  peephole(machine);
-  layout(machine);
-  dump("layout", () => printMachine(machine));
+  for (const [name, pass] of MACHINE_PASSES) {
+    pass(machine, target);
+    if (name === "regalloc" && options.verify) checkAllocation(machine);
+    dump(name, () => printMachine(machine));
+  }
   return machine;
 }
 
@@ -158,7 +165,8 @@ class Output {
     this.starts = module.funcs.filter((f) => !f.import).map((f) => f.offset);
   }
 
-  add(func: Func, machine: MFunc): void {
+  /** Emits one function and returns its text. */
+  add(func: Func, machine: MFunc): string[] {
     const find = (loc: number) => this.map.find(loc, this.functionStart(loc));
     const symbol = functionSymbol(func);
     const aliases = this.target.linked ? [] : func.exports.map((name) => `tv_${symbolPart(name)}`);
@@ -173,6 +181,7 @@ class Output {
     this.rodata.push(...emitted.rodata);
     const sites = emitted.sites.map((site) => ({ ...site, position: find(site.loc) }));
     this.functions.push({ symbol, name: func.name, frameBytes: emitted.frameBytes, sites });
+    return emitted.text;
   }
 
   /** Offset of the function that holds a place of the module: inlined code keeps its own. */

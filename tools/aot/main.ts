@@ -1,12 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { compile } from "./compile.ts";
+import { compile, PASS_NAMES } from "./compile.ts";
 import { CompileError } from "./errors.ts";
 
 const USAGE = `usage: tools/aot/main.ts in.wasm -o out.asm [options]
   --target kernel|linux   kernel image (default), or a Linux test process
   --map FILE              source map (default: in.wasm.map, if it exists)
-  --dump PASS,...         print the function after these passes ("all": every pass)
+  --dump PASS,...         print each function after these passes ("all": after every one):
+                          ${PASS_NAMES.join(", ")}
   --only NAME             dump only the functions whose name contains NAME
   --verify                check register allocation of every function
   --forbid NAME,...       refuse modules that call these intrinsics, listing the callers`;
@@ -34,6 +35,13 @@ function main(): number {
     console.error(USAGE);
     return 2;
   }
+  const unknown = list(values.dump).find((name) => name !== "all" && !PASS_NAMES.includes(name));
+  if (unknown !== undefined) {
+    console.error(
+      `aot: there is no pass "${unknown}" to dump; the passes are ${PASS_NAMES.join(", ")}, or all`,
+    );
+    return 2;
+  }
   const mapFile = values.map ?? `${input}.map`;
   const { asm } = compile(readFileSync(input), {
     target,
@@ -50,10 +58,16 @@ function main(): number {
   return 0;
 }
 
+/** Errors that are not about the module: a file that is not there, an option that does not exist. */
+function isUserError(error: unknown): error is Error {
+  const { code = "", path } = error as NodeJS.ErrnoException;
+  return code.startsWith("ERR_PARSE_ARGS") || path !== undefined;
+}
+
 try {
   process.exitCode = main();
 } catch (error) {
-  if (!(error instanceof CompileError)) throw error;
+  if (!(error instanceof CompileError) && !isUserError(error)) throw error;
   console.error(`aot: ${error.message}`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof CompileError ? 1 : 2;
 }

@@ -1,6 +1,8 @@
-import type { Block, FuncIR, Terminator, Value } from "./ir.ts";
+import { type Block, type FuncIR, resolve, type Terminator, type Value } from "./ir.ts";
 
-function ref(v: Value): string {
+/** An operand. Passes may leave it to the next one to put replacements in place. */
+function ref(operand: Value): string {
+  const v = resolve(operand);
   return v.op === "const" ? `${v.imm}` : `v${v.id}`;
 }
 
@@ -31,9 +33,8 @@ function printTerm(term: Terminator): string {
 function printBlock(block: Block): string {
   const preds = block.preds.map((p) => `b${p.id}`).join(" ");
   const head = `b${block.id}:${preds ? ` ; from ${preds}` : ""}${block.depth ? ` ; loop depth ${block.depth}` : ""}`;
-  return [head, ...block.phis.map(printValue), ...block.body.map(printValue), printTerm(block.term)].join(
-    "\n",
-  );
+  const values = [...block.phis, ...block.body].filter((v) => !v.forward);
+  return [head, ...values.map(printValue), printTerm(block.term)].join("\n");
 }
 
 /** The text form of a function, for dumps and golden tests. */

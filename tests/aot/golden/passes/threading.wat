@@ -1,4 +1,4 @@
-;; dump clean,threading
+;; pass threading after clean,gvn
 ;; A condition made of 0, 1 and a comparison is decided where its parts are.
 (module
   (func (export "and") (param i32 i32) (result i32)

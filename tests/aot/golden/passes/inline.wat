@@ -1,4 +1,4 @@
-;; dump inline,clean
+;; pass inline
 (module
   ;; Smaller than a call: inlined everywhere.
   (func $small (param i32) (result i32)

@@ -1,0 +1,23 @@
+;; pass gvn after clean
+;; Equal computations are made once, where they dominate; operations are simplified on the way.
+(module
+  (func (export "once") (param i32 i32) (result i32)
+    (i32.xor
+      (i32.mul (i32.add (local.get 0) (local.get 1)) (i32.const 10))
+      (i32.mul (i32.add (local.get 0) (local.get 1)) (i32.const 12))))
+  (func (export "from the branch above") (param i32 i32) (result i32)
+    (if (result i32) (i32.gt_u (local.get 0) (local.get 1))
+      (then (i32.shl (i32.gt_u (local.get 0) (local.get 1)) (i32.const 4)))
+      (else (local.get 1))))
+  (func (export "folded") (param i32) (result i32)
+    (i32.and
+      (i32.add (i32.add (local.get 0) (i32.const 3)) (i32.const -3))
+      (i32.shl (i32.const 255) (i32.const 4))))
+  (func (export "division by a constant") (param i32) (result i32)
+    (i32.add
+      (i32.div_u (local.get 0) (i32.const 8))
+      (i32.rem_u (local.get 0) (i32.const 10))))
+  (func (export "rotation") (param i64) (result i64)
+    (i64.or
+      (i64.shl (local.get 0) (i64.const 13))
+      (i64.shr_u (local.get 0) (i64.const 51)))))
