@@ -18,13 +18,14 @@
 //   record:  uleb  bytes of the record after this number: a reader skips a function by adding it
 //            uleb  gap in bytes between the previous function's end (or text start) and this function
 //            uleb  size of the code in bytes
-//            uleb  frame: (bytes from the stack pointer in the body to the return address) / 8
+//            uleb  frame: (bytes from the stack pointer to the return address) / 8, behind the prologue if it starts with one
 //            uleb  scope of the function itself, in which the record starts, on the line of its declaration
 //            entries until the end of the record, in order of code offset; each starts with
 //              uleb  (advance << 2) | kind, where `advance` adds to the code offset (from 0 at the function's start)
 //            kind  SYMTAB_LINE    sleb  added to the line: another line of the current scope starts here
 //                  SYMTAB_SCOPE   uleb  scope that starts here; sleb: its line, from that of its declaration
 //                  SYMTAB_TRAP    uleb  kind: the instruction at this offset raises this trap (SYMTAB_TRAP_*)
+//                  SYMTAB_FRAME   uleb  frame from here on; 0 is also written in front of a prologue inside of the function
 //
 // Lines are given where an instruction calls or may raise an exception, not for arithmetic. To walk the stack from a
 // program counter in a function's body: the return address is at stack pointer + frame, the caller's stack pointer is 8
@@ -43,6 +44,7 @@ export const SYMTAB_HEADER_BYTES: u32 = 24;
 export const SYMTAB_LINE: u32 = 0;
 export const SYMTAB_SCOPE: u32 = 1;
 export const SYMTAB_TRAP: u32 = 2;
+export const SYMTAB_FRAME: u32 = 3;
 
 export const SYMTAB_TRAP_UNREACHABLE: u32 = 1;
 export const SYMTAB_TRAP_DIVIDE_BY_ZERO: u32 = 2;

@@ -1,5 +1,6 @@
 // Code addresses to TypeScript: reads the symbol table that the code generator put into the image (kernel/abi/symtab.ts).
 import {
+  SYMTAB_FRAME,
   SYMTAB_HEADER_BYTES,
   SYMTAB_LINE,
   SYMTAB_MAGIC,
@@ -25,9 +26,9 @@ export class SourcePlace {
 /** What the table knows of one code address. */
 @unmanaged
 export class CodeSymbol {
-  /** Bytes from the stack pointer in the function's body to its return address. */
+  /** Bytes from the stack pointer to the function's return address. */
   frameBytes: u64;
-  /** Address of the function's first instruction. */
+  /** Address at which the function's last prologue up to there may start. */
   start: u64;
   /** SYMTAB_TRAP_* when exactly this instruction is known to trap, else 0. */
   trap: u32;
@@ -92,6 +93,7 @@ export function symbolInner(): SourcePlace {
 
 /** Reads one function's record from `cursor` to `end`, up to code offset `offset`. */
 function readRecord(end: u64, offset: u64): void {
+  const functionStart = symbol.start;
   symbol.frameBytes = uleb() * 8;
   symbol.trap = 0;
   symbol.inlined = false;
@@ -102,8 +104,15 @@ function readRecord(end: u64, offset: u64): void {
     const head = uleb();
     place += head >> 2;
     if (place > offset) return;
-    readEntry(<u32>(head & 3), ownScope, place == offset);
+    if ((head & 3) == SYMTAB_FRAME) readFrame(functionStart + place);
+    else readEntry(<u32>(head & 3), ownScope, place == offset);
   }
+}
+
+/** The frame changes at an address: where it is gone, a prologue may begin. */
+function readFrame(address: u64): void {
+  symbol.frameBytes = uleb() * 8;
+  if (symbol.frameBytes == 0) symbol.start = address;
 }
 
 function readEntry(kind: u32, ownScope: u32, here: bool): void {

@@ -19,17 +19,20 @@ import { assemble } from "./wat.ts";
 const DIRECTORY = new URL("golden/", import.meta.url).pathname;
 const BLESS = process.env.BLESS === "1";
 
+const isHot = (name: string) => name.startsWith("hot");
+
 /** The functions' text without what only concerns the assembler and the symbol table. */
 function functionsOf(asm: string): string {
   const start = asm.indexOf("tv_text_start:\n") + "tv_text_start:\n".length;
   const text = asm.slice(start, asm.indexOf("tv_text_end:"));
-  const lines = text.split("\n").filter((l) => !/^(\.L\d+|\.end|tv_function_\d+|tv_[\w$]+):$|^%line/.test(l));
+  const lines = text
+    .split("\n")
+    .filter((l) => !/^(\.L\d+|\.end|tv_function_\d+|tv_[\w$]+):$|^%line|^ {2};frame/.test(l));
   return `${lines.join("\n").trim()}\n`;
 }
 
 function dumps(bytes: Uint8Array, dump: string[], inline = true): { pass: string; text: string }[] {
   const parts: { pass: string; text: string }[] = [];
-  const isHot = (name: string) => name.startsWith("hot");
   compile(bytes, { verify: true, inline, isHot, dump, onDump: (pass, text) => parts.push({ pass, text }) });
   return parts;
 }
@@ -65,7 +68,7 @@ function show(wat: string): string {
   const bytes = assemble(wat);
   if (kind === "asm") {
     const target = argument === "linux" ? "linux" : "kernel";
-    return functionsOf(compile(bytes, { target, verify: true, inline: false }).asm);
+    return functionsOf(compile(bytes, { target, verify: true, inline: false, isHot }).asm);
   }
   const parts = kind === "pass" ? passDumps(bytes, argument!) : dumps(bytes, argument!.split(","));
   return parts.map(({ pass, text }) => `--- ${pass}\n${text}`).join("");

@@ -27,6 +27,11 @@ export function many(n: u32): u32 {
   return many(n - 1) + many(n - 2);
 }
 
+export function seldom(x: u32): u32 {
+  if (x < 9) return load<u32>(x << 4);
+  return many(x) + x;
+}
+
 export function main(x: u32): u32 {
   const y = many(x);
   return half(y) + load<u32>(y);
@@ -81,7 +86,7 @@ describe("the symbol table", () => {
   }
 
   it("names function, file and line of a call", () => {
-    expect(at("tv_main", /^call/).frames.at(-1)).toMatchObject({ name: "main", file: "sample.ts", line: 16 });
+    expect(at("tv_main", /^call/).frames.at(-1)).toMatchObject({ name: "main", file: "sample.ts", line: 21 });
   });
 
   it("shows inlined code as a frame of its own, and the trap", () => {
@@ -101,13 +106,19 @@ describe("the symbol table", () => {
     expect(at("tv_many", /^call/).frameBytes).toBe(pushes * 8);
   });
 
+  it("tells the parts of a function with a frame from those without", () => {
+    expect(at("tv_seldom", /^mov .*PTR \[/).frameBytes).toBe(0);
+    expect(at("tv_seldom", /^push/).frameBytes).toBe(0);
+    expect(at("tv_seldom", /^call/).frameBytes).toBe(8);
+  });
+
   it("knows nothing of places outside of the code", () => {
     expect(table.find(Number(symbols.get("tv_text_end")) + 100)).toBeNull();
   });
 
   it("puts TypeScript lines into the debug information", () => {
     const lines = execFileSync("objdump", ["-d", "-l", object], { encoding: "utf8" });
-    expect(lines).toMatch(/sample\.ts:16/);
+    expect(lines).toMatch(/sample\.ts:21/);
   });
 
   it("numbers traps as the kernel does", () => {

@@ -135,6 +135,7 @@ function compileFunction(
     dump(name, () => printFunc(ir));
   }
   const machine = select(ir, module, target, func.exports.length > 0);
+  machine.isHot = options.isHot?.(func.name) ?? false;
   dump("select", () => printMachine(machine));
   for (const [name, pass] of MACHINE_PASSES) {
     pass(machine, target);
@@ -203,6 +204,7 @@ class Output {
       label: `${routine.symbol}${label}`,
       loc: 0,
       trap: kind,
+      frameBytes: 0,
       position: null,
     }));
     this.functions.push({ symbol: routine.symbol, name: routine.name, frameBytes: 0, sites });

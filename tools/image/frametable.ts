@@ -1,62 +1,49 @@
 // DWARF call-frame information for the generated code, so that debuggers walk its stack: functions keep no frame pointer.
-// All that changes a frame is the prologue: pushes of saved registers, then at most one `sub rsp`.
+// The generated code says where its frames change: `;frame BYTES REGISTER…`, bytes between the stack pointer and the return
+// address, and the registers saved right below that address in this order.
 // (DWARF Debugging Information Format, version 4, "Call Frame Information"; System V ABI, AMD64, "DWARF Register Number
 // Mapping".)
 
 const FUNCTION_LABEL = /^(tv_function_\d+|tv_text_end):$/;
-const OTHER_LABEL = /^\S+:$/;
-const PUSH = /^\s+push (\w+)$/;
-const RESERVE = /^\s+sub rsp, (\d+)$/;
+const FRAME = /^\s+;frame (\d+)([ \w]*)$/;
 
 const WORD = 8;
 const RETURN_ADDRESS = 16;
 const STACK_POINTER = 7;
 const REGISTERS: Record<string, number> = { rbx: 3, rbp: 6, r12: 12, r13: 13, r14: 14, r15: 15 };
 
-const ADVANCE_2 = 0x03;
+const ADVANCE_4 = 0x04;
 const DEFINE_CFA = 0x0c;
 const DEFINE_CFA_OFFSET = 0x0e;
 const OFFSET = 0x80;
+const RESTORE = 0xc0;
 
-/** One instruction of a prologue: the label behind it, the frame's size then, and the register it saved. */
+/** A place where the frame changes: its label, the distance to the caller's frame from there on, and what is saved. */
 interface Step {
   label: string;
   bytes: number;
-  register: number | undefined;
+  saved: number[];
 }
 
-/** The assembly source with labels in its prologues, and a section that describes its frames. */
+/** The assembly source with labels where frames change, and a section that describes its frames. */
 export function withFrameTable(asm: string): string {
   const lines = asm.split("\n");
   const functions: { label: string; steps: Step[] }[] = [];
-  for (let i = 0; i < lines.length; i++) {
-    const label = FUNCTION_LABEL.exec(lines[i] as string)?.[1];
-    if (label !== undefined) functions.push({ label, steps: prologue(lines, i + 1) });
-  }
+  lines.forEach((line, i) => {
+    const label = FUNCTION_LABEL.exec(line)?.[1];
+    if (label !== undefined) functions.push({ label, steps: [] });
+    const change = FRAME.exec(line);
+    if (!change) return;
+    const saved = [...change[2]!.matchAll(/\w+/g)].map(([name]) => REGISTERS[name] as number);
+    const step = { label: `..@frame${i}`, bytes: WORD + Number(change[1]), saved };
+    functions.at(-1)?.steps.push(step);
+    lines[i] = `${step.label}:`;
+  });
   if (functions.length < 2) return asm;
   const entries = functions.slice(0, -1).flatMap(({ label, steps }, i) => {
     return entry(i, label, functions[i + 1]?.label as string, steps);
   });
   return [...lines, ...commonEntry(), ...entries, ""].join("\n");
-}
-
-/** Reads a prologue that starts at line `at`, and puts a label behind each of its instructions. */
-function prologue(lines: string[], at: number): Step[] {
-  const steps: Step[] = [];
-  let bytes = WORD;
-  for (let i = at; i < lines.length; i++) {
-    const line = lines[i] as string;
-    if (OTHER_LABEL.test(line)) continue;
-    const register = PUSH.exec(line)?.[1];
-    const reserved = RESERVE.exec(line)?.[1];
-    if (register === undefined && reserved === undefined) break;
-    bytes += reserved === undefined ? WORD : Number(reserved);
-    const label = `..@frame${i}`;
-    lines[i] = `${line}\n${label}:`;
-    steps.push({ label, bytes, register: register === undefined ? undefined : REGISTERS[register] });
-    if (reserved !== undefined) break;
-  }
-  return steps;
 }
 
 /** What all functions start with: the return address on top of the stack. */
@@ -80,14 +67,19 @@ function entry(number: number, label: string, end: string, steps: Step[]): strin
     ".start: dd debug_frame",
     `dq ${label}, ${end} - ${label}`,
     ...steps.flatMap((step, i) => [
-      `db ${ADVANCE_2}`,
-      `dw ${step.label} - ${steps[i - 1]?.label ?? label}`,
-      `db ${DEFINE_CFA_OFFSET}, ${uleb(step.bytes).join(", ")}`,
-      ...(step.register === undefined ? [] : [`db ${OFFSET | step.register}, ${step.bytes / WORD}`]),
+      `db ${ADVANCE_4}`,
+      `dd ${step.label} - ${steps[i - 1]?.label ?? label}`,
+      `db ${[DEFINE_CFA_OFFSET, ...uleb(step.bytes), ...changes(steps[i - 1]?.saved ?? [], step.saved)].join(", ")}`,
     ]),
     "align 8, db 0",
     ".end:",
   ];
+}
+
+/** Rules for the registers that are saved now, and for those that no longer are. */
+function changes(before: number[], now: number[]): number[] {
+  const gone = before.filter((r) => !now.includes(r)).map((r) => RESTORE | r);
+  return [...gone, ...now.flatMap((r, i) => [OFFSET | r, i + 2])];
 }
 
 /** Unsigned LEB128. */

@@ -13,6 +13,8 @@ export interface Plan {
   globals: { name: string; type: T }[];
   /** Registers for the allocator; all when absent. */
   registers?: number;
+  /** All functions are compiled for speed: more inlining, and frames only where they are needed. */
+  hot?: boolean;
 }
 
 const MEMORY_BYTES = 4 * 65_536;
@@ -67,6 +69,7 @@ export function findDifference(bytes: Uint8Array, plan: Plan, withMemory = true)
   const native = new NativeModule(bytes, {
     verify: true,
     ...(plan.registers ? { registers: plan.registers } : {}),
+    isHot: () => plan.hot ?? false,
   });
   try {
     const expected = runInV8(bytes, plan);

@@ -27,8 +27,9 @@ export function planFor(ast: ModuleAst, seed: number): Plan {
     }));
   });
   const globals = ast.globals.map((g, i) => ({ name: `g${i}`, type: g.type }));
+  const plan = { calls, globals, hot: seed % 4 >= 2 };
   // Every other module gets few registers, so that spills are tested too.
-  return seed % 2 ? { calls, globals } : { calls, globals, registers: FEW_REGISTERS + (seed % 3) };
+  return seed % 2 ? plan : { ...plan, registers: FEW_REGISTERS + (seed % 3) };
 }
 
 function difference(ast: ModuleAst, seed: number): string | null {

@@ -40,24 +40,24 @@ export function last(): void {
 const file = "kernel/sample.ts";
 const at = (line: number) => ({ file, line, column: 1 });
 
-/** Two functions with a gap between them; the first holds inlined code and two traps. */
+/** Two functions with a gap between them; the first holds inlined code, two traps, and a part without a frame. */
 const functions = [
   {
     symbol: "f1",
     name: "kernel/sample/outer",
     frameBytes: 40,
     sites: [
-      { label: "f1.a", loc: 1, trap: null, position: at(2) },
-      { label: "f1.b", loc: 2, trap: null, position: at(7) },
-      { label: "f1.c", loc: 3, trap: "integer divide by zero", position: at(3) },
-      { label: "f1.d", loc: 4, trap: "out of bounds memory access", position: null },
+      { label: "f1.a", loc: 1, trap: null, frameBytes: 40, position: at(2) },
+      { label: "f1.b", loc: 2, trap: null, frameBytes: 0, position: at(7) },
+      { label: "f1.c", loc: 3, trap: "integer divide by zero", frameBytes: 0, position: at(3) },
+      { label: "f1.d", loc: 4, trap: "out of bounds memory access", frameBytes: 2048, position: null },
     ],
   },
   {
     symbol: "f2",
     name: "kernel/sample/last",
     frameBytes: 0,
-    sites: [{ label: "f2.a", loc: 9, trap: "unreachable", position: at(11) }],
+    sites: [{ label: "f2.a", loc: 9, trap: "unreachable", frameBytes: 8, position: at(11) }],
   },
 ] as unknown as FunctionInfo[];
 const places = {

@@ -6,6 +6,7 @@ const HEADER_BYTES = 16;
 
 const SCOPE = 1;
 const TRAP = 2;
+const FRAME = 3;
 
 export interface Frame {
   name: string;
@@ -81,7 +82,7 @@ export class SymbolTable {
   }
 
   private record(at: Cursor, end: number, offset: number): Lookup {
-    const frameBytes = at.uleb() * 8;
+    let frameBytes = at.uleb() * 8;
     const ownScope = at.uleb();
     const own = this.scope(ownScope);
     let current = own;
@@ -93,6 +94,8 @@ export class SymbolTable {
       if (head % 4 === TRAP) {
         const kind = trapName(at.uleb());
         if (place === offset) trap = kind;
+      } else if (head % 4 === FRAME) {
+        frameBytes = at.uleb() * 8;
       } else if (head % 4 === SCOPE) {
         const number = at.uleb();
         const scope = this.scope(number);

@@ -10,6 +10,7 @@ const MAGIC = 0x31535654;
 const LINE = 0;
 const SCOPE = 1;
 const TRAP = 2;
+const FRAME = 3;
 /** Without the address in front, which only linking knows. */
 const HEADER_BYTES = 16;
 
@@ -121,7 +122,7 @@ export function buildSymbolTable(
     body.uleb(size);
     body.uleb(info.frameBytes / 8);
     body.uleb(scopes.number(own.name, own.file));
-    writeEntries(body, sitesOf(info, start, symbols), own, scopes);
+    writeEntries(body, sitesOf(info, start, symbols), own, scopes, info.frameBytes);
     records.uleb(body.bytes.length);
     records.bytes.push(...body.bytes);
     end = start + size;
@@ -153,15 +154,27 @@ function sitesOf(info: FunctionInfo, start: number, symbols: Symbols): PlacedSit
     .sort((a, b) => a.at - b.at);
 }
 
-function writeEntries(out: Bytes, sites: PlacedSite[], own: Scope, scopes: ScopeTable): void {
+function writeEntries(
+  out: Bytes,
+  sites: PlacedSite[],
+  own: Scope,
+  scopes: ScopeTable,
+  frameBytes: number,
+): void {
   let at = 0;
+  let frame = frameBytes;
   let current = own;
   let line = scopes.declaration(own.name, own.file);
   const entry = (kind: number, place: number) => {
     out.uleb((place - at) * 4 + kind);
     at = place;
   };
-  for (const { at: place, position, trap } of sites) {
+  for (const { at: place, position, trap, frameBytes: bytes } of sites) {
+    if (bytes !== frame) {
+      entry(FRAME, place);
+      out.uleb(bytes / 8);
+      frame = bytes;
+    }
     if (position) {
       const scope = scopes.around(position, own);
       if (scope.name !== current.name || scope.file !== current.file) {

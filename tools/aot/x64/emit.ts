@@ -1,10 +1,12 @@
 import type { TrapKind } from "../ir/ir.ts";
 import {
   addressText,
+  type Frame,
   type FrameArea,
   type MBlock,
   type MFunc,
   type MInst,
+  NO_FRAME,
   type Operand,
   operandText,
 } from "./lir.ts";
@@ -13,6 +15,8 @@ import { invert } from "./rules/compare.ts";
 import { shortenJumps } from "./short-jumps.ts";
 
 const GUARD_PAGE_BYTES = 4096;
+/** Registers whose restoring is as short as a jump, which is longer the further it goes. */
+const MAX_POPS = 2;
 
 /** A place in the code that the symbol table speaks about: its label, and what is known of it. */
 export interface Site {
@@ -20,6 +24,8 @@ export interface Site {
   /** Byte offset in the module, which the source map turns into a line. */
   loc: number;
   trap: TrapKind | null;
+  /** Bytes between the stack pointer and the return address from here on. */
+  frameBytes: number;
 }
 
 export interface EmittedFunction {
@@ -27,7 +33,7 @@ export interface EmittedFunction {
   /** Jump tables, for .rodata. */
   rodata: string[];
   sites: Site[];
-  /** Bytes between the stack pointer in the body and the return address. */
+  /** Bytes between the stack pointer and the return address behind the prologue, if the function starts with one. */
   frameBytes: number;
 }
 
@@ -48,6 +54,16 @@ export function emitFunction(func: MFunc, options: EmitOptions): EmittedFunction
 interface Stub {
   label: string;
   inst: MInst;
+  frame: Frame;
+}
+
+function frameAtStart(block: MBlock): Frame {
+  const first = block.insts[0];
+  return first?.op === "enter" ? NO_FRAME : first?.op === "leave" ? first.frame : block.frame;
+}
+
+function bytesOf(frame: Frame): number {
+  return frame.localBytes + frame.saved.length * 8;
 }
 
 class Emitter {
@@ -55,19 +71,17 @@ class Emitter {
   private readonly rodata: string[] = [];
   private readonly sites: Site[] = [];
   private readonly stubs: Stub[] = [];
-  private readonly localBytes: number;
-  private readonly frameBytes: number;
+  /** Of the code being written. */
+  private frame = NO_FRAME;
   private labels = 0;
   private lastLoc = -1;
+  private lastFrameBytes = 0;
   private lastLine = "";
 
   constructor(
     private readonly func: MFunc,
     private readonly options: EmitOptions,
-  ) {
-    this.localBytes = func.outgoingBytes + func.spillBytes;
-    this.frameBytes = this.localBytes + func.saved.length * 8;
-  }
+  ) {}
 
   run(): EmittedFunction {
     const { func, options } = this;
@@ -77,12 +91,18 @@ class Emitter {
       ...options.aliases.map((alias) => `${alias}:`),
       `${options.symbol}:`,
     );
-    this.site(func.blocks[0]!.insts[0]?.loc ?? 0, null);
-    this.prologue();
+    const entry = func.blocks[0]!;
+    this.lastFrameBytes = bytesOf(entry.frame);
+    // The size of a frame that begins here counts from the first instruction.
+    this.frame = entry.frame;
+    this.site(entry.insts[0]?.loc ?? 0, null);
+    this.frame = NO_FRAME;
+    this.enterFrame(entry.frame);
     const targeted = this.targetedBlocks();
     func.blocks.forEach((block, i) => {
       if (this.isLoopTop(block, i)) this.line("align 16");
       if (targeted.has(block)) this.text.push(`.b${block.id}:`);
+      this.setFrame(frameAtStart(block));
       for (const inst of block.insts) this.instruction(inst, func.blocks[i + 1] ?? null, block);
     });
     for (const stub of this.stubs) this.emitStub(stub);
@@ -91,7 +111,7 @@ class Emitter {
       text: shortenJumps(this.text),
       rodata: this.rodata,
       sites: this.sites,
-      frameBytes: this.frameBytes,
+      frameBytes: bytesOf(entry.frame),
     };
   }
 
@@ -121,23 +141,37 @@ class Emitter {
     this.text.push(`  ${text}`);
   }
 
-  private prologue(): void {
-    for (const r of this.func.saved) this.line(`push ${registerName(r, 8)}`);
-    // A frame larger than the guard page touches every page on the way, so that overflow cannot jump over it.
-    for (let at = GUARD_PAGE_BYTES; at < this.localBytes; at += GUARD_PAGE_BYTES)
-      this.line(`test byte [rsp-${at}], 0`);
-    if (this.localBytes) this.line(`sub rsp, ${this.localBytes}`);
+  /** Marks for the debugger's table (tools/image/frametable.ts) where the frame changes. */
+  private setFrame(frame: Frame): void {
+    if (frame !== this.frame)
+      this.line([";frame", bytesOf(frame), ...frame.saved.map((r) => registerName(r, 8))].join(" "));
+    this.frame = frame;
   }
 
-  private epilogue(): void {
-    if (this.localBytes) this.line(`add rsp, ${this.localBytes}`);
-    for (const r of [...this.func.saved].reverse()) this.line(`pop ${registerName(r, 8)}`);
+  private enterFrame(frame: Frame): void {
+    frame.saved.forEach((r, i) => {
+      this.line(`push ${registerName(r, 8)}`);
+      this.setFrame({ saved: frame.saved.slice(0, i + 1), localBytes: 0 });
+    });
+    // A frame larger than the guard page touches every page on the way, so that overflow cannot jump over it.
+    for (let at = GUARD_PAGE_BYTES; at < frame.localBytes; at += GUARD_PAGE_BYTES)
+      this.line(`test byte [rsp-${at}], 0`);
+    if (frame.localBytes) {
+      this.line(`sub rsp, ${frame.localBytes}`);
+      this.setFrame(frame);
+    }
+    this.frame = frame;
+  }
+
+  private leaveFrame(frame: Frame): void {
+    if (frame.localBytes) this.line(`add rsp, ${frame.localBytes}`);
+    for (const r of [...frame.saved].reverse()) this.line(`pop ${registerName(r, 8)}`);
   }
 
   private frameBase = (area: FrameArea): number => {
     if (area === "outgoing") return 0;
     if (area === "spill") return this.func.outgoingBytes;
-    return this.frameBytes + 8;
+    return bytesOf(this.frame) + 8;
   };
 
   private operand(operand: Operand, width: Width): string {
@@ -158,12 +192,15 @@ class Emitter {
   /** Notes a new source line, or a trap, for the symbol table. */
   private site(loc: number, trap: TrapKind | null): void {
     this.sourceLine(loc);
-    const known = this.lastLoc >= 0 && this.options.sameLine(this.lastLoc, loc);
+    const frameBytes = bytesOf(this.frame);
+    const known =
+      this.lastLoc >= 0 && this.options.sameLine(this.lastLoc, loc) && frameBytes === this.lastFrameBytes;
     if (known && !trap) return;
     this.lastLoc = loc;
+    this.lastFrameBytes = frameBytes;
     const label = this.label("L");
     this.text.push(`${label}:`);
-    this.sites.push({ label: `${this.options.symbol}${label}`, loc, trap });
+    this.sites.push({ label: `${this.options.symbol}${label}`, loc, trap, frameBytes });
   }
 
   private instruction(inst: MInst, next: MBlock | null, block: MBlock): void {
@@ -177,8 +214,15 @@ class Emitter {
       case "switch":
         return this.jumpTable(inst, block);
       case "ret":
-        this.epilogue();
+        this.leaveFrame(block.frame);
         return this.line("ret");
+      case "enter":
+        // The prologue starts without a frame: stack overflow strikes in it.
+        this.site(inst.loc, null);
+        return this.enterFrame(inst.frame);
+      case "leave":
+        this.leaveFrame(inst.frame);
+        return this.setFrame(NO_FRAME);
       case "trapIf":
         return this.trapIf(inst);
       case "movi":
@@ -190,10 +234,12 @@ class Emitter {
 
   private jump(target: MBlock, next: MBlock | null): void {
     if (target === next) return;
-    // Returning right here is shorter than jumping to the return.
-    if (this.frameBytes === 0 && target.insts.every((i) => i.coalesced || i.op === "ret"))
-      return this.line("ret");
-    this.line(`jmp .b${target.id}`);
+    // Returning right here is no longer than jumping to the return.
+    const { frame } = this;
+    const returns = target.insts.every((i) => i.coalesced || i.op === "ret") && target.frame === frame;
+    if (!returns || frame.localBytes || frame.saved.length > MAX_POPS) return this.line(`jmp .b${target.id}`);
+    this.leaveFrame(frame);
+    this.line("ret");
   }
 
   private branch(inst: MInst, next: MBlock | null): void {
@@ -220,11 +266,12 @@ class Emitter {
   private trapIf(inst: MInst): void {
     const label = this.label("t");
     this.line(`j${inst.cc} ${label}`);
-    this.stubs.push({ label, inst });
+    this.stubs.push({ label, inst, frame: this.frame });
   }
 
-  private emitStub({ label, inst }: Stub): void {
+  private emitStub({ label, inst, frame }: Stub): void {
     this.text.push(`${label}:`);
+    this.setFrame(frame);
     const place = inst.operands[0];
     if (place && inst.trapZero) {
       const zero = this.label("t");

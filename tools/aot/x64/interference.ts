@@ -53,7 +53,7 @@ export class InterferenceGraph {
   private step(inst: MInst, live: Set<number>, weight: number): void {
     if (inst.isCopy) {
       live.delete((inst.operands[1] as RegOperand).reg);
-      this.moves.push(inst);
+      if (!inst.splits) this.moves.push(inst);
     }
     // A constant can be made again instead of kept: it is the first to go.
     const defWeight = inst.op === "movi" ? 0 : weight;

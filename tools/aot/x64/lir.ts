@@ -185,11 +185,24 @@ export const SPECS = {
   switch: { text: "jmp", roles: "u", flags: "write", control: true },
   ret: { text: "ret", roles: "", control: true },
   trap: { text: "ud2", roles: "", control: true },
+  /** The frame begins or ends here, on an edge between blocks. */
+  enter: { text: "", roles: "", flags: "write" },
+  leave: { text: "", roles: "", flags: "write" },
   /** Text of an intrinsic: operands by number. */
   asm: { text: "", roles: "", flags: "write" },
 } satisfies Record<string, InstrSpec>;
 
 export type MOp = keyof typeof SPECS;
+
+/** What a part of a function keeps on the stack. */
+export interface Frame {
+  /** Callee-saved registers that it writes, in push order. */
+  readonly saved: readonly number[];
+  /** Bytes of stack slots and of arguments for callees. */
+  readonly localBytes: number;
+}
+
+export const NO_FRAME: Frame = { saved: [], localBytes: 0 };
 
 export class MInst {
   cc: Condition = "e";
@@ -201,6 +214,10 @@ export class MInst {
   uses: readonly number[] = [];
   defs: readonly number[] = [];
   targets: MBlock[] = [];
+  /** Of a copy: separates two parts of a live range, and is not to be coalesced. */
+  splits = false;
+  /** Of `enter` and `leave`: the frame. */
+  frame: Frame = NO_FRAME;
   /** Of `asm`: its own text and roles. */
   asm: InstrSpec | null = null;
   /** Register allocation found source and destination in one register: takes no space. */
@@ -229,6 +246,7 @@ export class MBlock {
   insts: MInst[] = [];
   succs: MBlock[] = [];
   preds: MBlock[] = [];
+  frame: Frame = NO_FRAME;
 
   constructor(
     readonly id: number,
@@ -242,8 +260,8 @@ export class MFunc {
   /** Bytes of each area of the frame. */
   spillBytes = 0;
   outgoingBytes = 0;
-  /** Callee-saved registers that the body writes, in push order. */
-  saved: number[] = [];
+  /** Compiled for speed rather than for size. */
+  isHot = false;
 
   constructor(
     readonly index: number,

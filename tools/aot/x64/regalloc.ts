@@ -1,7 +1,7 @@
 import { internalError } from "../errors.ts";
 import { InterferenceGraph } from "./interference.ts";
-import { forEachDef, type MFunc, type MInst, mapOperand, type RegOperand } from "./lir.ts";
-import { ALLOCATION_ORDER, CALLEE_SAVED, FIRST_VIRTUAL } from "./registers.ts";
+import { type MFunc, type MInst, mapOperand, type RegOperand } from "./lir.ts";
+import { ALLOCATION_ORDER, FIRST_VIRTUAL } from "./registers.ts";
 import { insertSpills, type SpillState } from "./spill.ts";
 
 const MAX_ROUNDS = 20;
@@ -25,9 +25,8 @@ export function allocateRegisters(func: MFunc, registers: readonly number[] = AL
   throw internalError(`register allocation of ${func.name} does not end`);
 }
 
-/** Replaces virtual registers by their colors and notes the callee-saved registers in use. */
+/** Replaces virtual registers by their colors. */
 function applyColors(func: MFunc, coloring: Coloring): void {
-  const saved = new Set<number>();
   for (const block of func.blocks) {
     for (const inst of block.insts) {
       inst.operands = inst.operands.map((operand) => mapOperand(operand, (r) => coloring.colorOf(r)));
@@ -35,10 +34,8 @@ function applyColors(func: MFunc, coloring: Coloring): void {
         const [to, from] = inst.operands as [RegOperand, RegOperand];
         inst.coalesced = to.reg === from.reg;
       }
-      forEachDef(inst, (d) => saved.add(d));
     }
   }
-  func.saved = CALLEE_SAVED.filter((r) => saved.has(r));
 }
 
 type MoveState = "worklist" | "active" | "done";
