@@ -1,7 +1,7 @@
 // `typevisor run`: boots guests.
 import { Command, Option } from "commander";
 import { ESCAPE_HELP } from "../console/escape.ts";
-import { encodeExec } from "../console/exec.ts";
+import { encodeExec, FIXED_NONCE } from "../console/exec.ts";
 import { isInteractive, tellUser, terminalSize } from "../console/terminal.ts";
 import { GUEST_PROMPT } from "../guest/guest.ts";
 import { type Log, logNothing, logToStderr } from "../lib/progress.ts";
@@ -22,6 +22,7 @@ interface RunOptions extends VmOptions {
   exec?: string;
   timeout?: string;
   icount: boolean;
+  repeatable: boolean;
   emulatorArgs?: string[];
   logLevel?: string;
   logFile?: string;
@@ -58,7 +59,8 @@ export function runCommand(): Command {
     .option("--timeout <seconds>", `stop after this time, with status ${EXIT_TIMEOUT}`)
     .option("--debug-exit <port>", "let the guest end its VM by writing to this I/O port (isa-debug-exit)")
     .option("--no-reboot", "let a reboot by the guest end its VM (always so with --exec)")
-    .option("--icount", "QEMU: let time count instructions, for repeatable measurements", false)
+    .option("--icount", "QEMU: let time count instructions, for exact measurements", false)
+    .option("--repeatable", "emulators: the same run each time, as far as they can (docs/tracing.md)", false)
     .option("--emulator-args <args>", "further arguments for QEMU or Bochs, split at blanks", collect)
     .addOption(
       new Option("--log-level <level>", "hypervisor log").choices(["error", "warn", "info", "debug"]),
@@ -102,7 +104,10 @@ Examples:
 async function run(options: RunOptions): Promise<number> {
   // With --exec, only a person who watches sees progress: standard error too may be the command's.
   const log = options.exec === undefined || process.stderr.isTTY ? logToStderr : logNothing;
-  const exec = options.exec === undefined ? undefined : encodeExec(options.exec);
+  const exec =
+    options.exec === undefined
+      ? undefined
+      : encodeExec(options.exec, options.repeatable ? FIXED_NONCE : undefined);
   const timeoutSeconds = parseTimeout(options.timeout);
   const choice = await selectMachine(options.machine, options.backend);
   // A command whose guest starts over would run twice.
@@ -119,6 +124,7 @@ async function run(options: RunOptions): Promise<number> {
       args.split(/\s+/).filter((arg) => arg !== ""),
     ),
     icount: options.icount,
+    repeatable: options.repeatable,
   });
   const filter = traceWords(options.traceFilter ?? []);
   if (options.trace !== undefined) launch.trace = filter;

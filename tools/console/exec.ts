@@ -7,14 +7,21 @@ import { UserError } from "../lib/user-error.ts";
 /** Bytes that the command line has left for the command; Linux takes 2047 in all. */
 const MAX_ENCODED = 1800;
 
+/** The nonce of runs that are to be repeatable. */
+export const FIXED_NONCE = "0123456789abcdef";
+
 export interface ExecRequest {
   nonce: string;
   /** Words to add to the guest kernel's command line. */
   bootArgs: string;
 }
 
-/** Encodes a shell command for the guest. @throws UserError when it does not fit into a kernel command line. */
-export function encodeExec(command: string): ExecRequest {
+/**
+ * Encodes a shell command for the guest.
+ * @param nonce what the guest frames the output with; random unless given.
+ * @throws UserError when it does not fit into a kernel command line.
+ */
+export function encodeExec(command: string, nonce: string = randomBytes(8).toString("hex")): ExecRequest {
   // Blanks at the end until base64 needs no padding, which command lines could misread.
   const padded = Buffer.from(`${command}\n`);
   const text = Buffer.concat([padded, Buffer.alloc((3 - (padded.length % 3)) % 3, "\n")]).toString(
@@ -26,7 +33,6 @@ export function encodeExec(command: string): ExecRequest {
         "kernel's command line. Put a script into an initrd of your own for longer ones.",
     );
   }
-  const nonce = randomBytes(8).toString("hex");
   return { nonce, bootArgs: `quiet typevisor.nonce=${nonce} typevisor.exec=${text}` };
 }
 

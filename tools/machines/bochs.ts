@@ -7,7 +7,7 @@ import { formatSize, GIB, MIB } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
 import { bootModules } from "./cmdline.ts";
 import { listenSerial, type SerialPort, startEmulator } from "./emulator.ts";
-import type { LaunchPlan, Machine, Probe, RunningMachine } from "./machine.ts";
+import { FIXED_DATE, type LaunchPlan, type Machine, type Probe, type RunningMachine } from "./machine.ts";
 
 const PROGRAM = "bochs-bin";
 const CPU_MODEL = "broadwell_ult";
@@ -71,7 +71,7 @@ async function launch(plan: LaunchPlan): Promise<RunningMachine> {
   });
   const console = await listenSerial();
   const log = await listenSerial();
-  writeFileSync(join(plan.directory, "bochsrc"), configuration(plan.memoryBytes, iso, console, log));
+  writeFileSync(join(plan.directory, "bochsrc"), configuration(plan, iso, console, log));
   // Bochs' built-in debugger would prompt: continue, and when interrupted, leave.
   writeFileSync(join(plan.directory, "debugger.rc"), "c\nq\n");
   const program = findProgram(PROGRAM) ?? PROGRAM;
@@ -89,8 +89,9 @@ async function launch(plan: LaunchPlan): Promise<RunningMachine> {
   );
 }
 
-function configuration(memoryBytes: number, iso: string, console: SerialPort, log: SerialPort): string {
-  const guest = Math.ceil(memoryBytes / MIB);
+function configuration(plan: LaunchPlan, iso: string, console: SerialPort, log: SerialPort): string {
+  const guest = Math.ceil(plan.memoryBytes / MIB);
+  const date = plan.repeatable ? String(Date.parse(FIXED_DATE) / 1000) : "utc";
   const host = Math.min(guest, MAX_HOST_MEMORY / MIB);
   return `plugin_ctrl: speaker=0, unmapped=1
 display_library: rfb, options="timeout=0"
@@ -104,7 +105,7 @@ ata0-master: type=cdrom, path="${iso}", status=inserted
 boot: cdrom
 com1: enabled=1, mode=socket-client, dev=127.0.0.1:${console.address}
 com2: enabled=1, mode=socket-client, dev=127.0.0.1:${log.address}
-clock: sync=none, time0=utc
+clock: sync=none, time0=${date}
 log: bochs.log
 debugger_log: /dev/null
 port_e9_hack: enabled=1

@@ -13,6 +13,9 @@ export interface Probe {
   advice?: string;
 }
 
+/** The date at which a repeatable run begins, UTC. */
+export const FIXED_DATE = "2026-01-01T00:00:00Z";
+
 /** Everything a machine needs to know to boot. */
 export interface LaunchPlan {
   /** The hypervisor, elf32 multiboot; absent: the first VM's kernel runs on the bare machine, for comparison. */
@@ -28,6 +31,8 @@ export interface LaunchPlan {
   trace?: string[];
   /** Let the emulator's clock count instructions. */
   icount: boolean;
+  /** Make this run the same as the next: a fixed date, and a clock that counts instructions. */
+  repeatable?: boolean;
   /** Private directory for sockets, links and generated files; the machine's working directory. */
   directory: string;
 }

@@ -23,6 +23,8 @@ export interface PlanOptions {
   emulatorArgs: string[];
   icount: boolean;
   /** See LaunchPlan. */
+  repeatable?: boolean;
+  /** See LaunchPlan. */
   trace?: string[];
 }
 
@@ -31,7 +33,7 @@ export interface PlanOptions {
  * @throws UserError when this computer has too little memory.
  */
 export function planLaunch(options: PlanOptions): Omit<LaunchPlan, "directory"> {
-  const { vms, emulatorArgs, icount, trace } = options;
+  const { vms, emulatorArgs, icount, repeatable, trace } = options;
   const hypervisorArgs = [`loglevel=${options.logLevel}`, `backend=${options.backend}`, ...vmArgs(vms)];
   if (options.exitLog !== undefined && options.exitLog !== "off")
     hypervisorArgs.push(`exitlog=${options.exitLog}`);
@@ -42,7 +44,7 @@ export function planLaunch(options: PlanOptions): Omit<LaunchPlan, "directory"> 
         `(${formatSize(totalmem())}, ${formatSize(freemem())} free). Lower --memory (or mem_size_mib in the VM file).`,
     );
   }
-  return { vms, hypervisorArgs, memoryBytes, emulatorArgs, icount, trace };
+  return { vms, hypervisorArgs, memoryBytes, emulatorArgs, icount, repeatable, trace };
 }
 
 /** Guest memory, and beside it the modules as loaded and the hypervisor; whole MiB. */

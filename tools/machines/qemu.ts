@@ -6,7 +6,7 @@ import { MIB } from "../lib/size.ts";
 import type { VmConfig } from "../vm/config.ts";
 import { bootModules, quoteForQemu } from "./cmdline.ts";
 import { listenSerial, startEmulator } from "./emulator.ts";
-import type { LaunchPlan, Probe, RunningMachine } from "./machine.ts";
+import { FIXED_DATE, type LaunchPlan, type Probe, type RunningMachine } from "./machine.ts";
 
 const PROGRAM = "qemu-system-x86_64";
 const PACKAGE_ADVICE = "install the Debian package qemu-system-x86 (`make setup` does)";
@@ -48,7 +48,8 @@ export async function launchQemu(plan: LaunchPlan, accelerator: string[]): Promi
     ...serialOptions("console", 0),
     ...serialOptions("log", 1),
     ...["-device", `isa-debug-exit,iobase=0x${DEBUG_EXIT_PORT.toString(16)},iosize=4`],
-    ...(plan.icount ? ["-icount", "shift=0,sleep=off"] : []),
+    ...(plan.icount || plan.repeatable ? ["-icount", "shift=0,sleep=off"] : []),
+    ...(plan.repeatable ? ["-rtc", `base=${FIXED_DATE.slice(0, -1)},clock=vm`] : []),
     ...(plan.image === undefined ? bareOptions(plan) : hypervisorOptions(plan, plan.image)),
     ...plan.emulatorArgs,
   ];
