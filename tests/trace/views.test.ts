@@ -2,16 +2,28 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { TRACE_BACKEND_VMX } from "../../kernel/abi/trace.ts";
+import * as exits from "../../kernel/abi/exits.ts";
+import * as abi from "../../kernel/abi/trace.ts";
 import { csvLine } from "../../tools/trace/csv.ts";
 import { describeLine } from "../../tools/trace/describe.ts";
 import { EVENTS } from "../../tools/trace/events.ts";
 import { explain } from "../../tools/trace/explain.ts";
 import { typevisor } from "../cli/cli.ts";
-import { eachRecord, HZ, START_TSC, stream, svmSample, temporary, traceFile, vmxSample } from "./sample.ts";
+import {
+  detailWord,
+  eachRecord,
+  exitAt,
+  HZ,
+  START_TSC,
+  stream,
+  svmSample,
+  temporary,
+  traceFile,
+  vmxSample,
+} from "./sample.ts";
 
 const svm = () => stream(svmSample);
-const vmx = () => stream(vmxSample, { backend: TRACE_BACKEND_VMX });
+const vmx = () => stream(vmxSample, { backend: abi.TRACE_BACKEND_VMX });
 
 describe("the table", () => {
   test("has the columns of perf kvm stat, in its order, and its sums", async () => {
@@ -54,8 +66,38 @@ describe("the table", () => {
       ioport: [none, "0x3f8:POUT", "0x60:PIN", none, none, none],
       msr: [none, none, none, none, none, "0x6e0:W"],
       cpuid: ["0x4.2", none, none, none, none, none],
+      cr: Array(6).fill(none),
+      vector: Array(6).fill(none),
+      hypercall: Array(6).fill(none),
     });
   });
+});
+
+test("registers, vectors and hypercalls are counted too", async () => {
+  const keys = async (bytes: Buffer, event: string) => {
+    const found: (string | undefined)[] = [];
+    await eachRecord(bytes, (record, _index, { backend }) => found.push(EVENTS[event]?.key(record, backend)));
+    return found;
+  };
+  let at = 0;
+  const exit = (kind: number, words: Record<number, bigint>) => {
+    at += 1_000;
+    return exitAt(at, 100, { reason: 0, kind, words });
+  };
+  const register = (number: number, access: number) => detailWord(BigInt(number | (access << 8)));
+  const bytes = stream([
+    exit(exits.EXIT_CR, register(4, exits.CR_WRITE)),
+    exit(exits.EXIT_CR, register(0, exits.CR_CLTS)),
+    exit(exits.EXIT_DR, register(7, exits.CR_READ)),
+    exit(exits.EXIT_EXCEPTION, detailWord(14n | (2n << 32n))),
+    exit(exits.EXIT_EXTERNAL_INTERRUPT, detailWord(0xecn)),
+    exit(exits.EXIT_EXTERNAL_INTERRUPT, detailWord(BigInt(exits.NO_VECTOR >>> 0))),
+    exit(exits.EXIT_HYPERCALL, { [abi.RECORD_RAX]: 5n }),
+  ]);
+  const none = undefined;
+  expect(await keys(bytes, "cr")).toEqual(["cr4:W", "clts", "dr7:R", none, none, none, none]);
+  expect(await keys(bytes, "vector")).toEqual([none, none, none, "0xe", "0xec", none, none]);
+  expect(await keys(bytes, "hypercall")).toEqual([none, none, none, none, none, none, "0x5"]);
 });
 
 test("a line of the log", async () => {

@@ -10,8 +10,8 @@ import { BootPhases, PHASES } from "./phases.ts";
 /** One reason's exits. */
 export interface ReasonCounts {
   name: string;
-  /** The neutral class; AMD-V has one reason for RDMSR and WRMSR, so the first that was met. */
-  class: string;
+  /** The neutral classes: AMD-V has one reason for RDMSR and WRMSR. */
+  classes: Set<string>;
   /** By phase. */
   counts: number[];
   /** TSC ticks, in all. */
@@ -119,11 +119,12 @@ class BootCounter {
     let reason = this.reasons.get(record.reason);
     if (reason === undefined) {
       const counts = PHASES.map(() => 0);
-      reason = { name: reasonName(backend, record.reason), class: kind, counts, ticks: 0 };
+      reason = { name: reasonName(backend, record.reason), classes: new Set(), counts, ticks: 0 };
       this.reasons.set(record.reason, reason);
     }
     reason.counts[phase] = (reason.counts[phase] as number) + 1;
     reason.ticks += ticks;
+    reason.classes.add(kind);
     this.classes.set(kind, (this.classes.get(kind) ?? 0) + 1);
   }
 }

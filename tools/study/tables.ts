@@ -16,11 +16,11 @@ export function reasonTable(boot: BootCounts): string {
   const head = ["reason", "class", ...PHASES.map((phase) => phase.name), "all", "share", "ticks"];
   const rows = boot.reasons.map((reason) => [
     reason.name,
-    reason.class,
+    [...reason.classes].join(", "),
     ...reason.counts.map(blankZero),
     number(total(reason)),
     percent(total(reason), boot.exits),
-    reason.class === "hlt" ? "" : number(reason.ticks / total(reason)),
+    reason.classes.has("hlt") ? "" : number(reason.ticks / total(reason)),
   ]);
   const sums = [
     "all",

@@ -1,7 +1,7 @@
 // What `perf kvm stat report --event` counts: which exits, and by what. `vmexit`, `mmio`, `ioport` and `msr` have the keys
 // that perf prints; the others count what perf has no event for: leaves, control and debug registers, vectors, hypercalls.
 import * as exits from "../../kernel/abi/exits.ts";
-import { ioAccess, low32, memoryAccess, registerAccess } from "./fields.ts";
+import { cpuidQuery, ioAccess, memoryAccess, registerAccess } from "./fields.ts";
 import { reasonName, type TraceBackend } from "./names.ts";
 import type { ExitRecord } from "./record.ts";
 
@@ -70,7 +70,8 @@ function msrKey(record: ExitRecord): string | undefined {
 
 function cpuidKey(record: ExitRecord): string | undefined {
   if (record.kind !== exits.EXIT_CPUID) return undefined;
-  return `0x${low32(record.rax).toString(16)}.${low32(record.rcx).toString(16)}`;
+  const { leaf, subleaf } = cpuidQuery(record);
+  return `0x${leaf.toString(16)}${subleaf === undefined ? "" : `.${subleaf.toString(16)}`}`;
 }
 
 /** `cr4:W`, `dr7:R`, `clts`, `lmsw`; without the letter where the processor does not tell the direction. */

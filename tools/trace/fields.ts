@@ -93,6 +93,18 @@ export function edxEax(record: ExitRecord): bigint {
   return ((record.rdx & LOW_32) << 32n) | (record.rax & LOW_32);
 }
 
+/** CPUID leaves whose answer depends on ECX (SDM volume 2, "CPUID"; APM volume 3, "CPUID"); and the counters' own leaves. */
+const LEAVES_WITH_SUBLEAVES: ReadonlySet<number> = new Set([
+  ...[0x4, 0x7, 0xb, 0xd, 0xf, 0x10, 0x12, 0x14, 0x17, 0x18, 0x1a, 0x1d, 0x1f, 0x20, 0x23, 0x24],
+  ...[0x8000001d, 0x80000020, 0x80000026, 0x4ffffffe, 0x4fffffff],
+]);
+
+/** Of an exit of class `cpuid`: the leaf, and the subleaf where the leaf has some. */
+export function cpuidQuery(record: ExitRecord): { leaf: number; subleaf?: number } {
+  const leaf = low32(record.rax);
+  return LEAVES_WITH_SUBLEAVES.has(leaf) ? { leaf, subleaf: low32(record.rcx) } : { leaf };
+}
+
 /** The low 32 bits of a register. */
 export function low32(value: bigint): number {
   return Number(value & LOW_32);
