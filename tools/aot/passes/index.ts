@@ -7,6 +7,7 @@ import { mergeBlocks, removeDeadValues, removeTrivialPhis, splitCriticalEdges } 
 import { numberValues } from "./gvn.ts";
 import { optimizeLoops } from "./loops.ts";
 import { forwardMemory } from "./memory.ts";
+import { sinkValues } from "./sink.ts";
 import { recoverSwitches } from "./switches.ts";
 import { threadJumps } from "./threading.ts";
 
@@ -26,6 +27,13 @@ function prepare(func: FuncIR): void {
   findLoops(func, dominators(func));
 }
 
+function sink(func: FuncIR): void {
+  resolveAll(func);
+  cleanUp(func);
+  findLoops(func, dominators(func));
+  sinkValues(func);
+}
+
 /** The passes between SSA construction and instruction selection, in order. Each can be dumped by its name. */
 export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
   ["clean", cleanUp],
@@ -37,6 +45,7 @@ export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
   ["switch", recoverSwitches],
   ["gvn3", numberValues],
   ["loops", optimizeLoops],
+  ["sink", sink],
   ["prepare", prepare],
 ];
 
