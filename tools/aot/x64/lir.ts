@@ -159,6 +159,9 @@ export const SPECS = {
   cqo: { text: "cqo", roles: "" },
   bsf: { text: "bsf %0, %1", roles: "mu", memory: [1], flags: "write" },
   bsr: { text: "bsr %0, %1", roles: "mu", memory: [1], flags: "write" },
+  /** For sources that are not zero, where the destination is always written. */
+  bsfNonzero: { text: "bsf %0, %1", roles: "du", memory: [1], flags: "write" },
+  bsrNonzero: { text: "bsr %0, %1", roles: "du", memory: [1], flags: "write" },
   popcnt: { text: "popcnt %0, %1", roles: "du", memory: [1], flags: "write" },
   // flags
   cmp: { text: "cmp %0, %1", roles: "uu", memory: [0, 1], flags: "write" },

@@ -1,4 +1,5 @@
 import {
+  forEachDef,
   type MBlock,
   type MemOperand,
   type MFunc,
@@ -13,9 +14,26 @@ import {
 export function peephole(func: MFunc): void {
   for (const block of func.blocks) {
     block.insts = block.insts.filter((inst) => !inst.coalesced);
+    repeatedCopies(block);
     addToCopy(block);
     redundantTest(block);
   }
+}
+
+/** mov b, a; mov a, b: while both stay as they are, the second says nothing new. */
+function repeatedCopies(block: MBlock): void {
+  /** What each register is a copy of. */
+  const copies = new Map<number, number>();
+  block.insts = block.insts.filter((inst) => {
+    const [to, from] = inst.isCopy ? (inst.operands as [RegOperand, RegOperand]) : [];
+    if (to && from && (copies.get(to.reg) === from.reg || copies.get(from.reg) === to.reg)) return false;
+    forEachDef(inst, (r) => {
+      copies.delete(r);
+      for (const [copy, original] of copies) if (original === r) copies.delete(copy);
+    });
+    if (to && from) copies.set(to.reg, from.reg);
+    return true;
+  });
 }
 
 function sameRegister(a: Operand, b: Operand): boolean {
@@ -58,8 +76,8 @@ function leaOf(copy: MInst, next: MInst): MemOperand | null {
   return null;
 }
 
-/** Instructions that set ZF and SF by their result. */
-const SETS_RESULT_FLAGS = new Set(["and", "or", "xor", "add", "sub", "neg"]);
+/** Instructions that set ZF and SF by their result; shifts do unless their count is 0. */
+const SETS_RESULT_FLAGS = new Set(["and", "or", "xor", "add", "sub", "neg", "shl", "shr", "sar"]);
 /** Conditions that only look at ZF and SF. */
 const RESULT_CONDITIONS = new Set(["e", "ne", "s", "ns", "z", "nz"]);
 /** Logic instructions clear CF and OF as test does, so every condition is good. */
@@ -71,17 +89,29 @@ function redundantTest(block: MBlock): void {
     const test = block.insts[i]!;
     const [a, b] = test.operands;
     if (test.op !== "test" || !a || !b || !sameRegister(a, b)) continue;
-    const before = block.insts[i - 1]!;
-    if (
-      !SETS_RESULT_FLAGS.has(before.op) ||
-      before.width !== test.width ||
-      !sameRegister(before.operands[0]!, a)
-    )
-      continue;
+    const before = lastWriter(block, i, a);
+    if (!before || !SETS_RESULT_FLAGS.has(before.op) || before.width !== test.width) continue;
+    const [to, count] = before.operands;
+    if (!sameRegister(to!, a) || (count?.kind === "imm" && count.value === 0n)) continue;
     if (!LOGIC.has(before.op) && !readersAre(block, i, RESULT_CONDITIONS)) continue;
     block.insts.splice(i, 1);
     i--;
   }
+}
+
+/** The last instruction before `at` that writes the flags, unless the register changes after it. */
+function lastWriter(block: MBlock, at: number, register: Operand): MInst | null {
+  for (let i = at - 1; i >= 0; i--) {
+    const inst = block.insts[i]!;
+    const { flags } = inst.spec as { flags?: string };
+    if (flags === "write" && !inst.coalesced) return inst;
+    let changes = false;
+    forEachDef(inst, (r) => {
+      changes ||= sameRegister(reg(r), register);
+    });
+    if (changes || flags === "read") return null;
+  }
+  return null;
 }
 
 /** Whether all readers of the flags set at `at` use one of these conditions. */

@@ -1,6 +1,14 @@
 import { internalError } from "../errors.ts";
 import { hasEffect } from "../ir/effects.ts";
-import type { Block, FuncIR, MemAccess, Terminator, TrapKind, Value } from "../ir/ir.ts";
+import {
+  type Block,
+  type FuncIR,
+  isPure,
+  type MemAccess,
+  type Terminator,
+  type TrapKind,
+  type Value,
+} from "../ir/ir.ts";
 import { globalSymbol } from "../symbols.ts";
 import { NULL_PAGE_BYTES, type Target } from "../target.ts";
 import type { Module } from "../wasm/module.ts";
@@ -17,7 +25,7 @@ import {
   reg,
 } from "./lir.ts";
 import { FIRST_VIRTUAL, type Width } from "./registers.ts";
-import { ADDRESS_RULES } from "./rules/address.ts";
+import { ADDRESS_RULES, wideAddress } from "./rules/address.ts";
 import { enterFunction } from "./rules/calls.ts";
 import { conditionOf } from "./rules/compare.ts";
 import { isLoadLike, RULES, TERMINATOR_RULES } from "./rules/index.ts";
@@ -43,6 +51,8 @@ export class Selector {
   private current!: Block;
   /** Number of effects before the operation being selected: a load may move only within one epoch. */
   private epoch = 0;
+  /** Place in the block's body of the operation being selected. */
+  private position = 0;
   private pending: MInst[] = [];
   private loc = 0;
 
@@ -95,6 +105,7 @@ export class Selector {
       this.pending = [];
     };
     this.epoch = block.body.reduce((n, v) => n + (hasEffect(v) ? 1 : 0), 0);
+    this.position = block.body.length;
     this.loc = block.term.loc;
     this.terminator(block.term, out);
     flush();
@@ -103,6 +114,7 @@ export class Selector {
       if (!this.needed[v.id] && !this.mustEmit(v)) continue;
       if (v.op === "const") continue;
       this.epoch = this.epochs[v.id]!;
+      this.position = i;
       this.loc = v.loc;
       this.value(v);
       flush();
@@ -117,7 +129,7 @@ export class Selector {
   /** Effects are always emitted; so are loads that nobody folded, which may trap. */
   private mustEmit(v: Value): boolean {
     if (v.op === "proj" || v.op === "param") return false;
-    return hasEffect(v) || (v.op === "load" && !this.folded.has(v));
+    return (hasEffect(v) || v.op === "load") && !this.folded.has(v);
   }
 
   private readonly folded = new Set<Value>();
@@ -209,12 +221,15 @@ export class Selector {
 
   /** True when a load's only use is the instruction being selected and no effect lies between. */
   canFold(v: Value): boolean {
-    return (
-      isLoadLike(v) &&
-      this.useCounts[v.id] === 1 &&
-      v.block === this.current &&
-      this.epochs[v.id] === this.epoch
-    );
+    if (!isLoadLike(v) || this.useCounts[v.id] !== 1 || v.block !== this.current) return false;
+    if (!hasEffect(v)) return this.epochs[v.id] === this.epoch;
+    return this.epochs[v.id] === this.epoch - 1 && this.onlyPureSince(v);
+  }
+
+  /** Whether nothing that may trap or have an effect lies between a value and the operation being selected. */
+  private onlyPureSince(v: Value): boolean {
+    const { body } = this.current;
+    return body.slice(body.indexOf(v) + 1, this.position).every((between) => isPure(between.op));
   }
 
   /** The memory operand of a load of the value's full width, when it can be folded. */
@@ -233,6 +248,7 @@ export class Selector {
   takeLoad(v: Value): MemOperand {
     this.folded.add(v);
     if (v.op === "global.get") return this.globalCell(v.index);
+    if (v.op === "intrinsic") return wideAddress(this, v.args[0]!, "gs");
     return this.address(v.args[0]!, v.mem!);
   }
 

@@ -39,6 +39,7 @@ function accumulates(v: Value, next: Value): boolean {
 
 /** d = a; op d, b */
 export const alu: Rule = (s, v) => {
+  if (highestBit(s, v)) return;
   const width = widthOf(v);
   const [a, b] = ordered(s, v);
   const d = s.def(v);
@@ -193,16 +194,32 @@ export const countZeros: Rule = (s, v) => {
   const width = widthOf(v);
   const bits = width * 8;
   const d = s.def(v);
+  const nonzero = isNonzero(v.args[0]!);
   const operand = s.foldLoad(v.args[0]!) ?? source(s, v.args[0]!);
-  if (v.op === "ctz") {
-    s.emit("movi", 4, reg(d), imm(bits));
-    s.emit("bsf", width, reg(d), operand);
-    return;
+  if (!nonzero) s.emit("movi", 4, reg(d), imm(v.op === "ctz" ? bits : 2 * bits - 1));
+  if (v.op === "ctz") s.emit(nonzero ? "bsfNonzero" : "bsf", width, reg(d), operand);
+  else {
+    s.emit(nonzero ? "bsrNonzero" : "bsr", width, reg(d), operand);
+    s.emit("xor", 4, reg(d), imm(bits - 1));
   }
-  s.emit("movi", 4, reg(d), imm(2 * bits - 1));
-  s.emit("bsr", width, reg(d), operand);
-  s.emit("xor", 4, reg(d), imm(bits - 1));
 };
+
+function isNonzero(v: Value): boolean {
+  const bits = v.op === "or" ? v.args[1]! : v;
+  return bits.op === "const" && bits.imm !== 0n;
+}
+
+/** bits - 1 - clz(x), also written with ^, is the number of the highest bit: what bsr gives. */
+function highestBit(s: Selector, v: Value): boolean {
+  const [a, b] = v.args as [Value, Value];
+  const [count, zeros] = v.op === "sub" ? [a, b] : [b, a];
+  if ((v.op !== "sub" && v.op !== "xor") || count.op !== "const") return false;
+  const clz = zeros.op === "wrap" && s.uses(zeros) === 1 ? zeros.args[0]! : zeros;
+  if (clz.op !== "clz" || s.uses(clz) > 1 || !isNonzero(clz.args[0]!)) return false;
+  if (count.imm !== BigInt(widthOf(clz) * 8 - 1)) return false;
+  s.emit("bsrNonzero", widthOf(clz), reg(s.def(v)), source(s, clz.args[0]!));
+  return true;
+}
 
 export const popcnt: Rule = (s, v) => {
   const operand = s.foldLoad(v.args[0]!) ?? source(s, v.args[0]!);

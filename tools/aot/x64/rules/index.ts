@@ -6,14 +6,14 @@ import * as arithmetic from "./arithmetic.ts";
 import * as calls from "./calls.ts";
 import { materialize, selectRule } from "./compare.ts";
 import * as control from "./control.ts";
-import { intrinsic } from "./intrinsic.ts";
+import { intrinsic, isPhysicalLoad } from "./intrinsic.ts";
 import * as memory from "./memory.ts";
 
 export type Rule = (s: Selector, v: Value) => void;
 
 /** Operations that are one memory read: they can become the memory operand of their consumer. */
 export function isLoadLike(v: Value): boolean {
-  return v.op === "load" || v.op === "global.get";
+  return v.op === "load" || v.op === "global.get" || isPhysicalLoad(v);
 }
 
 const memorySize: Rule = (s, v) => {

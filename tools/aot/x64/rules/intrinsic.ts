@@ -108,6 +108,11 @@ function statusResult(s: Selector, v: Value, instruction: () => void): void {
   s.emit("lea", 4, reg(s.def(v)), mem({ base: failInvalid.reg, index: failValid.reg, scale: 2 }));
 }
 
+/** A read of physical memory of its result's full width. */
+export function isPhysicalLoad(v: Value): boolean {
+  return v.op === "intrinsic" && (v.name === "phys_load32" || v.name === "phys_load64");
+}
+
 function special(s: Selector, v: Value, spec: Intrinsic): void {
   if (v.name === "cpuid") return cpuid(s, v);
   if (v.name === "vmread_status") return vmreadStatus(s, v);
