@@ -3,7 +3,7 @@ const EXIT_PATH = [
   /^kernel\/run\//,
   /^kernel\/exits\/(advance|cpuid|dispatch|hypercall|io|msr|nestedfault|emulate\/(emulate|linear|fetch))\//,
   /^kernel\/vcpu\/(?!live|reset|reinject)/,
-  /^kernel\/(svm|vmx)\/(backend\/(enter|run|loadGroups|needFrames|windows|flush)|decode|nextrip|state|vmcb|vmcs)/,
+  /^kernel\/(svm|vmx)\/(backend\/(enter|run|loadGroups|needFrames|windows|flush)|decode|known|nextrip|state|vmcb|vmcs)/,
   /^kernel\/trace\/counters\//,
   /^kernel\/guest\/(cpuid|msr|port-access|mmio-access|lines|counters|platform|settle)\//,
   /^kernel\/devices\/lapic/,
