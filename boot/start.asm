@@ -121,25 +121,66 @@ map_linear_memory:
         mov cr3, rax
         ret
 
-; Initial contents: the blocks of tools/aot/linear-image.ts. The loader has zeroed the rest.
+; Initial contents: the two planes of tools/aot/linear-image.ts. The loader has zeroed the rest.
 fill_linear_memory:
         mov rsi, tv_linear_init
-.block: mov edi, [rsi]
-        mov ecx, [rsi + 4]
+        call unpack
+; RSI: a plane; its packed stream is that of tools/aot/pack.ts. Leaves RSI behind it.
+unpack: mov edi, [rsi]
+        mov ebp, [rsi + 4]
         add rsi, 8
-        jecxz .done
-.group: lodsb
-        mov edx, 8
-.byte:  shr al, 1
-        jc .copy
-        inc rdi
-        jmp .next
-.copy:  movsb
-.next:  dec edx
-        jnz .byte
-        loop .group
-        jmp .block
+.step:  cmp edi, ebp
+        jae .done
+        movzx edx, byte [rsi]
+        inc rsi
+        mov ecx, edx
+        shr ecx, 4
+        call .length
+        jecxz .copied
+.literal:
+        movsb
+        inc edi
+        loop .literal
+.copied:
+        cmp edi, ebp
+        jae .done
+        mov ecx, edx
+        and ecx, 15
+        call .length
+        add ecx, 4                      ; the shortest copy
+        movzx eax, word [rsi]
+        add rsi, 2
+        add eax, eax
+        jz .zeros
+        mov ebx, edi
+        sub ebx, eax
+.copy:  mov al, [rbx]
+        mov [rdi], al
+        add ebx, 2
+        add edi, 2
+        loop .copy
+        jmp .step
+.zeros: lea edi, [rdi + 2 * rcx]
+        jmp .step
 .done:  ret
+; Adds the number that follows to ECX if that is 15: LEB128.
+.length:
+        cmp ecx, 15
+        jne .done
+        push rcx
+        xor ebx, ebx
+        xor ecx, ecx
+.more:  lodsb
+        movzx r8d, al
+        and r8d, 127
+        shl r8d, cl
+        add ebx, r8d
+        add ecx, 7
+        test al, al
+        js .more
+        pop rcx
+        add ecx, ebx
+        ret
 
 section .data progbits alloc noexec write align=64
 tv_cpu0_block:

@@ -10,7 +10,7 @@ export interface Target {
   readonly nullPage: boolean;
   /** Size of linear memory never changes: memory.grow fails, memory.size is a constant. */
   readonly fixedMemory: boolean;
-  /** Initial memory is written in the compact form of linear-image.ts, for start code to unpack. */
+  /** Initial memory is packed (linear-image.ts), for start code to unpack. */
   readonly sparseMemory: boolean;
   /** Modules are linked with others: their exports are visible, and imports are of other modules, not only intrinsics. */
   readonly linked: boolean;
