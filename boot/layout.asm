@@ -5,7 +5,7 @@ global tv_boot_layout, tv_boot_tsc, tv_multiboot_magic, tv_multiboot_info
 extern tv_image_start, tv_image_end, tv_image_text_start, tv_image_text_end, tv_image_rodata_start, tv_image_rodata_end
 extern tv_image_data_start, tv_image_data_end, tv_linear_start, tv_linear_bytes, tv_symtab_start, tv_symtab_end
 extern tv_stack_start, tv_stack_top, tv_cpu0_block, tv_cpu0_gdt, tv_cpu0_tss, tv_idt, tv_early_pml4
-extern tv_report_ports
+extern tv_report_ports, tv_globals, tv_globals_end
 
 section .data progbits alloc noexec write align=64
 tv_boot_layout:
@@ -35,3 +35,5 @@ tv_boot_tsc:
         dq 0                            ; 0xA0
         dq PHYSICAL(tv_cpu0_block)      ; 0xA8
         dq PHYSICAL(tv_report_ports)    ; 0xB0
+        dq tv_globals                   ; 0xB8
+        dq tv_globals_end               ; 0xC0

@@ -54,6 +54,7 @@ import { framesFree, framesTotal } from "./mm/frames";
 import { NESTED_EPT, NESTED_NPT } from "./mm/nested";
 import { IMAGE_BASE, pagingStart } from "./mm/paging";
 import { ramStart } from "./mm/ram";
+import { recordPrepare } from "./record/hooks";
 import { runAll, runPrepare, runSetSummary } from "./run";
 import { svmInstall } from "./svm/backend";
 import { EXIT_LOG_EXITS, EXIT_LOG_OFF, exitLogLevel, traceReadOptions, traceWanted } from "./trace/options";
@@ -76,6 +77,7 @@ export function kmain(): void {
   const tables = startBackend();
   createVms(tables);
   startTrace(tables);
+  recordPrepare(traceBackend(tables));
   arenaSeal();
   logValue(LOG_INFO, "ready ", microsecondsSinceHandOver(), " us after the loader's hand-over");
   machineStop(runAll());
@@ -223,8 +225,12 @@ function startTrace(tables: u32): void {
   if (level != EXIT_LOG_OFF) runSetSummary();
   if (level == EXIT_LOG_EXITS) traceSetSinks(SINK_LOG);
   if (!traceWanted()) return;
-  const backendCode = tables == NESTED_EPT ? TRACE_BACKEND_VMX : TRACE_BACKEND_SVM;
-  traceStart(tscHz(), backendCode, max<u32>(madtCpusFound(), 1), vmCount());
+  traceStart(tscHz(), traceBackend(tables), max<u32>(madtCpusFound(), 1), vmCount());
+}
+
+/** Traces and recordings say which backend they are of. */
+function traceBackend(tables: u32): u32 {
+  return tables == NESTED_EPT ? TRACE_BACKEND_VMX : TRACE_BACKEND_SVM;
 }
 
 /** The machine lacks what the hypervisor needs. Does not return. */

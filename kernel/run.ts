@@ -22,6 +22,7 @@ import {
 import { requestReset, skipTime, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from "./guest/vm";
 import { STATUS_BAD_VM, STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/status";
 import { logDecimal, logEnd, logText } from "./lib/log";
+import { recordOutcome } from "./record/hooks";
 import { countersCreate, countersExclude, countExit } from "./trace/counters";
 import { answerLeaf } from "./trace/leaves";
 import { ringIsFilling, traceClose, traceExit, traceInstruction, traceOutcome } from "./trace/ring";
@@ -112,7 +113,9 @@ function runVcpu(vcpu: Vcpu): void {
 /** One exit, from the filled record to readiness for the next entry. False: the VM is to be stopped or reset. */
 function onExit(vcpu: Vcpu): bool {
   countExit(vcpu);
-  return act(vcpu, dispatch(vcpu));
+  const outcome = dispatch(vcpu);
+  recordOutcome(outcome);
+  return act(vcpu, outcome);
 }
 
 /** Records the exit as well. A ring that fills up is emptied by one frame here; else it is emptied while the vCPU idles. */
@@ -121,6 +124,7 @@ function onExitTraced(vcpu: Vcpu): bool {
   const spent = traceExit(vcpu);
   if (spent != 0) skipTime(vcpu, spent);
   const outcome = dispatch(vcpu);
+  recordOutcome(outcome);
   traceOutcome(vcpu, outcome);
   if (outcome == OUTCOME_ADVANCE && vcpu.exit.kind == EXIT_NESTED_FAULT) traceEmulated(vcpu);
   if (ringIsFilling()) countersExclude(vcpu, traceDrain(thisCpu().index));

@@ -51,7 +51,16 @@ const allowed: Record<string, string[]> = {
   ],
   "kernel/sched": ["kernel/vcpu", "kernel/arch", "kernel/lib", "kernel/abi"],
   "kernel/trace": ["kernel/vcpu", "kernel/arch", "kernel/abi", "kernel/lib"],
+  "kernel/record": [
+    "kernel/trace",
+    "kernel/drivers",
+    "kernel/vcpu",
+    "kernel/arch",
+    "kernel/lib",
+    "kernel/abi",
+  ],
   "kernel/run.ts": [
+    "kernel/record",
     "kernel/exits",
     "kernel/guest",
     "kernel/sched",

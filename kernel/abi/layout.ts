@@ -11,6 +11,7 @@
 //   0xA8    per-CPU block of the boot CPU (physical): its first word is what `cpu_base()` reads
 //   0xB0    report ports (physical), two u16 for reports without TypeScript: the log's port, and the one that switches the
 //           machine off (0: none)
+//   0xB8    WebAssembly globals, 8 bytes each, in the order of the module: start (virtual)     0xC0 end
 
 export const LAYOUT_IMAGE_START: u32 = 0x00;
 export const LAYOUT_IMAGE_END: u32 = 0x08;
@@ -35,6 +36,8 @@ export const LAYOUT_MULTIBOOT_INFO: u32 = 0x98;
 export const LAYOUT_BOOT_TSC: u32 = 0xa0;
 export const LAYOUT_CPU_BLOCK: u32 = 0xa8;
 export const LAYOUT_REPORT_PORTS: u32 = 0xb0;
+export const LAYOUT_GLOBALS_START: u32 = 0xb8;
+export const LAYOUT_GLOBALS_END: u32 = 0xc0;
 
 /** Selectors of the host's GDT. */
 export const SELECTOR_CODE: u32 = 0x08;

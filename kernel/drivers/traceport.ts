@@ -33,3 +33,8 @@ function waitForRoom(): void {
     pause();
   }
 }
+
+/** Waits until the port takes bytes from others again, who may already have asked whether it does. */
+export function tracePortSettle(): void {
+  if (port != DEBUG_CONSOLE) waitForRoom();
+}

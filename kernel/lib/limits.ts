@@ -31,5 +31,7 @@ export const MAX_PCI_SLOTS: u32 = 32;
 export const MIN_TIMER_PERIOD_NS: u64 = 50_000;
 /** Exit records that the trace ring of one CPU holds; a power of two. */
 export const TRACE_RING_RECORDS: u32 = 4096;
+/** Bytes of log after which a recording begins a new window (with the hypervisor's whole state), unless told otherwise. */
+export const RECORDING_WINDOW_BYTES: u64 = 2 << 20;
 /** Payload at which a frame of exit records is closed: small enough that sending one delays the guest little. */
 export const TRACE_FRAME_PAYLOAD: u32 = 2048;

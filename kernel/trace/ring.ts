@@ -126,8 +126,12 @@ function open(ring: TraceRing, vcpu: Vcpu): void {
     ring.lost++;
     return;
   }
-  const record = ringRecord(ring, ring.head);
-  ring.open = record;
+  ring.open = ringRecord(ring, ring.head);
+  fillRecord(ring.open, vcpu);
+}
+
+/** Writes what is known of the vCPU's last exit before it is handled to the RECORD_BYTES at `record`. */
+export function fillRecord(record: usize, vcpu: Vcpu): void {
   const exit = vcpu.exit;
   store<u64>(record + RECORD_TSC_IN, vcpu.tscExit);
   store<u64>(record + RECORD_RIP, exit.rip);

@@ -71,11 +71,13 @@ export class StaticData {
   }
 
   private globals(): void {
+    if (!this.target.linked) this.data.push("tv_globals:");
     this.module.globals.forEach((global, i) => {
       if (global.import) return;
       const value = BigInt.asUintN(global.type === "i32" ? 32 : 64, evaluate(this.module, global.init!));
       this.data.push(`tv_global_${i}: dq 0x${value.toString(16)}`);
     });
+    if (!this.target.linked) this.data.push("tv_globals_end:");
   }
 
   /** Tables that nothing changes are read-only. */

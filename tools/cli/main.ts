@@ -6,6 +6,7 @@ import { EXIT_FAILED } from "../machines/status.ts";
 import { buildCommand } from "./build.ts";
 import { doctorCommand } from "./doctor.ts";
 import { isoCommand } from "./iso.ts";
+import { replayCommand } from "./replay.ts";
 import { runCommand } from "./run.ts";
 import { setupCommand } from "./setup.ts";
 import { traceCommand } from "./trace.ts";
@@ -19,6 +20,7 @@ export async function main(argv: string[]): Promise<void> {
   const commands = [
     runCommand(),
     traceCommand(),
+    replayCommand(),
     doctorCommand(),
     buildCommand(),
     isoCommand(),

@@ -4,6 +4,7 @@ import { ESCAPE_HELP } from "../console/escape.ts";
 import { encodeExec, FIXED_NONCE } from "../console/exec.ts";
 import { isInteractive, tellUser, terminalSize } from "../console/terminal.ts";
 import { GUEST_PROMPT } from "../guest/guest.ts";
+import type { Image } from "../image/build.ts";
 import { type Log, logNothing, logToStderr } from "../lib/progress.ts";
 import { UserError } from "../lib/user-error.ts";
 import { EXIT_LOG_LEVELS, type ExitLogLevel, isExitLine, logFile } from "../machines/log.ts";
@@ -13,6 +14,8 @@ import { describeRecording, TraceRecorder } from "../machines/recorder.ts";
 import { type Choice, MACHINES, selectMachine } from "../machines/select.ts";
 import { runSession } from "../machines/session.ts";
 import { EXIT_FAILED, EXIT_SIGNAL, EXIT_TIMEOUT, STATUS_WORDS } from "../machines/status.ts";
+import { planRecording } from "../replay/plan.ts";
+import { WindowRecorder } from "../replay/recorder.ts";
 import { traceWords } from "../trace/filter.ts";
 import { describeVms, type VmOptions } from "../vm/options.ts";
 
@@ -28,6 +31,10 @@ interface RunOptions extends VmOptions {
   logFile?: string;
   trace?: string;
   traceFilter?: string[];
+  record?: string;
+  recordFrom?: string;
+  recordExits?: string;
+  recordWindow?: string;
   exitLog: ExitLogLevel;
 }
 
@@ -73,6 +80,15 @@ export function runCommand(): Command {
         .default("off"),
     )
     .option("--trace-filter <key=value,…>", "record only some exits, such as reason=npf,every=10", collect)
+    .addOption(
+      new Option(
+        "--record <file>",
+        "record all that the hypervisor reads, for `typevisor replay`; keeps the last of it",
+      ).conflicts(["trace", "exitLog"]),
+    )
+    .option("--record-from <n>", "begin the recording with exit number N (the first is 0)")
+    .option("--record-exits <n>", "end the recording after N exits")
+    .option("--record-window <size>", "keep so much of the recording, such as 64M (default: 16M)")
     .addHelpText("after", HELP)
     .action(async (options: RunOptions) => {
       process.exitCode = await run(options);
@@ -129,8 +145,11 @@ async function run(options: RunOptions): Promise<number> {
   const filter = traceWords(options.traceFilter ?? []);
   if (options.trace !== undefined) launch.trace = filter;
   else launch.hypervisorArgs.push(...filter);
-  const recorder = createRecorder(options, hypervisor);
-  if (hypervisor) launch.image = await buildHypervisor(log);
+  const recording = planRecording(options);
+  if (recording !== undefined) launch.record = recording.words;
+  const recorder = recording?.start() ?? createRecorder(options, hypervisor);
+  const image = hypervisor ? await buildHypervisor(log, recording !== undefined) : undefined;
+  launch.image = image?.elf;
   announce(choice, options, log);
   const sink = logSink(options);
   try {
@@ -146,7 +165,7 @@ async function run(options: RunOptions): Promise<number> {
     });
   } finally {
     sink.close();
-    if (recorder !== undefined) reportRecording(recorder, log);
+    if (recorder !== undefined) await reportRecording(recorder, image as Image, log);
   }
 }
 
@@ -163,16 +182,23 @@ function createRecorder(options: RunOptions, hypervisor: boolean): TraceRecorder
   return options.trace === undefined ? undefined : new TraceRecorder(options.trace);
 }
 
-function reportRecording(recorder: TraceRecorder, log: Log): void {
-  const { text, important } = describeRecording(recorder.path, recorder.close());
+async function reportRecording(
+  recorder: TraceRecorder | WindowRecorder,
+  image: Image,
+  log: Log,
+): Promise<void> {
+  const { text, important } =
+    recorder instanceof WindowRecorder
+      ? await recorder.close(image)
+      : describeRecording(recorder.path, recorder.close());
   if (important) tellUser([`typevisor: ${text}`]);
   else log(text);
 }
 
 /** The compilers are loaded only where they are needed: they take longer than all the rest of this program. */
-async function buildHypervisor(log: Log): Promise<string> {
+async function buildHypervisor(log: Log, recording: boolean): Promise<Image> {
   const { buildImage } = await import("../image/build.ts");
-  return (await buildImage({ log })).elf;
+  return buildImage({ log, recording });
 }
 
 function usesBundledInitrd(options: RunOptions): boolean {

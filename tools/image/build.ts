@@ -6,6 +6,7 @@ import { CompileError } from "../aot/errors.ts";
 import { readElfSymbols } from "../aot/object/elf.ts";
 import { sourcesOf } from "../aot/sourcemap.ts";
 import { buildSymbolTable, symbolTableAssembly } from "../aot/symtab/write.ts";
+import { generateRecorders, RECORDERS } from "../gen/recorders.ts";
 import { findProgram, mustRun } from "../lib/command.ts";
 import { withLock } from "../lib/lock.ts";
 import { BUILD, ROOT } from "../lib/paths.ts";
@@ -23,11 +24,16 @@ export interface BuildOptions {
   force?: boolean;
   /** Integer constants for the sources (`--use` of asc). */
   defines?: Record<string, string>;
+  /** The image that records what its code asks of the processor and is told (kernel/record). */
+  recording?: boolean;
   /** Main file, from the project's root. Another than kernel/main.ts makes an image of its own name. */
   entry?: string;
 }
 
 export interface Image {
+  /** The WebAssembly module that the image's code was made from, and its source map. */
+  wasm: string;
+  map: string;
   /** elf32 multiboot image, stripped: what loaders take. */
   elf: string;
   /** The same as elf64, with symbols and line numbers: for debuggers. */
@@ -42,11 +48,15 @@ const NASM_FORMAT = ["-f", "elf64", "-O1"];
 /** NASM's own line table, for sources that people wrote; generated ones bring theirs. */
 const NASM_DEBUG = ["-g", "-F", "dwarf"];
 
+/** The recorders stand between the kernel and its intrinsics; they use these themselves. */
+const RECORDERS_INTERPOSED = {
+  prefix: "record_",
+  exempt: (name: string) => name.startsWith("kernel/record/"),
+};
+
 /** Files of one build. */
 interface Paths extends Image {
   directory: string;
-  wasm: string;
-  map: string;
   asm: string;
   /** What the linker must know beside the objects. */
   link: string;
@@ -68,7 +78,7 @@ async function build(options: BuildOptions): Promise<Image> {
   const cache = openCache(join(paths.directory, "stamps.json"), options.force ?? false);
   const say = (what: string, ran: boolean) => ran && log(`image: ${what}`);
   say("TypeScript to WebAssembly", await compileKernel(cache, paths, options));
-  say("WebAssembly to x86-64", await generateCode(cache, paths));
+  say("WebAssembly to x86-64", await generateCode(cache, paths, options));
   say("structure offsets for the assembler", await writeOffsets(cache, paths));
   const objects = await assembleAll(cache, paths);
   objects.push(await makeSymbolTable(cache, paths));
@@ -77,7 +87,7 @@ async function build(options: BuildOptions): Promise<Image> {
       `image: ${relative(ROOT, paths.elf)}, ${formatSize(Math.ceil(statSync(paths.elf).size / 1024) * 1024)}`,
     );
   }
-  return { elf: paths.elf, elf64: paths.elf64 };
+  return { elf: paths.elf, elf64: paths.elf64, wasm: paths.wasm, map: paths.map };
 }
 
 function requireTools(): void {
@@ -97,7 +107,7 @@ function pathsOf(options: BuildOptions): Paths {
   const entry = options.entry ?? MAIN;
   const plain = entry === MAIN && defines.length === 0;
   const variant = `${basename(entry, ".ts")}${defines.join("").replace(/[^\w.=-]/g, "_")}`;
-  const name = plain ? "typevisor" : `typevisor-${variant}`;
+  const name = `${plain ? "typevisor" : `typevisor-${variant}`}${options.recording ? "-recording" : ""}`;
   const directory = join(BUILD, "image", name);
   return {
     directory,
@@ -121,30 +131,36 @@ function kernelSources(entry: string): string[] {
 
 function compileKernel(cache: Cache, paths: Paths, options: BuildOptions): Promise<boolean> {
   const entry = options.entry ?? MAIN;
+  const generated: Record<string, string> = options.recording ? { [RECORDERS]: generateRecorders() } : {};
   return cache.step({
     name: "asc",
     inputs: kernelSources(entry),
-    parameters: [entry, options.defines],
+    parameters: [entry, options.defines, generated],
     outputs: [paths.wasm, paths.map],
     run: async () => {
       // Loaded on demand: compilers take longer to load than an up-to-date build takes to check.
       const { compileAssemblyScript } = await import("./assemblyscript.ts");
-      const entries = [entry, "kernel/lib/panic.ts"];
-      const { wasm, map } = await compileAssemblyScript({ entries, defines: options.defines });
+      const entries = [entry, "kernel/lib/panic.ts", ...Object.keys(generated)];
+      const defines = { ...options.defines, ...(options.recording ? { RECORDING: "1" } : {}) };
+      const { wasm, map } = await compileAssemblyScript({ entries, defines, virtual: generated });
       writeFileSync(paths.wasm, wasm);
       writeFileSync(paths.map, map);
     },
   });
 }
 
-function generateCode(cache: Cache, paths: Paths): Promise<boolean> {
+function generateCode(cache: Cache, paths: Paths, options: BuildOptions): Promise<boolean> {
   return cache.step({
     name: "aot",
     inputs: [paths.wasm, paths.map, ...compilerSources()],
+    parameters: [options.recording],
     outputs: [paths.asm, paths.link, paths.functions],
     run: async () => {
       const map = readFileSync(paths.map, "utf8");
-      const result = explain(() => compile(readFileSync(paths.wasm), { target: "kernel", map, isHot }));
+      const interpose = options.recording ? RECORDERS_INTERPOSED : undefined;
+      const result = explain(() =>
+        compile(readFileSync(paths.wasm), { target: "kernel", map, isHot, interpose }),
+      );
       refuseAllocation(result.module, map);
       writeFileSync(paths.asm, withFrameTable(withLineTable(result.asm)));
       writeFileSync(paths.functions, JSON.stringify(result.functions));

@@ -60,7 +60,8 @@ async function launch(plan: LaunchPlan): Promise<RunningMachine> {
   const iso = join(plan.directory, "boot.iso");
   // Bochs' serial ports are as slow as real ones: the trace leaves through a port that Bochs copies to its output.
   const trace = plan.trace === undefined ? [] : ["trace=e9", ...plan.trace];
-  const hypervisorArgs = [...plan.hypervisorArgs, ...trace, "log=com2", "exit=bochs"];
+  const record = plan.record === undefined ? [] : ["record=e9", ...plan.record];
+  const hypervisorArgs = [...plan.hypervisorArgs, ...trace, ...record, "log=com2", "exit=bochs"];
   await buildIso({
     output: iso,
     image: plan.image,
@@ -84,7 +85,7 @@ async function launch(plan: LaunchPlan): Promise<RunningMachine> {
     {
       stopSignal: "SIGKILL",
       words,
-      traceOnOutput: plan.trace !== undefined,
+      traceOnOutput: plan.trace !== undefined || plan.record !== undefined,
     },
   );
 }

@@ -29,6 +29,8 @@ export interface LaunchPlan {
   emulatorArgs: string[];
   /** Record exits: the `trace.*` words of the hypervisor's command line, without `trace`; absent: no recording. */
   trace?: string[];
+  /** Record what the hypervisor asks of the processor: the `record.*` words, without `record`; absent: no recording. */
+  record?: string[];
   /** Let the emulator's clock count instructions. */
   icount: boolean;
   /** Make this run the same as the next: a fixed date, and a clock that counts instructions. */

@@ -70,7 +70,14 @@ function hypervisorOptions(plan: LaunchPlan, image: string): string[] {
     return quoteForQemu(`${module.name} ${module.text}`);
   });
   const trace = plan.trace === undefined ? [] : ["trace=com2", ...plan.trace];
-  const words = [...plan.hypervisorArgs, ...trace, "log=com2", `exit=isa:0x${DEBUG_EXIT_PORT.toString(16)}`];
+  const record = plan.record === undefined ? [] : ["record=com2", ...plan.record];
+  const words = [
+    ...plan.hypervisorArgs,
+    ...trace,
+    ...record,
+    "log=com2",
+    `exit=isa:0x${DEBUG_EXIT_PORT.toString(16)}`,
+  ];
   const initrd = modules.length === 0 ? [] : ["-initrd", modules.join(",")];
   return ["-kernel", "typevisor", "-append", words.join(" "), ...initrd];
 }

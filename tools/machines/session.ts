@@ -8,8 +8,8 @@ import { attachInteractive, writeOrPause } from "../console/interactive.ts";
 import { leaveRawMode, tellUser } from "../console/terminal.ts";
 import { type HypervisorLog, readLog } from "./log.ts";
 import type { LaunchPlan, Machine, MachineExit, RunningMachine } from "./machine.ts";
-import type { TraceRecorder } from "./recorder.ts";
 import { EXIT_FAILED, EXIT_SIGNAL, EXIT_TIMEOUT, needsLog, STATUS_WORDS } from "./status.ts";
+import type { StreamRecorder } from "./stream.ts";
 
 const SIGNALS: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 /** Time that a guest has to power off after its `--exec` command, and streams to end after their emulator. */
@@ -26,8 +26,8 @@ export interface SessionPlan {
   /** Seconds; absent: none. */
   timeoutSeconds?: number;
   onLogLine: (line: string) => void;
-  /** Takes the trace. */
-  recorder?: TraceRecorder;
+  /** Takes the trace or the recording. */
+  recorder?: StreamRecorder;
 }
 
 /** Why we, and not the guest, ended the run. */
