@@ -82,7 +82,8 @@ export class WindowRecorder extends StreamRecorder {
       return { text, important: true };
     }
     const windows = this.windows.length === 1 ? "1 window" : `${this.windows.length} windows`;
-    const text = `Recording ${this.path}: ${windows}, ${formatSize(Math.ceil(bytes / 1024) * 1024)}. \`typevisor replay ${this.path}\` runs it again.`;
+    const size = formatSize(Math.ceil(bytes / 1024) * 1024);
+    const text = `Recording ${this.path}: ${windows}, ${size}. \`typevisor replay ${this.path}\` runs it again.`;
     if (this.damage === undefined) return { text, important: false };
     return { text: `${text} It ended early: ${this.damage}.`, important: true };
   }
