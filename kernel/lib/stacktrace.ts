@@ -1,9 +1,18 @@
 // Walks the native stack without frame pointers: every function's frame has one size, which the symbol table knows.
 import { peek64, phys_load8 } from "../arch/intrinsics";
 import { LAYOUT_STACK_START } from "../abi/layout";
+import { SYMTAB_FIRST_PAIR } from "../abi/symtab";
 import { bootLayout } from "./layout";
 import { LOG_INFO, logByte, logDecimal, logEnd, logHex, logStart, logText } from "./log";
-import { SourcePlace, symbolFind, symbolFound, symbolInner, symbolOwn } from "./symbols";
+import {
+  SourcePlace,
+  symbolFind,
+  symbolFound,
+  symbolInner,
+  symbolNextCaller,
+  symbolOwn,
+  symbolPair,
+} from "./symbols";
 
 const MAX_FRAMES: u32 = 40;
 /** Bytes of one CPU's slot in the stack window (boot/constants.inc), and the parts of it that are stacks. */
@@ -36,8 +45,15 @@ export function printStackTrace(pc: u64, sp: u64): void {
   printNote("(more frames)");
 }
 
+/** The function that holds the code, after those that were inlined into it. */
 function printSymbol(): void {
-  if (symbolFound().inlined) printPlace(symbolInner(), true);
+  const found = symbolFound();
+  if (found.inlined) {
+    printPlace(symbolInner(), true);
+    while (symbolNextCaller()) printPlace(symbolInner(), found.inlined);
+    // The outermost call is in the function itself, unless asc has inlined what holds it.
+    if (!found.inlined) return;
+  }
   printPlace(symbolOwn(), false);
 }
 
@@ -58,8 +74,18 @@ function printString(at: u64): void {
   for (let i: u32 = 0; i < 255; i++) {
     const byte = phys_load8(at + i);
     if (byte == 0) return;
-    logByte(byte);
+    printByte(byte);
   }
+}
+
+function printByte(byte: u32): void {
+  if (byte < SYMTAB_FIRST_PAIR) {
+    logByte(byte);
+    return;
+  }
+  const pair = symbolPair(byte);
+  printByte(pair & 0xff);
+  printByte(pair >> 8);
 }
 
 function printForeign(address: u64): void {

@@ -1,19 +1,22 @@
 // Code addresses to TypeScript: reads the symbol table that the code generator put into the image (kernel/abi/symtab.ts).
 import {
-  SYMTAB_FRAME,
+  SYMTAB_CALLS_BYTES,
+  SYMTAB_FIRST_PAIR,
   SYMTAB_HEADER_BYTES,
   SYMTAB_LINE,
   SYMTAB_MAGIC,
   SYMTAB_MAGIC_OFFSET,
+  SYMTAB_PAIRS,
   SYMTAB_RECORDS_BYTES,
   SYMTAB_SCOPE,
   SYMTAB_SCOPES_BYTES,
+  SYMTAB_STATE,
   SYMTAB_TEXT_START,
   SYMTAB_TRAP,
 } from "../abi/symtab";
 import { phys_load32, phys_load64, phys_load8 } from "../arch/intrinsics";
 
-/** A function of the source and a line in it. Name and file: physical addresses of zero-terminated strings. */
+/** A function of the source and a line in it. Name and file: physical addresses of zero-terminated, compressed strings. */
 @unmanaged
 export class SourcePlace {
   name: u64;
@@ -32,6 +35,8 @@ export class CodeSymbol {
   start: u64;
   /** SYMTAB_TRAP_* when exactly this instruction is known to trap, else 0. */
   trap: u32;
+  /** Number of the call that the code was inlined for, 0 for none: the next caller. */
+  call: u32;
   /** `inner` is code inlined into `own`. */
   inlined: bool;
 }
@@ -44,6 +49,9 @@ const inner = changetype<SourcePlace>(memory.data(32, 16));
 let table: u64 = 0;
 let recordsEnd: u64 = 0;
 let scopesEnd: u64 = 0;
+let callsEnd: u64 = 0;
+/** The call that the record named last. */
+let lastCall: u32 = 0;
 /** Where `uleb` reads next. */
 let cursor: u64 = 0;
 
@@ -53,6 +61,7 @@ export function symbolsStart(at: u64): bool {
   table = at;
   recordsEnd = at + SYMTAB_HEADER_BYTES + phys_load32(at + SYMTAB_RECORDS_BYTES);
   scopesEnd = recordsEnd + phys_load32(at + SYMTAB_SCOPES_BYTES);
+  callsEnd = scopesEnd + phys_load32(at + SYMTAB_CALLS_BYTES);
   return true;
 }
 
@@ -91,11 +100,31 @@ export function symbolInner(): SourcePlace {
   return inner;
 }
 
+/** What a byte from SYMTAB_FIRST_PAIR on stands for in a string: the first byte in bits 0 to 7, the second in 8 to 15. */
+export function symbolPair(code: u32): u32 {
+  const at = table + SYMTAB_PAIRS + 2 * (code - SYMTAB_FIRST_PAIR);
+  return phys_load8(at) | (phys_load8(at + 1) << 8);
+}
+
+/** The call that the code at hand was inlined for, in `symbolInner`; then the one around that. False: there is none. */
+export function symbolNextCaller(): bool {
+  if (symbol.call == 0) return false;
+  cursor = scopesEnd;
+  for (let skipped: u32 = 0; skipped < (symbol.call - 1) * 3; skipped++) uleb();
+  readScope(<u32>uleb(), inner);
+  inner.line += <u32>uleb();
+  symbol.call = <u32>uleb();
+  symbol.inlined = inner.scope != own.scope;
+  return true;
+}
+
 /** Reads one function's record from `cursor` to `end`, up to code offset `offset`. */
 function readRecord(end: u64, offset: u64): void {
   const functionStart = symbol.start;
   symbol.frameBytes = uleb() * 8;
   symbol.trap = 0;
+  symbol.call = 0;
+  lastCall = 0;
   symbol.inlined = false;
   const ownScope = <u32>uleb();
   readScope(ownScope, own);
@@ -104,15 +133,23 @@ function readRecord(end: u64, offset: u64): void {
     const head = uleb();
     place += head >> 2;
     if (place > offset) return;
-    if ((head & 3) == SYMTAB_FRAME) readFrame(functionStart + place);
+    if ((head & 3) == SYMTAB_STATE) readState(functionStart + place);
     else readEntry(<u32>(head & 3), ownScope, place == offset);
   }
 }
 
-/** The frame changes at an address: where it is gone, a prologue may begin. */
-function readFrame(address: u64): void {
-  symbol.frameBytes = uleb() * 8;
-  if (symbol.frameBytes == 0) symbol.start = address;
+/** From `address` on the frame is another, or the call that the code was inlined for. */
+function readState(address: u64): void {
+  const state = uleb();
+  const rest = state >> 1;
+  if ((state & 1) != 0) {
+    if (rest != 0) lastCall += <u32>unzigzag(rest - 1);
+    symbol.call = rest == 0 ? 0 : lastCall;
+    return;
+  }
+  symbol.frameBytes = rest * 8;
+  // Where the frame is gone, a prologue may begin.
+  if (rest == 0) symbol.start = address;
 }
 
 function readEntry(kind: u32, ownScope: u32, here: bool): void {
@@ -138,8 +175,8 @@ function readScope(number: u32, into: SourcePlace): void {
   cursor = recordsEnd;
   for (let skipped: u32 = 0; skipped < number * 3; skipped++) uleb();
   into.scope = number;
-  into.name = scopesEnd + uleb();
-  into.file = scopesEnd + uleb();
+  into.name = callsEnd + uleb();
+  into.file = callsEnd + uleb();
   into.line = <u32>uleb();
   cursor = back;
 }
@@ -158,6 +195,9 @@ function uleb(): u64 {
 
 /** Signed: zigzag over LEB128. */
 function sleb(): i64 {
-  const value = uleb();
+  return unzigzag(uleb());
+}
+
+function unzigzag(value: u64): i64 {
   return <i64>(value >> 1) ^ -(<i64>(value & 1));
 }

@@ -38,41 +38,68 @@ export function main(x: u32): u32 {
 }
 `;
 
+/** Functions that the code generator inlines, not asc. */
+const NESTED = `function hotInner(p: usize): u32 {
+  return load<u32>(p, 64) * 3;
+}
+
+function hotMiddle(p: usize): u32 {
+  const first = hotInner(p);
+  return first ^ load<u32>(p, 68);
+}
+
+function hotDeep(p: usize): u32 {
+  const before = load<u32>(p, 72);
+  return before - hotMiddle(p);
+}
+
+export function deep(p: usize): u32 {
+  const first = hotDeep(p);
+  return first * load<u32>(p, 76);
+}
+`;
+
+/** Number of the only line of a text that contains this. */
+function lineOf(source: string, text: string): number {
+  const found = source.split("\n").flatMap((line, i) => (line.includes(text) ? [i + 1] : []));
+  expect(found).toHaveLength(1);
+  return found[0]!;
+}
+
 describe("the symbol table", () => {
   const directory = mkdtempSync(join(tmpdir(), "typevisor-symtab-"));
-  let symbols: Map<string, bigint>;
-  let table: SymbolTable;
-  let asm = "";
-  let object = "";
+  let sample: Built;
 
   beforeAll(() => {
-    writeFileSync(join(directory, "sample.ts"), SOURCE);
-    const flags = [
-      "-O3",
-      "--runtime",
-      "stub",
-      "--memoryBase",
-      "4096",
-      "--sourceMap",
-      "--debug",
-      "-o",
-      "sample.wasm",
-    ];
-    execFileSync(process.execPath, [ASC, "sample.ts", ...flags], { cwd: directory });
-    const map = readFileSync(join(directory, "sample.wasm.map"), "utf8");
-    const result = compile(readFileSync(join(directory, "sample.wasm")), { map });
-    asm = result.asm;
-    writeFileSync(join(directory, "sample.asm"), asm);
-    object = join(directory, "sample.o");
-    execFileSync("nasm", ["-f", "elf64", "-g", "-F", "dwarf", "-o", object, join(directory, "sample.asm")]);
-    symbols = readElfSymbols(object);
-    table = new SymbolTable(buildSymbolTable(result.functions, symbols, sourcesOf(map)));
+    sample = build("sample.ts", SOURCE, "-O3");
   });
 
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  /** What the table says of the instruction that disassembles to `pattern`, in the function of a symbol. */
-  function at(symbol: string, pattern: RegExp): Lookup {
+  interface Built {
+    asm: string;
+    object: string;
+    symbols: Map<string, bigint>;
+    table: SymbolTable;
+  }
+
+  function build(name: string, source: string, level: string): Built {
+    const path = join(directory, name);
+    const [wasm, asmFile, object] = [`${path}.wasm`, `${path}.asm`, `${path}.o`];
+    writeFileSync(path, source);
+    const flags = [level, "--runtime", "stub", "--memoryBase", "4096", "--sourceMap", "--debug", "-o", wasm];
+    execFileSync(process.execPath, [ASC, name, ...flags], { cwd: directory });
+    const map = readFileSync(`${wasm}.map`, "utf8");
+    const { asm, functions } = compile(readFileSync(wasm), { map, isHot: (f) => /hot|deep/.test(f) });
+    writeFileSync(asmFile, asm);
+    execFileSync("nasm", ["-f", "elf64", "-g", "-F", "dwarf", "-o", object, asmFile]);
+    const symbols = readElfSymbols(object);
+    const table = new SymbolTable(buildSymbolTable(functions, symbols, sourcesOf(map)));
+    return { asm, object, symbols, table };
+  }
+
+  /** What the table says of the first instruction that disassembles to `pattern`, from a symbol on. */
+  function at(symbol: string, pattern: RegExp, { object, symbols, table }: Built = sample): Lookup {
     const text = execFileSync("objdump", ["-d", "-M", "intel", "--no-show-raw-insn", object], {
       encoding: "utf8",
     });
@@ -98,10 +125,32 @@ describe("the symbol table", () => {
     ]);
   });
 
+  it("names every call that code was inlined for, in order", () => {
+    const nested = build("nested.ts", NESTED, "-O0");
+    const frames = (offset: string) => at("tv_deep", new RegExp(`\\[r..\\+${offset}\\]`), nested).frames;
+    const line = (text: string) => lineOf(NESTED, text);
+    const call = { name: "hotDeep", file: "nested.ts", line: line("hotMiddle(p)"), inlined: true };
+    const exported = { name: "deep", file: "nested.ts", line: line("hotDeep(p)"), inlined: false };
+    expect(frames("0x40")).toEqual([
+      { name: "hotInner", file: "nested.ts", line: line("load<u32>(p, 64)"), inlined: true },
+      { name: "hotMiddle", file: "nested.ts", line: line("hotInner(p)"), inlined: true },
+      call,
+      exported,
+    ]);
+    expect(frames("0x44")).toMatchObject([
+      { name: "hotMiddle", line: line("load<u32>(p, 68)") },
+      call,
+      exported,
+    ]);
+    expect(frames("0x48")).toMatchObject([{ name: "hotDeep", line: line("load<u32>(p, 72)") }, exported]);
+    expect(frames("0x4c")).toEqual([{ ...exported, line: line("load<u32>(p, 76)") }]);
+  });
+
   it("gives the size of the frame", () => {
     const pushes =
-      asm.slice(asm.indexOf("tv_many:"), asm.indexOf("ret", asm.indexOf("tv_many:"))).match(/push/g)
-        ?.length ?? 0;
+      sample.asm
+        .slice(sample.asm.indexOf("tv_many:"), sample.asm.indexOf("ret", sample.asm.indexOf("tv_many:")))
+        .match(/push/g)?.length ?? 0;
     expect(pushes).toBeGreaterThan(0);
     expect(at("tv_many", /^call/).frameBytes).toBe(pushes * 8);
   });
@@ -113,11 +162,11 @@ describe("the symbol table", () => {
   });
 
   it("knows nothing of places outside of the code", () => {
-    expect(table.find(Number(symbols.get("tv_text_end")) + 100)).toBeNull();
+    expect(sample.table.find(Number(sample.symbols.get("tv_text_end")) + 100)).toBeNull();
   });
 
   it("puts TypeScript lines into the debug information", () => {
-    const lines = execFileSync("objdump", ["-d", "-l", object], { encoding: "utf8" });
+    const lines = execFileSync("objdump", ["-d", "-l", sample.object], { encoding: "utf8" });
     expect(lines).toMatch(/sample\.ts:21/);
   });
 

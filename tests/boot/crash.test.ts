@@ -95,6 +95,18 @@ describe.each([qemuTcg, bochs])("a failure of the hypervisor on $name", (machine
     expect(log.at(-1)).toBe("typevisor: halt (status 18)");
   });
 
+  test("in code that was inlined: every frame has its line", async () => {
+    const { log } = await boot(machine, { image, args: ["crash=inlined"] });
+    const frames = log.filter((line) => line.startsWith("typevisor:   at "));
+    const place = (name: string, text: string, inlined = ", inlined") =>
+      `typevisor:   at ${name} (${SOURCE}:${lineOf(text)}${inlined})`;
+    expect(frames.slice(0, 3)).toEqual([
+      place("inlinedOnce", "load<u32>(address | 0x7fff_8000)"),
+      place("inlinedTwice", "inlinedOnce(address) * 3"),
+      place("outer", "one = inlinedTwice(one)", ""),
+    ]);
+  });
+
   test("while it reports another", async () => {
     const { log, status } = await boot(machine, { image, args: ["crash=nested"] });
     expect(log.find((line) => line.includes("a second fault while reporting the first"))).toMatch(

@@ -72,6 +72,20 @@ function outer(depth: u32): void {
   if (optionIs("crash", "text")) writeCode();
   if (optionIs("crash", "gp")) clearXcr0();
   if (optionIs("crash", "nested")) failTwice();
+  if (optionIs("crash", "inlined")) one = inlinedTwice(one);
+}
+
+/** So small that a call takes as much room: inlined by the code generator. Further callers keep asc from doing it. */
+function inlinedOnce(address: u32): u32 {
+  return load<u32>(address | 0x7fff_8000);
+}
+
+function inlinedTwice(address: u32): u32 {
+  return inlinedOnce(address) * 3;
+}
+
+export function otherCaller(address: u32): u32 {
+  return inlinedTwice(inlinedOnce(address));
 }
 
 function failAssertion(): void {

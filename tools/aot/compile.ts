@@ -2,6 +2,7 @@ import { instantiatedByCode, StaticData } from "./data.ts";
 import { CompileError } from "./errors.ts";
 import { type Interposition, interpose } from "./interpose.ts";
 import type { FuncIR } from "./ir/ir.ts";
+import { Locations } from "./ir/locations.ts";
 import { printFunc } from "./ir/print.ts";
 import { type Linkage, linkImports } from "./linkage.ts";
 import { FUNCTION_PASSES, PASSES_BEFORE_INLINING } from "./passes/index.ts";
@@ -46,12 +47,19 @@ export interface CompileOptions {
   targetOverrides?: Partial<Target>;
 }
 
+/** A place in the code and in the sources. */
+export interface SourceSite extends Site {
+  position: SourcePosition | null;
+  /** Where the calls are that the code was inlined for, innermost first. */
+  callers: SourcePosition[];
+}
+
 /** What the symbol table needs to know of one function; labels are resolved after assembly. */
 export interface FunctionInfo {
   symbol: string;
   name: string;
   frameBytes: number;
-  sites: (Site & { position: SourcePosition | null })[];
+  sites: SourceSite[];
 }
 
 export interface CompileResult {
@@ -73,9 +81,11 @@ export function compile(bytes: Uint8Array, options: CompileOptions = {}): Compil
   checkForbidden(module, options.forbid ?? [], locate);
   if (options.interpose) interpose(module, options.interpose);
   const data = new StaticData(module, target);
-  const out = new Output(module, target, map);
+  const locations = new Locations();
+  const out = new Output(module, target, map, locations);
   const all = buildAll(module, target, options);
-  const inlined = options.inline === false ? all : inlineCalls(all, module, options.isHot ?? (() => false));
+  const inlined =
+    options.inline === false ? all : inlineCalls(all, module, options.isHot ?? (() => false), locations);
   for (const [index, ir] of inlined) {
     const func = module.funcs[index]!;
     const text = out.add(func, compileFunction(module, func, ir, target, options));
@@ -166,36 +176,47 @@ class Output {
     private readonly module: Module,
     private readonly target: Target,
     private readonly map: SourceMap,
+    private readonly locations: Locations,
   ) {
     this.starts = module.funcs.filter((f) => !f.import).map((f) => f.offset);
   }
 
   /** Emits one function and returns its text. */
   add(func: Func, machine: MFunc): string[] {
-    const find = (loc: number) => this.map.find(loc, this.functionStart(loc));
+    const find = (loc: number) => this.position(this.locations.offset(loc));
+    const calls = (loc: number) => this.locations.calls(loc).map((offset) => this.position(offset));
     const symbol = functionSymbol(func);
     const aliases = this.target.linked ? [] : func.exports.map((name) => `tv_${symbolPart(name)}`);
     this.exported.push(...aliases);
     const emitted = emitFunction(machine, {
       symbol,
       aliases,
+      isOwn: (loc) => this.locations.offset(loc) === loc && isInFileOf(func.name, find(loc)),
       lineDirective: (loc) => lineDirective(find(loc)),
-      sameLine: (a, b) => samePosition(find(a), find(b)),
+      sameLine: (a, b) => sameText([find(a), ...calls(a)], [find(b), ...calls(b)]),
     });
     this.text.push(...emitted.text);
     this.rodata.push(...emitted.rodata);
-    const sites = emitted.sites.map((site) => ({ ...site, position: find(site.loc) }));
+    const sites = emitted.sites.map((site) => ({
+      ...site,
+      position: find(site.loc),
+      callers: calls(site.loc).filter((position) => position !== null),
+    }));
     this.functions.push({ symbol, name: func.name, frameBytes: emitted.frameBytes, sites });
     return emitted.text;
   }
 
-  /** Offset of the function that holds a place of the module: inlined code keeps its own. */
-  private functionStart(loc: number): number {
+  private position(offset: number): SourcePosition | null {
+    return this.map.find(offset, this.functionStart(offset));
+  }
+
+  /** Offset of the function that holds a place of the module. */
+  private functionStart(offset: number): number {
     let low = 0;
     let high = this.starts.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.starts[middle]! <= loc) low = middle + 1;
+      if (this.starts[middle]! <= offset) low = middle + 1;
       else high = middle;
     }
     return this.starts[low - 1] ?? 0;
@@ -210,6 +231,7 @@ class Output {
       trap: kind,
       frameBytes: 0,
       position: null,
+      callers: [],
     }));
     this.functions.push({ symbol: routine.symbol, name: routine.name, frameBytes: 0, sites });
   }
@@ -279,10 +301,17 @@ class Output {
   }
 }
 
+/** Whether a place is in the file of a function that asc has named "path/of/file/name": asc inlines code of other files. */
+function isInFileOf(name: string, position: SourcePosition | null): boolean {
+  const stem = name.slice(0, Math.max(name.lastIndexOf("/"), 0));
+  return !stem || position?.file === `${stem}.ts`;
+}
+
 function lineDirective(position: SourcePosition | null): string {
   return position ? `%line ${position.line}+0 ${position.file}` : "";
 }
 
-function samePosition(a: SourcePosition | null, b: SourcePosition | null): boolean {
-  return a?.file === b?.file && a?.line === b?.line;
+function sameText(a: (SourcePosition | null)[], b: (SourcePosition | null)[]): boolean {
+  const text = (positions: (SourcePosition | null)[]) => positions.map(positionText).join();
+  return text(a) === text(b);
 }

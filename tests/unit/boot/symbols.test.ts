@@ -1,6 +1,9 @@
 // The kernel's reader of the symbol table against the code generator's own, at every address of the table's code.
 import { beforeAll, describe, expect, test } from "vitest";
-import type { FunctionInfo } from "../../../tools/aot/compile.ts";
+import { SYMTAB_FIRST_PAIR } from "../../../kernel/abi/symtab.ts";
+import type { FunctionInfo, SourceSite } from "../../../tools/aot/compile.ts";
+import type { TrapKind } from "../../../tools/aot/ir/ir.ts";
+import type { SourcePosition } from "../../../tools/aot/sourcemap.ts";
 import { SymbolTable } from "../../../tools/aot/symtab/read.ts";
 import { TRAP_NUMBERS } from "../../../tools/aot/symtab/traps.ts";
 import { buildSymbolTable } from "../../../tools/aot/symtab/write.ts";
@@ -9,7 +12,7 @@ import { bytesOf } from "./firmware.ts";
 
 const GLUE = `
 import { symbolFound, symbolInner, symbolOwn } from "./kernel/lib/symbols";
-export { symbolFind, symbolsStart } from "./kernel/lib/symbols";
+export { symbolFind, symbolNextCaller, symbolPair, symbolsStart } from "./kernel/lib/symbols";
 export function frameBytes(): u64 { return symbolFound().frameBytes; }
 export function start(): u64 { return symbolFound().start; }
 export function trap(): u32 { return symbolFound().trap; }
@@ -30,7 +33,11 @@ const SOURCE = `export function outer(a: u32): u32 {
 }
 
 function inner(b: u32): u32 {
-  return load<u32>(b);
+  return innermost(b) + 1;
+}
+
+function innermost(c: u32): u32 {
+  return load<u32>(c);
 }
 
 export function last(): void {
@@ -38,34 +45,55 @@ export function last(): void {
 }
 `;
 const file = "kernel/sample.ts";
-const at = (line: number) => ({ file, line, column: 1 });
+const at = (line: number): SourcePosition => ({ file, line });
 
-/** Two functions with a gap between them; the first holds inlined code, two traps, and a part without a frame. */
-const functions = [
+function site(
+  label: string,
+  trap: TrapKind | null,
+  line: number | null,
+  frameBytes: number,
+  ...callers: SourcePosition[]
+): SourceSite {
+  return { label, loc: 0, trap, frameBytes, position: line === null ? null : at(line), callers };
+}
+
+/**
+ * Two functions with a gap between them; the first holds code inlined by asc, code inlined for calls, two traps, and parts
+ * with other frames.
+ */
+const functions: FunctionInfo[] = [
   {
     symbol: "f1",
     name: "kernel/sample/outer",
     frameBytes: 40,
     sites: [
-      { label: "f1.a", loc: 1, trap: null, frameBytes: 40, position: at(2) },
-      { label: "f1.b", loc: 2, trap: null, frameBytes: 0, position: at(7) },
-      { label: "f1.c", loc: 3, trap: "integer divide by zero", frameBytes: 0, position: at(3) },
-      { label: "f1.d", loc: 4, trap: "out of bounds memory access", frameBytes: 2048, position: null },
+      site("f1.a", null, 2, 40),
+      site("f1.b", null, 7, 0),
+      site("f1.c", "integer divide by zero", 3, 0),
+      site("f1.d", "out of bounds memory access", null, 2048),
+      site("f1.e", null, 7, 2048, at(3)),
+      site("f1.f", null, 11, 40, at(7), at(3)),
+      site("f1.g", null, 7, 40, at(3)),
+      site("f1.h", null, 4, 0),
     ],
   },
   {
     symbol: "f2",
     name: "kernel/sample/last",
     frameBytes: 0,
-    sites: [{ label: "f2.a", loc: 9, trap: "unreachable", frameBytes: 8, position: at(11) }],
+    sites: [site("f2.a", "unreachable", 15, 8)],
   },
-] as unknown as FunctionInfo[];
+];
 const places = {
   f1: 0,
   "f1.a": 4,
   "f1.b": 9,
   "f1.c": 20,
   "f1.d": 33,
+  "f1.e": 50,
+  "f1.f": 64,
+  "f1.g": 70,
+  "f1.h": 90,
   "f1.end": 200,
   f2: 208,
   "f2.a": 209,
@@ -86,9 +114,14 @@ beforeAll(async () => {
 });
 
 function text(address: bigint): string {
-  const bytes: number[] = [];
-  for (let i = address; kernel.cpu.load(i, 1) !== 0n; i++) bytes.push(Number(kernel.cpu.load(i, 1)));
-  return String.fromCharCode(...bytes);
+  const expand = (code: number): string => {
+    if (code < SYMTAB_FIRST_PAIR) return String.fromCharCode(code);
+    const pair = kernel.exports.symbolPair!(code) as number;
+    return expand(pair & 0xff) + expand(pair >> 8);
+  };
+  let result = "";
+  for (let i = address; kernel.cpu.load(i, 1) !== 0n; i++) result += expand(Number(kernel.cpu.load(i, 1)));
+  return result;
 }
 
 function place(which: "own" | "inner") {
@@ -101,6 +134,15 @@ function place(which: "own" | "inner") {
   };
 }
 
+/** As kernel/lib/stacktrace.ts prints them. */
+function framesFound() {
+  const { exports } = kernel;
+  if (!exports.inlined!()) return [place("own")];
+  const frames = [place("inner")];
+  while (exports.symbolNextCaller!()) frames.push(place("inner"));
+  return exports.inlined!() ? [...frames, place("own")] : frames;
+}
+
 describe("the kernel's symbol table reader", () => {
   test("agrees with the code generator's at every address", () => {
     const reference = new SymbolTable(table);
@@ -111,12 +153,12 @@ describe("the kernel's symbol table reader", () => {
       expect(exports.symbolFind!(TEXT + BigInt(offset)), `offset ${offset}`).toBe(expected === null ? 0 : 1);
       if (expected === null) continue;
       found++;
-      const frames = exports.inlined!() ? [place("inner"), place("own")] : [place("own")];
+      expect(exports.frameBytes!()).toBe(BigInt(expected.frameBytes));
+      expect(exports.trap!()).toBe(expected.trap === undefined ? 0 : TRAP_NUMBERS[expected.trap]);
+      const frames = framesFound();
       expect(frames, `offset ${offset}`).toEqual(
         expected.frames.map(({ name, file, line }) => ({ name, file, line })),
       );
-      expect(exports.frameBytes!()).toBe(BigInt(expected.frameBytes));
-      expect(exports.trap!()).toBe(expected.trap === undefined ? 0 : TRAP_NUMBERS[expected.trap]);
     }
     expect(found).toBe(212);
   });
@@ -127,9 +169,17 @@ describe("the kernel's symbol table reader", () => {
     expect([place("inner"), place("own").name]).toEqual([{ name: "inner", file, line: 7 }, "outer"]);
     exports.symbolFind!(TEXT + 20n);
     expect([exports.trap!(), exports.inlined!(), place("own").line]).toEqual([2, 0, 3]);
+    exports.symbolFind!(TEXT + 65n);
+    expect(framesFound()).toEqual([
+      { name: "innermost", file, line: 11 },
+      { name: "inner", file, line: 7 },
+      { name: "outer", file, line: 3 },
+    ]);
+    exports.symbolFind!(TEXT + 90n);
+    expect(framesFound()).toEqual([{ name: "outer", file, line: 4 }]);
     exports.symbolFind!(TEXT + 219n);
     expect([place("own"), BigInt.asUintN(64, exports.start!() as bigint)]).toEqual([
-      { name: "last", file, line: 11 },
+      { name: "last", file, line: 15 },
       TEXT + 208n,
     ]);
   });

@@ -1,5 +1,6 @@
 import { pruneBlocks } from "../ir/graph.ts";
 import { type Block, type FuncIR, resolve, resolveAll, Terminator, type Value } from "../ir/ir.ts";
+import type { Locations } from "../ir/locations.ts";
 import type { Module } from "../wasm/module.ts";
 import { removeTrivialPhis } from "./cleanup.ts";
 
@@ -19,7 +20,12 @@ export type IsHot = (name: string) => boolean;
  * Replaces calls by the bodies of the called functions, callees first, and returns the functions that are still needed.
  * Speed counts between hot functions; everywhere else only what makes the code smaller is inlined.
  */
-export function inlineCalls(funcs: Map<number, FuncIR>, module: Module, isHot: IsHot): Map<number, FuncIR> {
+export function inlineCalls(
+  funcs: Map<number, FuncIR>,
+  module: Module,
+  isHot: IsHot,
+  locations: Locations,
+): Map<number, FuncIR> {
   const callers = countCallers(funcs);
   const keep = rootsOf(module);
   const { order, recursive } = calleesFirst(funcs);
@@ -40,7 +46,7 @@ export function inlineCalls(funcs: Map<number, FuncIR>, module: Module, isHot: I
       const callee = call && funcs.get(call.index);
       if (!callee) break;
       size += sizeOf(callee);
-      inlineCall(caller, call, callee);
+      inlineCall(caller, call, callee, locations);
     }
     resolveAll(caller);
     pruneBlocks(caller);
@@ -123,10 +129,10 @@ function reachable(funcs: Map<number, FuncIR>, roots: Set<number>): Map<number, 
 }
 
 /** Puts a copy of the callee's blocks in place of one call. */
-function inlineCall(func: FuncIR, call: Value, callee: FuncIR): void {
+function inlineCall(func: FuncIR, call: Value, callee: FuncIR, locations: Locations): void {
   const before = call.block;
   const after = splitAfter(func, call);
-  const copy = new Copy(func, call.args);
+  const copy = new Copy(func, call, locations);
   const entry = copy.run(callee);
   before.term = new Terminator("jump", [], [entry], call.loc);
   entry.preds.push(before);
@@ -165,7 +171,8 @@ class Copy {
 
   constructor(
     private readonly into: FuncIR,
-    private readonly args: Value[],
+    private readonly call: Value,
+    private readonly locations: Locations,
   ) {}
 
   run(callee: FuncIR): Block {
@@ -179,19 +186,24 @@ class Copy {
     return this.blocks.get(b)!;
   }
 
+  /** Where code of the callee is in the copy. */
+  private place(loc: number): number {
+    return this.locations.inside(loc, this.call.loc);
+  }
+
   private value = (v: Value): Value => this.values.get(resolve(v))!;
 
   private declare(from: Block): void {
     const to = this.block(from);
     to.phis = from.phis.map((v) => this.clone(v, to));
     for (const v of from.body) {
-      if (v.op === "param") this.values.set(v, this.args[v.index]!);
+      if (v.op === "param") this.values.set(v, this.call.args[v.index]!);
       else to.body.push(this.clone(v, to));
     }
   }
 
   private clone(v: Value, block: Block): Value {
-    const copy = this.into.newValue(v.op, v.type, [], v.loc);
+    const copy = this.into.newValue(v.op, v.type, [], this.place(v.loc));
     const { imm, index, index2, mem, name } = v;
     Object.assign(copy, { imm, index, index2, mem, name, block });
     this.values.set(v, copy);
@@ -208,7 +220,7 @@ class Copy {
       op,
       args.map(this.value),
       targets.map((t) => this.block(t)),
-      loc,
+      this.place(loc),
     );
     to.term.trap = trap;
     to.term.cases = [...cases];

@@ -3,19 +3,24 @@ import { dataLines } from "../data.ts";
 import { internalError } from "../errors.ts";
 import type { SourcePosition } from "../sourcemap.ts";
 import { Scopes } from "./scopes.ts";
+import { StringTable } from "./strings.ts";
 import { TRAP_NUMBERS } from "./traps.ts";
 
 // The format is described in kernel/abi/symtab.ts.
-const MAGIC = 0x31535654;
+const MAGIC = 0x32535654;
 const LINE = 0;
 const SCOPE = 1;
 const TRAP = 2;
-const FRAME = 3;
+const STATE = 3;
 /** Without the address in front, which only linking knows. */
-const HEADER_BYTES = 16;
+const HEADER_BYTES = 20;
 
 /** Values of the object file's symbols: offsets in .text. */
 export type Symbols = ReadonlyMap<string, bigint>;
+
+function zigzag(value: number): number {
+  return value < 0 ? -value * 2 - 1 : value * 2;
+}
 
 class Bytes {
   readonly bytes: number[] = [];
@@ -30,33 +35,16 @@ class Bytes {
   }
 
   sleb(value: number): void {
-    this.uleb(value < 0 ? -value * 2 - 1 : value * 2);
-  }
-}
-
-class Strings {
-  private readonly offsets = new Map<string, number>([["", 0]]);
-  readonly bytes: number[] = [0];
-
-  offset(text: string): number {
-    const known = this.offsets.get(text);
-    if (known !== undefined) return known;
-    const offset = this.bytes.length;
-    this.offsets.set(text, offset);
-    this.bytes.push(...new TextEncoder().encode(text), 0);
-    return offset;
+    this.uleb(zigzag(value));
   }
 }
 
 /** Functions of the source that code belongs to, numbered in order of appearance. */
 class ScopeTable {
   private readonly numbers = new Map<string, number>();
-  readonly encoded = new Bytes();
+  private readonly scopes: Scope[] = [];
 
-  constructor(
-    private readonly sources: Scopes,
-    private readonly strings: Strings,
-  ) {}
+  constructor(private readonly sources: Scopes) {}
 
   number(name: string, file: string): number {
     const key = `${name}\0${file}`;
@@ -64,10 +52,23 @@ class ScopeTable {
     if (known !== undefined) return known;
     const number = this.numbers.size;
     this.numbers.set(key, number);
-    this.encoded.uleb(this.strings.offset(name));
-    this.encoded.uleb(this.strings.offset(file));
-    this.encoded.uleb(this.declaration(name, file));
+    this.scopes.push({ name, file });
     return number;
+  }
+
+  encode(strings: StringTable): Bytes {
+    for (const { name, file } of this.scopes) {
+      strings.add(name);
+      strings.add(file);
+    }
+    strings.finish();
+    const encoded = new Bytes();
+    for (const { name, file } of this.scopes) {
+      encoded.uleb(strings.offset(name));
+      encoded.uleb(strings.offset(file));
+      encoded.uleb(this.declaration(name, file));
+    }
+    return encoded;
   }
 
   declaration(name: string, file: string): number {
@@ -82,6 +83,30 @@ class ScopeTable {
       : position.file === own.file
         ? own
         : { name: "(top level)", file: position.file };
+  }
+}
+
+/** Calls that code was inlined for, numbered from 1 in order of appearance. */
+class CallTable {
+  private readonly numbers = new Map<string, number>();
+  readonly encoded = new Bytes();
+
+  constructor(private readonly scopes: ScopeTable) {}
+
+  /** The number of the first of `callers`, which are given innermost first; 0 for none. */
+  number(callers: readonly SourcePosition[], own: Scope): number {
+    const [position, ...outer] = callers;
+    if (!position) return 0;
+    const { name, file } = this.scopes.around(position, own);
+    const outerNumber = this.number(outer, own);
+    const scope = this.scopes.number(name, file);
+    const line = Math.max(position.line - this.scopes.declaration(name, file), 0);
+    const key = `${scope} ${line} ${outerNumber}`;
+    const known = this.numbers.get(key);
+    if (known !== undefined) return known;
+    this.numbers.set(key, this.numbers.size + 1);
+    for (const field of [scope, line, outerNumber]) this.encoded.uleb(field);
+    return this.numbers.size;
   }
 }
 
@@ -107,8 +132,9 @@ export function buildSymbolTable(
   symbols: Symbols,
   sources: ReadonlyMap<string, string>,
 ): Uint8Array {
-  const strings = new Strings();
-  const scopes = new ScopeTable(new Scopes(sources), strings);
+  const strings = new StringTable();
+  const scopes = new ScopeTable(new Scopes(sources));
+  const calls = new CallTable(scopes);
   const records = new Bytes();
   let end = 0;
   const placed = functions
@@ -122,21 +148,18 @@ export function buildSymbolTable(
     body.uleb(size);
     body.uleb(info.frameBytes / 8);
     body.uleb(scopes.number(own.name, own.file));
-    writeEntries(body, sitesOf(info, start, symbols), own, scopes, info.frameBytes);
+    new Entries(body, own, info.frameBytes, scopes, calls).write(sitesOf(info, start, symbols));
     records.uleb(body.bytes.length);
     records.bytes.push(...body.bytes);
     end = start + size;
   }
   const header = new DataView(new ArrayBuffer(HEADER_BYTES));
-  [MAGIC, records.bytes.length, scopes.encoded.bytes.length, strings.bytes.length].forEach((field, i) => {
+  const areas = [records, scopes.encode(strings), calls.encoded, strings];
+  [MAGIC, ...areas.map((area) => area.bytes.length)].forEach((field, i) => {
     header.setUint32(i * 4, field, true);
   });
-  return Uint8Array.from([
-    ...new Uint8Array(header.buffer),
-    ...records.bytes,
-    ...scopes.encoded.bytes,
-    ...strings.bytes,
-  ]);
+  const bytes = areas.flatMap((area) => area.bytes);
+  return Uint8Array.from([...new Uint8Array(header.buffer), ...strings.pairs, ...bytes]);
 }
 
 function offsetOf(symbols: Symbols, name: string): number {
@@ -154,44 +177,70 @@ function sitesOf(info: FunctionInfo, start: number, symbols: Symbols): PlacedSit
     .sort((a, b) => a.at - b.at);
 }
 
-function writeEntries(
-  out: Bytes,
-  sites: PlacedSite[],
-  own: Scope,
-  scopes: ScopeTable,
-  frameBytes: number,
-): void {
-  let at = 0;
-  let frame = frameBytes;
-  let current = own;
-  let line = scopes.declaration(own.name, own.file);
-  const entry = (kind: number, place: number) => {
-    out.uleb((place - at) * 4 + kind);
-    at = place;
-  };
-  for (const { at: place, position, trap, frameBytes: bytes } of sites) {
-    if (bytes !== frame) {
-      entry(FRAME, place);
-      out.uleb(bytes / 8);
-      frame = bytes;
+/** The entries of one function's record. */
+class Entries {
+  private at = 0;
+  private call = 0;
+  private lastCall = 0;
+  private current: Scope;
+  private line: number;
+
+  constructor(
+    private readonly out: Bytes,
+    private readonly own: Scope,
+    private frameBytes: number,
+    private readonly scopes: ScopeTable,
+    private readonly calls: CallTable,
+  ) {
+    this.current = own;
+    this.line = scopes.declaration(own.name, own.file);
+  }
+
+  write(sites: readonly PlacedSite[]): void {
+    for (const site of sites) {
+      this.frame(site);
+      this.caller(site);
+      if (site.position) this.place(site.at, site.position);
+      if (!site.trap) continue;
+      this.start(TRAP, site.at);
+      this.out.uleb(TRAP_NUMBERS[site.trap]);
     }
-    if (position) {
-      const scope = scopes.around(position, own);
-      if (scope.name !== current.name || scope.file !== current.file) {
-        entry(SCOPE, place);
-        out.uleb(scopes.number(scope.name, scope.file));
-        out.sleb(position.line - scopes.declaration(scope.name, scope.file));
-      } else if (position.line !== line) {
-        entry(LINE, place);
-        out.sleb(position.line - line);
-      }
-      current = scope;
-      line = position.line;
+  }
+
+  private start(kind: number, place: number): void {
+    this.out.uleb((place - this.at) * 4 + kind);
+    this.at = place;
+  }
+
+  private frame({ at, frameBytes }: PlacedSite): void {
+    if (frameBytes === this.frameBytes) return;
+    this.start(STATE, at);
+    this.out.uleb((frameBytes / 8) * 2);
+    this.frameBytes = frameBytes;
+  }
+
+  /** Calls in one function have numbers close to each other. */
+  private caller({ at, callers }: PlacedSite): void {
+    const call = this.calls.number(callers, this.own);
+    if (call === this.call) return;
+    this.start(STATE, at);
+    this.out.uleb((call === 0 ? 0 : zigzag(call - this.lastCall) + 1) * 2 + 1);
+    this.call = call;
+    this.lastCall = call || this.lastCall;
+  }
+
+  private place(at: number, position: SourcePosition): void {
+    const scope = this.scopes.around(position, this.own);
+    if (scope.name !== this.current.name || scope.file !== this.current.file) {
+      this.start(SCOPE, at);
+      this.out.uleb(this.scopes.number(scope.name, scope.file));
+      this.out.sleb(position.line - this.scopes.declaration(scope.name, scope.file));
+    } else if (position.line !== this.line) {
+      this.start(LINE, at);
+      this.out.sleb(position.line - this.line);
     }
-    if (trap) {
-      entry(TRAP, place);
-      out.uleb(TRAP_NUMBERS[trap]);
-    }
+    this.current = scope;
+    this.line = position.line;
   }
 }
 

@@ -43,6 +43,8 @@ export interface EmitOptions {
   aliases: string[];
   /** Text to put before an instruction from this place in the module, or "". */
   lineDirective: (loc: number) => string;
+  /** Whether a place is in the function itself, not in code inlined into it. */
+  isOwn: (loc: number) => boolean;
   /** Whether two places are the same source line. */
   sameLine: (a: number, b: number) => boolean;
 }
@@ -95,7 +97,7 @@ class Emitter {
     this.lastFrameBytes = bytesOf(entry.frame);
     // The size of a frame that begins here counts from the first instruction.
     this.frame = entry.frame;
-    this.site(entry.insts[0]?.loc ?? 0, null);
+    this.site(this.entryLoc(), null);
     this.frame = NO_FRAME;
     this.enterFrame(entry.frame);
     const targeted = this.targetedBlocks();
@@ -113,6 +115,13 @@ class Emitter {
       sites: this.sites,
       frameBytes: bytesOf(entry.frame),
     };
+  }
+
+  /** The place that the prologue, if there is one, belongs to: the first of the function's own, not of inlined code. */
+  private entryLoc(): number {
+    const insts = this.func.blocks.flatMap((block) => block.insts);
+    const own = bytesOf(this.frame) > 0 ? insts.find(({ loc }) => this.options.isOwn(loc)) : undefined;
+    return (own ?? insts[0])?.loc ?? 0;
   }
 
   /**
