@@ -50,6 +50,7 @@ import {
 import { panicSetStop } from "./lib/panic";
 import { symbolsStart } from "./lib/symbols";
 import { optionIs, optionValue } from "./lib/options";
+import { monitorEnable } from "./monitor/input";
 import { framesFree, framesTotal } from "./mm/frames";
 import { NESTED_EPT, NESTED_NPT } from "./mm/nested";
 import { IMAGE_BASE, pagingStart } from "./mm/paging";
@@ -78,6 +79,7 @@ export function kmain(): void {
   createVms(tables);
   startTrace(tables);
   recordPrepare(traceBackend(tables));
+  startMonitor();
   arenaSeal();
   logValue(LOG_INFO, "ready ", microsecondsSinceHandOver(), " us after the loader's hand-over");
   machineStop(runAll());
@@ -231,6 +233,13 @@ function startTrace(tables: u32): void {
 /** Traces and recordings say which backend they are of. */
 function traceBackend(tables: u32): u32 {
   return tables == NESTED_EPT ? TRACE_BACKEND_VMX : TRACE_BACKEND_SVM;
+}
+
+/** The escape key of the console, unless `monitor=off` leaves the guest every byte. */
+function startMonitor(): void {
+  if (optionIs("monitor", "off")) return;
+  monitorEnable();
+  logLine(LOG_INFO, "Ctrl-] m on the console opens the monitor");
 }
 
 /** The machine lacks what the hypervisor needs. Does not return. */

@@ -4,13 +4,13 @@ import { tscFromNs } from "./arch/clock";
 import { rdtsc } from "./arch/intrinsics";
 import { thisCpu } from "./arch/percpu";
 import { RFLAGS_IF } from "./arch/cr";
-import { consoleDrain, consoleHasRoom, consoleReceive, consoleTransmit } from "./drivers/console";
+import { consoleDrain, consoleHasRoom, consoleTransmit } from "./drivers/console";
 import { hostInterrupt } from "./drivers/interrupts";
 import { hostIdle, hostTimerArm } from "./drivers/timer";
 import { advance } from "./exits/advance";
 import { dispatch } from "./exits/dispatch";
 import { emulatedInstruction, emulatorCreate } from "./exits/emulate/emulator";
-import { consoleGive, consolePending, consoleTake } from "./guest/console";
+import { consolePending, consoleTake } from "./guest/console";
 import { setCounters } from "./guest/counters";
 import { vmReset } from "./guest/lifecycle";
 import {
@@ -23,6 +23,7 @@ import { requestReset, skipTime, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from 
 import { STATUS_BAD_VM, STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/status";
 import { logDecimal, logEnd, logText } from "./lib/log";
 import { recordOutcome } from "./record/hooks";
+import { moveInput } from "./monitor/input";
 import { countersCreate, countersExclude, countExit } from "./trace/counters";
 import { answerLeaf } from "./trace/leaves";
 import { ringIsFilling, traceClose, traceExit, traceInstruction, traceOutcome } from "./trace/ring";
@@ -50,13 +51,9 @@ import {
   Vcpu,
 } from "./vcpu/vcpu";
 
-const NO_BYTE: i32 = -1;
 const NEVER: u64 = U64.MAX_VALUE;
 /** The VM whose serial port is the computer's console. */
 const CONSOLE_VM: u32 = 0;
-
-/** A byte from the console that the guest has no room for yet. */
-let heldByte: i32 = NO_BYTE;
 
 /** Whether the counters go to the log when a VM ends. */
 let summarize: bool = false;
@@ -94,7 +91,7 @@ export function runVm(vm: Vm): u32 {
   while (!vm.stopped) {
     const vcpu = vmVcpu(vm, 0);
     backend().loadVcpu(vcpu);
-    vcpu.request(REQUEST_SAMPLE);
+    vcpu.requests = (vcpu.requests & ~REQUEST_STOP) | REQUEST_SAMPLE;
     runVcpu(vcpu);
     if (vm.resetPending && !vm.stopped && !vmReset(vm)) stopVm(vcpu, STATUS_BAD_VM);
   }
@@ -105,7 +102,7 @@ export function runVm(vm: Vm): u32 {
   return vm.stopStatus;
 }
 
-/** Until its VM is to be stopped or reset. */
+/** Until its VM is to be stopped or reset, or what is done at exits has changed. */
 function runVcpu(vcpu: Vcpu): void {
   if (prepare(vcpu)) backend().run(vcpu, traceIsOn() ? onExitTraced : onExit);
 }
@@ -201,7 +198,7 @@ function serve(vm: Vm, vcpu: Vcpu): void {
     if (platformPendingVector(vcpu) == NOTHING_PENDING) vcpu.requests &= ~REQUEST_INTERRUPT;
     return;
   }
-  if (vm.index == CONSOLE_VM) moveConsole(vm);
+  if (vm.index == CONSOLE_VM) moveConsole(vm, vcpu);
   platformSample(vcpu);
 }
 
@@ -286,13 +283,9 @@ function wait(vm: Vm, vcpu: Vcpu): void {
 // --- console -----------------------------------------------------------------------------------------------------------------
 
 /** Moves what fits in both directions; what does not stays with its sender. */
-function moveConsole(vm: Vm): void {
+function moveConsole(vm: Vm, vcpu: Vcpu): void {
+  if (!moveInput(vcpu)) return;
   while (consolePending(vm) != 0 && consoleHasRoom()) consoleTransmit(consoleTake(vm));
-  while (true) {
-    if (heldByte == NO_BYTE) heldByte = consoleReceive();
-    if (heldByte == NO_BYTE || !consoleGive(vm, <u32>heldByte)) return;
-    heldByte = NO_BYTE;
-  }
 }
 
 /** Sends what the guest still had to say. */

@@ -1,5 +1,5 @@
 // One virtual machine: what it was asked to be, what it is made of, and why it stopped. Built and reset by lifecycle.ts.
-import { debugExitStatus, STATUS_RESET, statusReason } from "../abi/status";
+import { debugExitStatus, STATUS_POWEROFF, STATUS_RESET, statusReason } from "../abi/status";
 import { nsFromTsc } from "../arch/clock";
 import { rdtsc } from "../arch/intrinsics";
 import { arenaAlloc, arenaNew } from "../lib/arena";
@@ -169,6 +169,11 @@ export function stopVm(vcpu: Vcpu, status: u32): u32 {
 /** The guest wrote `value` to its debug-exit port. */
 export function stopByDebugExit(vm: Vm, value: u32): u32 {
   return stopWith(vm, debugExitStatus(value), "debug-exit");
+}
+
+/** A person ended it, and that is no failure. */
+export function stopByPerson(vm: Vm): u32 {
+  return stopWith(vm, STATUS_POWEROFF, "quit");
 }
 
 /** The guest asks for a reset: restarts it or stops it, as it was told to. */

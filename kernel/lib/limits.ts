@@ -35,3 +35,5 @@ export const TRACE_RING_RECORDS: u32 = 4096;
 export const RECORDING_WINDOW_BYTES: u64 = 2 << 20;
 /** Payload at which a frame of exit records is closed: small enough that sending one delays the guest little. */
 export const TRACE_FRAME_PAYLOAD: u32 = 2048;
+/** Bytes of guest memory that one command of the monitor shows. */
+export const MONITOR_MAX_BYTES: u64 = 4096;

@@ -3,6 +3,7 @@
 import { backend } from "../vcpu/backend";
 import { Vcpu } from "../vcpu/vcpu";
 import { reasonCounters, totalExits, totalTicks } from "./counters";
+import { isNamed } from "./options";
 
 /** EAX: all exits. EBX:ECX: ticks spent on them. */
 const LEAF_ALL: u32 = 0x4ffffffc;
@@ -28,16 +29,11 @@ export function answerLeaf(vcpu: Vcpu, leaf: u32, subleaf: u32): void {
     giveTicks(vcpu, totalTicks(vcpu));
     return;
   }
-  if (!isDefined(backend().reasonName(subleaf))) {
+  if (!isNamed(backend().reasonName(subleaf))) {
     vcpu.rdx = 0xffffffff;
     return;
   }
   const row = reasonCounters(vcpu, subleaf);
   if (leaf == LEAF_REASON) vcpu.rax = <u32>row.count;
   if (leaf == LEAF_REASON_TICKS) giveTicks(vcpu, row.total);
-}
-
-/** The backends' tables (kernel/abi) name what the manual leaves undefined so. */
-function isDefined(name: string): bool {
-  return name != "unknown" && !name.startsWith("UNDEFINED");
 }

@@ -8,19 +8,10 @@
 //
 //   exitlog=off|summary|exits   on the log: nothing; counts and times when a VM ends; each exit that passes the filter too
 import { LOG_WARN, logBytes, logEnd, logStart, logText } from "../lib/log";
-import { NOT_A_NUMBER, optionIs, optionNumber, optionValue, parseNumberUpTo, wordEnd } from "../lib/options";
+import { NOT_A_NUMBER, optionIs, optionValue, parseNumberUpTo, wordEnd } from "../lib/options";
 import { backend } from "../vcpu/backend";
 import { COUNTED_REASONS, reasonOfIndex } from "./counters";
-import {
-  ANY,
-  filterAddReason,
-  RANGE_LEAF,
-  RANGE_MSR,
-  RANGE_PORT,
-  RANGE_RIP,
-  traceFilter,
-  traceRange,
-} from "./filter";
+import { ANY, filterAddReason, traceFilter, TraceRange, traceRange } from "./filter";
 
 export const EXIT_LOG_OFF: u32 = 0;
 export const EXIT_LOG_SUMMARY: u32 = 1;
@@ -28,6 +19,7 @@ export const EXIT_LOG_EXITS: u32 = 2;
 
 const COMMA: u32 = 0x2c;
 const DASH: u32 = 0x2d;
+const EQUALS: u32 = 0x3d;
 
 /** Whether tracing was asked for. */
 export function traceWanted(): bool {
@@ -42,18 +34,32 @@ export function exitLogLevel(): u32 {
   return EXIT_LOG_OFF;
 }
 
+/** Keys of the filter, as the boot loader's command line has them; the monitor leaves `trace.` out. */
+const KEYS: StaticArray<string> = [
+  "trace.vm",
+  "trace.vcpu",
+  "trace.every",
+  "trace.reason",
+  "trace.rip",
+  "trace.port",
+  "trace.msr",
+  "trace.leaf",
+];
+const KEY_VM: i32 = 0;
+const KEY_VCPU: i32 = 1;
+const KEY_EVERY: i32 = 2;
+const KEY_REASON: i32 = 3;
+/** Ranges follow, in the order of RANGE_*. */
+const KEY_RANGES: i32 = 4;
+const PREFIX: i32 = 6;
+
 /** Sets the filter. An option that cannot be read is named in the log and left open. */
 export function traceReadOptions(): void {
-  const filter = traceFilter();
   if (optionValue("trace") != 0 && !traceWanted() && !optionIs("trace", "off")) complain("trace");
-  filter.vm = smallOption("trace.vm", ANY);
-  filter.vcpu = smallOption("trace.vcpu", ANY);
-  filter.every = max<u32>(smallOption("trace.every", 1), 1);
-  rangeOption("trace.rip", RANGE_RIP);
-  rangeOption("trace.port", RANGE_PORT);
-  rangeOption("trace.msr", RANGE_MSR);
-  rangeOption("trace.leaf", RANGE_LEAF);
-  reasonOption();
+  for (let i = 0; i < KEYS.length; i++) {
+    const value = optionValue(KEYS[i]);
+    if (value != 0 && !setFilter(i, value, wordEnd(value))) complain(KEYS[i]);
+  }
 }
 
 function complain(key: string): void {
@@ -66,38 +72,52 @@ function complain(key: string): void {
   logEnd();
 }
 
-function smallOption(key: string, fallback: u32): u32 {
-  const value = optionNumber(key, fallback);
-  if (value <= ANY) return <u32>value;
-  complain(key);
-  return fallback;
+/** Adds the condition `KEY=VALUE` in [at, end) to the filter. False: it cannot be read. */
+export function filterAdd(at: usize, end: usize): bool {
+  for (let i = 0; i < KEYS.length; i++) {
+    const key = KEYS[i];
+    let j = PREFIX;
+    while (j < key.length && load<u8>(at + j - PREFIX) == key.charCodeAt(j)) j++;
+    const equals = at + j - PREFIX;
+    if (j == key.length && load<u8>(equals) == EQUALS) return setFilter(i, equals + 1, end);
+  }
+  return false;
+}
+
+function setFilter(key: i32, at: usize, end: usize): bool {
+  if (key == KEY_REASON) return addReasons(at, end);
+  if (key >= KEY_RANGES) return setRange(traceRange(key - KEY_RANGES), at, end);
+  const value = parseNumberUpTo(at, end);
+  if (value > ANY) return false;
+  const filter = traceFilter();
+  if (key == KEY_VM) filter.vm = <u32>value;
+  if (key == KEY_VCPU) filter.vcpu = <u32>value;
+  if (key == KEY_EVERY) filter.every = max<u32>(<u32>value, 1);
+  return true;
 }
 
 /** `N` or `FIRST-LAST`. */
-function rangeOption(key: string, which: u32): void {
-  const at = optionValue(key);
-  if (at == 0) return;
-  const end = wordEnd(at);
+function setRange(range: TraceRange, at: usize, end: usize): bool {
   let dash = at;
   while (dash < end && load<u8>(dash) != DASH) dash++;
   const first = parseNumberUpTo(at, dash);
   const last = dash < end ? parseNumberUpTo(dash + 1, end) : first;
-  if (first == NOT_A_NUMBER || last == NOT_A_NUMBER || first > last) return complain(key);
-  traceRange(which).first = first;
-  traceRange(which).last = last;
+  if (first == NOT_A_NUMBER || last == NOT_A_NUMBER || first > last) return false;
+  range.first = first;
+  range.last = last;
+  return true;
 }
 
-function reasonOption(): void {
-  const at = optionValue("trace.reason");
-  if (at == 0) return;
-  const end = wordEnd(at);
-  let start = at;
-  while (start < end) {
+/** Reasons separated by commas. */
+function addReasons(at: usize, end: usize): bool {
+  let good = true;
+  for (let start = at; start < end; ) {
     let stop = start;
     while (stop < end && load<u8>(stop) != COMMA) stop++;
-    if (!addReason(start, stop)) complain("trace.reason");
+    good = addReason(start, stop) && good;
     start = stop + 1;
   }
+  return good;
 }
 
 /** One reason, by number or by name. */
@@ -109,26 +129,45 @@ function addReason(start: usize, end: usize): bool {
     return true;
   }
   let found = false;
-  for (let i: u32 = 0; i < COUNTED_REASONS; i++) {
-    const reason = reasonOfIndex(i);
-    if (!sameName(backend().reasonName(reason), start, end)) continue;
-    filterAddReason(reason);
+  for (let i = reasonCalled(start, end, 0); i < COUNTED_REASONS; i = reasonCalled(start, end, i + 1)) {
+    filterAddReason(reasonOfIndex(i));
     found = true;
   }
   return found;
 }
 
-/** Compares without regard to case; blanks in names are written as `_`. */
+/**
+ * The first place from `index` on (kernel/trace/counters.ts, reasonIndex) whose reason has the name in [start, end), without
+ * regard to case, blanks as `_`; COUNTED_REASONS: there is none.
+ */
+export function reasonCalled(start: usize, end: usize, index: u32): u32 {
+  for (let i = index; i < COUNTED_REASONS; i++) {
+    if (sameName(backend().reasonName(reasonOfIndex(i)), start, end)) return i;
+  }
+  return COUNTED_REASONS;
+}
+
 function sameName(name: string, start: usize, end: usize): bool {
   if (<usize>name.length != end - start) return false;
   for (let i = 0; i < name.length; i++) {
-    const letter = folded(name.charCodeAt(i));
-    if (letter != folded(load<u8>(start + i))) return false;
+    if (foldedLetter(nameLetter(name, i)) != foldedLetter(load<u8>(start + i))) return false;
   }
   return true;
 }
 
-function folded(character: u32): u32 {
-  if (character == 0x20) return 0x5f;
-  return character >= 0x41 && character <= 0x5a ? character + 0x20 : character;
+/** Letter `at` of a reason's name, blanks as `_`; 0 behind its end. */
+export function nameLetter(name: string, at: u32): u32 {
+  if (at >= <u32>name.length) return 0;
+  const letter: u32 = name.charCodeAt(at);
+  return letter == 0x20 ? 0x5f : letter;
+}
+
+/** Upper and lower case are one. */
+export function foldedLetter(letter: u32): u32 {
+  return letter >= 0x41 && letter <= 0x5a ? letter + 0x20 : letter;
+}
+
+/** The backends' tables (kernel/abi) name what the manual leaves undefined so. */
+export function isNamed(name: string): bool {
+  return name != "unknown" && !name.startsWith("UNDEFINED");
 }

@@ -43,6 +43,11 @@ export function traceIsOn(): bool {
   return traceSinks() != 0;
 }
 
+/** Whether there is a stream: recording has begun before. */
+export function traceHasStream(): bool {
+  return started;
+}
+
 /** Begins recording; the first time, the start frame describes the machine. */
 export function traceStart(tscHz: u64, backend: u32, cpus: u32, vms: u32): void {
   if (!started) {

@@ -30,17 +30,29 @@ const HEADS: string = "Samples Samples% Time% Min Max Avg";
 export function logCounters(vcpu: Vcpu, prefix: string): void {
   const exits = totalExits(vcpu);
   const ticks = totalTicks(vcpu);
+  logHeads(prefix);
+  for (
+    let i = nextReason(vcpu, exitsOf, ALL_REASONS);
+    i < COUNTED_REASONS;
+    i = nextReason(vcpu, exitsOf, i)
+  ) {
+    logText(prefix);
+    logRow(vcpu, reasonOfIndex(i), exits, ticks);
+  }
+  logTotals(vcpu, prefix, exits, ticks);
+}
+
+/** The row of one reason, below the heads. */
+export function logReasonRow(vcpu: Vcpu, reason: u32): void {
+  logHeads("");
+  logRow(vcpu, reason, totalExits(vcpu), totalTicks(vcpu));
+}
+
+function logHeads(prefix: string): void {
   logText(prefix);
   columnText("VM-EXIT", NAME_WIDTH);
   columnHeads(HEADS, WIDTH);
   logEnd();
-  let last: u64 = U64.MAX_VALUE;
-  for (let index = next(vcpu, last); index < COUNTED_REASONS; index = next(vcpu, last)) {
-    logText(prefix);
-    logRow(vcpu, reasonOfIndex(index), exits, ticks);
-    last = rank(vcpu, index);
-  }
-  logTotals(vcpu, prefix, exits, ticks);
 }
 
 function logTotals(vcpu: Vcpu, prefix: string, exits: u64, ticks: u64): void {
@@ -84,23 +96,25 @@ export function hundredthsOfUs(ticks: u64): u64 {
 
 // --- order ---------------------------------------------------------------------------------------------------------------
 
-/** Bits of a rank that tell reasons with the same count apart. */
-const INDEX_BITS: u64 = 9;
+/** Where `nextReason` starts. */
+export const ALL_REASONS: u32 = 0xffffffff;
 
-/** Orders reasons: by count, then by number. Of no exits: 0. */
-function rank(vcpu: Vcpu, index: u32): u64 {
-  const count = reasonCounters(vcpu, reasonOfIndex(index)).count;
-  return count == 0 ? 0 : (count << INDEX_BITS) | (COUNTED_REASONS - index);
+function exitsOf(vcpu: Vcpu, index: u32): u64 {
+  return reasonCounters(vcpu, reasonOfIndex(index)).count;
 }
 
-/** The reason of the highest rank below `limit`; COUNTED_REASONS: there is none. */
-function next(vcpu: Vcpu, limit: u64): u32 {
+/**
+ * The place of the reason that comes after the one at `index` (ALL_REASONS: the first) when reasons are ordered by
+ * `countOf`, then by their places; COUNTED_REASONS: no more that count anything.
+ */
+export function nextReason(vcpu: Vcpu, countOf: (vcpu: Vcpu, index: u32) => u64, index: u32): u32 {
+  const limit = index == ALL_REASONS ? U64.MAX_VALUE : countOf(vcpu, index);
   let best: u32 = COUNTED_REASONS;
   let highest: u64 = 0;
   for (let i: u32 = 0; i < COUNTED_REASONS; i++) {
-    const r = rank(vcpu, i);
-    if (r <= highest || r >= limit) continue;
-    highest = r;
+    const count = countOf(vcpu, i);
+    if (count <= highest || count > limit || (count == limit && i <= index)) continue;
+    highest = count;
     best = i;
   }
   return best;

@@ -45,6 +45,7 @@ import {
 import { logByte, logDecimal, logEnd, logHex, logText, logWord } from "../lib/log";
 import { backend } from "../vcpu/backend";
 import { GPR_NAMES } from "../vcpu/registers";
+import { nameLetter } from "./options";
 
 /** By CR_* (kernel/abi/exits.ts). */
 const ACCESS_NAMES: string = "write read clts lmsw";
@@ -70,7 +71,7 @@ export function logExit(record: usize): void {
 export function logReason(reason: u32): void {
   const name = backend().reasonName(reason);
   if (name == "unknown") logHex(reason);
-  else for (let i = 0; i < name.length; i++) logByte(name.charCodeAt(i) == 0x20 ? 0x5f : name.charCodeAt(i));
+  else for (let i = 0; i < name.length; i++) logByte(nameLetter(name, i));
 }
 
 function details(record: usize): void {

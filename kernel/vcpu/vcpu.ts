@@ -37,7 +37,7 @@ export const REQUEST_NMI: u32 = 1 << 2;
 export const REQUEST_EVENT: u32 = 1 << 3;
 /** Flush the guest's translations before entry. */
 export const REQUEST_FLUSH: u32 = 1 << 4;
-/** The VM is to be reset or stopped. */
+/** The run loop is to be left: the VM is reset or stopped, or recording was switched on or off. */
 export const REQUEST_STOP: u32 = 1 << 5;
 
 @unmanaged

@@ -10,6 +10,7 @@ import {
   vmwrite,
   vmx_enter,
 } from "../arch/intrinsics";
+import { tscHz } from "../arch/clock";
 import { thisCpu } from "../arch/percpu";
 import { arenaNew } from "../lib/arena";
 import { eptPointer } from "../mm/ept";
@@ -87,6 +88,8 @@ const NO_LINK: u64 = U64.MAX_VALUE;
 
 const controls = changetype<VmxControls>(memory.data(offsetof<VmxControls>(), 8));
 let timerShift: u64 = 0;
+/** The longest that the timer is set to: a quarter of a second, so that a busy guest looks up now and then. */
+let timerLongest: u64 = TIMER_LONGEST;
 let flushEptType: u32 = 0;
 let flushVpidType: u32 = 0;
 let accessedDirty: bool = false;
@@ -98,6 +101,7 @@ function enableCpu(): string | null {
   liveEnable();
   computeAllControls(controls);
   timerShift = preemptionTimerShift();
+  timerLongest = longestTimer();
   flushEptType = inveptType();
   flushVpidType = invvpidType();
   accessedDirty = hasEptAccessedDirty();
@@ -196,10 +200,15 @@ function leave(vcpu: Vcpu): void {
 
 // --- running ---------------------------------------------------------------------------------------------------------------
 
-/** The longest the timer can run. It is never off: a guest with interrupts masked must still come back. */
+function longestTimer(): u64 {
+  const quarter = (tscHz() >> 2) >> timerShift;
+  return quarter == 0 ? TIMER_LONGEST : min(quarter, TIMER_LONGEST);
+}
+
+/** The longest the timer is let run. It is never off: a guest with interrupts masked must still come back. */
 function parkTimer(vmx: VmxVcpu): void {
   if (vmx.timerParked != 0) return;
-  vmwrite(PREEMPTION_TIMER_VALUE, TIMER_LONGEST);
+  vmwrite(PREEMPTION_TIMER_VALUE, timerLongest);
   vmx.timerParked = 1;
 }
 
@@ -208,7 +217,7 @@ function armTimer(vmx: VmxVcpu): void {
   const now = rdtsc();
   let ticks: u64 = 0;
   if (vmx.deadline > now) ticks = ((vmx.deadline - now) >> timerShift) + 1;
-  vmwrite(PREEMPTION_TIMER_VALUE, min<u64>(ticks, TIMER_LONGEST));
+  vmwrite(PREEMPTION_TIMER_VALUE, min(ticks, timerLongest));
   vmx.timerParked = 0;
 }
 

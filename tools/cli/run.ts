@@ -221,7 +221,8 @@ function parseTimeout(text: string | undefined): number | undefined {
 function announce(choice: Choice, options: RunOptions, log: Log): void {
   const passed = choice.passedOver.length > 0 ? ` (not ${choice.passedOver.join("; not ")})` : "";
   log(`Machine ${choice.machine.name}: ${choice.machine.summary}, ${choice.probe.reason}${passed}`);
-  if (options.exec === undefined && isInteractive()) log("Ctrl-A x leaves, Ctrl-A h helps.");
+  if (options.exec === undefined && isInteractive())
+    log("Ctrl-A x leaves, Ctrl-A m opens the monitor, Ctrl-A h helps.");
 }
 
 /**

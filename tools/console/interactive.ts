@@ -1,7 +1,7 @@
 // The user at the guest's console: keys to the guest, the guest's bytes to the terminal, nothing lost in either direction
 // (a full pipe stops the reading at its other end).
 import type { Duplex, Writable } from "node:stream";
-import { ESCAPE_HELP, type EscapeCommand, EscapeFilter } from "./escape.ts";
+import { ESCAPE_HELP, type EscapeCommand, EscapeFilter, escapeForMonitor } from "./escape.ts";
 import { enterRawMode, isInteractive, leaveRawMode, tellUser } from "./terminal.ts";
 
 const CTRL_D = 0x04;
@@ -13,6 +13,8 @@ const RECENT = 200;
 export interface ConsoleOptions {
   /** Called when the user asks to leave. */
   onQuit: () => void;
+  /** The hypervisor is between us and the guest. */
+  hasMonitor: boolean;
   /**
    * What a prompt looks like at the end of the guest's output. Input from a pipe waits for the first, since a serial port
    * that nobody serves yet would swallow it; and the pipe's end becomes Ctrl-D at the prompt that comes after it.
@@ -26,9 +28,7 @@ export interface ConsoleOptions {
  * @returns what disconnects them and gives the terminal back.
  */
 export function attachInteractive(console: Duplex, options: ConsoleOptions): () => void {
-  const detachInput = isInteractive()
-    ? attachKeyboard(console, options.onQuit)
-    : attachPipe(console, options.prompt);
+  const detachInput = isInteractive() ? attachKeyboard(console, options) : attachPipe(console, options);
   console.on("data", (bytes: Buffer) => writeOrPause(process.stdout, bytes, console));
   return () => {
     detachInput();
@@ -37,8 +37,8 @@ export function attachInteractive(console: Duplex, options: ConsoleOptions): () 
   };
 }
 
-function attachKeyboard(console: Duplex, onQuit: () => void): () => void {
-  const escapes = new EscapeFilter();
+function attachKeyboard(console: Duplex, { onQuit, hasMonitor }: ConsoleOptions): () => void {
+  const escapes = new EscapeFilter(hasMonitor);
   const onCommand = (command: EscapeCommand) => (command === "quit" ? onQuit() : tellUser(ESCAPE_HELP));
   const onTyped = (typed: Buffer) => {
     const bytes = escapes.filter(typed, onCommand);
@@ -49,9 +49,10 @@ function attachKeyboard(console: Duplex, onQuit: () => void): () => void {
   return () => process.stdin.off("data", onTyped);
 }
 
-function attachPipe(console: Duplex, prompt: RegExp | undefined): () => void {
+function attachPipe(console: Duplex, { prompt, hasMonitor }: ConsoleOptions): () => void {
   const { stdin } = process;
-  const onInput = (bytes: Buffer) => writeOrPause(console, bytes, stdin);
+  const forGuest = (bytes: Uint8Array) => (hasMonitor ? escapeForMonitor(bytes) : bytes);
+  const onInput = (bytes: Buffer) => writeOrPause(console, forGuest(bytes), stdin);
   const start = () => stdin.on("data", onInput);
   const forget = prompt === undefined ? undefined : watchPrompt(console, prompt, start);
   if (forget === undefined) start();

@@ -90,7 +90,11 @@ async function attend(
   const ended = new Promise<void>((resolve) => running.console.once("close", resolve));
   const detach = frame
     ? attachExec(running, frame)
-    : attachInteractive(running.console, { onQuit, prompt: plan.prompt });
+    : attachInteractive(running.console, {
+        onQuit,
+        hasMonitor: plan.launch.image !== undefined,
+        prompt: plan.prompt,
+      });
   const exit = await running.exited;
   await withinGrace(ended);
   detach();
