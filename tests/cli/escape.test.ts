@@ -3,7 +3,7 @@ import { type EscapeCommand, EscapeFilter } from "../../tools/console/escape.ts"
 
 /** Types the pieces one after the other. */
 function type(...pieces: string[]) {
-  const filter = new EscapeFilter();
+  const filter = new EscapeFilter(true);
   const commands: EscapeCommand[] = [];
   const sent = pieces.map((piece) => {
     return Buffer.from(filter.filter(Buffer.from(piece, "latin1"), (command) => commands.push(command)));
