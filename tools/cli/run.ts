@@ -226,12 +226,11 @@ function announce(choice: Choice, options: RunOptions, log: Log): void {
 }
 
 /**
- * Where the hypervisor's log goes: a file; the terminal as far as it was asked for, by a level or for exits; else only its end,
- * after failures.
+ * Where the hypervisor's log goes: a file; the terminal when a level was asked for, and lines about exits, which are written
+ * only on request; else only its end, after failures.
  */
 function logSink(options: RunOptions): { write: (line: string) => void; close: () => void } {
   if (options.logFile !== undefined) return logFile(options.logFile);
-  const shown = (line: string) =>
-    options.logLevel !== undefined || (options.exitLog !== "off" && isExitLine(line));
+  const shown = (line: string) => options.logLevel !== undefined || isExitLine(line);
   return { write: (line) => shown(line) && tellUser([line]), close: () => {} };
 }
