@@ -20,7 +20,7 @@ export function sinkValues(func: FuncIR): void {
   // Blocks and values last to first: what uses a value has found its place before.
   for (const block of [...func.blocks].reverse()) {
     for (const v of [...block.body].reverse()) {
-      if (!isPure(v.op) || v.op === "const" || v.op === "hold") continue;
+      if (!isPure(v.op) || v.op === "const" || v.op === "hold" || users.readsMemory(v)) continue;
       const places = users.of(v);
       if (!places.length) continue;
       let target = places.reduce(common);
@@ -52,6 +52,11 @@ class Users {
 
   private end(v: Value, block: Block): void {
     this.ends.set(v, [...(this.ends.get(v) ?? []), block]);
+  }
+
+  /** Whether a load is for this value alone: in the same block it becomes an operand of the instruction. */
+  readsMemory(v: Value): boolean {
+    return v.args.some((arg) => arg.op === "load" && arg.block === v.block && this.of(arg).length === 1);
   }
 
   of(v: Value): Block[] {

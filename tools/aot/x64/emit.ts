@@ -59,6 +59,15 @@ interface Stub {
   frame: Frame;
 }
 
+/** The frame to leave before returning, when a block does nothing but that; else null. */
+function returning(block: MBlock, frame: Frame): Frame | null {
+  const [first, second] = block.insts.filter((inst) => !inst.coalesced);
+  if (first?.op === "ret") return block.frame === frame ? frame : null;
+  if (first?.op !== "leave" || first.frame !== frame) return null;
+  const last = second?.op === "jmp" ? second.targets[0]!.insts.find((inst) => !inst.coalesced) : second;
+  return last?.op === "ret" ? frame : null;
+}
+
 function frameAtStart(block: MBlock): Frame {
   const first = block.insts[0];
   return first?.op === "enter" ? NO_FRAME : first?.op === "leave" ? first.frame : block.frame;
@@ -244,9 +253,8 @@ class Emitter {
   private jump(target: MBlock, next: MBlock | null): void {
     if (target === next) return;
     // Returning right here is no longer than jumping to the return.
-    const { frame } = this;
-    const returns = target.insts.every((i) => i.coalesced || i.op === "ret") && target.frame === frame;
-    if (!returns || frame.localBytes || frame.saved.length > MAX_POPS) return this.line(`jmp .b${target.id}`);
+    const frame = returning(target, this.frame);
+    if (!frame || frame.localBytes || frame.saved.length > MAX_POPS) return this.line(`jmp .b${target.id}`);
     this.leaveFrame(frame);
     this.line("ret");
   }
