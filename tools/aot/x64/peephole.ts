@@ -20,20 +20,30 @@ export function peephole(func: MFunc): void {
   }
 }
 
-/** mov b, a; mov a, b: while both stay as they are, the second says nothing new. */
+/** mov b, a; mov a, b: while both stay as they are, the second says nothing new, unless it copies more than the first. */
 function repeatedCopies(block: MBlock): void {
-  /** What each register is a copy of. */
-  const copies = new Map<number, number>();
+  /** The copies whose two registers are still equal, by destination. */
+  const copies = new Map<number, MInst>();
+  const says = (copy: MInst | undefined, a: number, b: number, width: number) =>
+    copy !== undefined && isBetween(copy, a, b) && width <= copy.width;
   block.insts = block.insts.filter((inst) => {
     const [to, from] = inst.isCopy ? (inst.operands as [RegOperand, RegOperand]) : [];
-    if (to && from && (copies.get(to.reg) === from.reg || copies.get(from.reg) === to.reg)) return false;
+    if (to && from) {
+      const known = [copies.get(to.reg), copies.get(from.reg)];
+      if (known.some((copy) => says(copy, to.reg, from.reg, inst.width))) return false;
+    }
     forEachDef(inst, (r) => {
-      copies.delete(r);
-      for (const [copy, original] of copies) if (original === r) copies.delete(copy);
+      for (const [d, copy] of copies) if (isBetween(copy, d, r) || d === r) copies.delete(d);
     });
-    if (to && from) copies.set(to.reg, from.reg);
+    if (to && from) copies.set(to.reg, inst);
     return true;
   });
+}
+
+/** Whether a copy has these two registers. */
+function isBetween(copy: MInst, a: number, b: number): boolean {
+  const registers = copy.operands.map((operand) => (operand as RegOperand).reg);
+  return registers.includes(a) && registers.includes(b);
 }
 
 function sameRegister(a: Operand, b: Operand): boolean {
