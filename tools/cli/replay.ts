@@ -3,8 +3,8 @@ import { Command } from "commander";
 import { UserError } from "../lib/user-error.ts";
 import { EXIT_FAILED } from "../machines/status.ts";
 import { StackTranslator } from "../replay/divergence.ts";
-import { openInspector, pauseBefore } from "../replay/inspect.ts";
-import { prepareModule } from "../replay/module.ts";
+import { openInspector, stopAt } from "../replay/inspect.ts";
+import { prepareModule, type ReplayModule } from "../replay/module.ts";
 import { readRecording } from "../replay/reader.ts";
 import { type Replayed, type ReplayWatcher, replay } from "../replay/replay.ts";
 import { describeDivergence, ExitPrinter, type Range, summary } from "../replay/report.ts";
@@ -63,7 +63,7 @@ async function replayFile(file: string, options: ReplayOptions): Promise<number>
   }
   const wanted = options.exit === undefined ? undefined : exitNumber(options.exit, "--exit");
   const watcher = new ExitPrinter(recording, rangeOf(options, wanted), wanted !== undefined, print);
-  const replayed = await replay(recording, module, await debugged(options, wanted, watcher));
+  const replayed = await replay(recording, module, debugged(options, wanted, module, watcher));
   watcher.flush();
   const { divergence } = replayed;
   for (const line of summary(recording, replayed)) print(line);
@@ -82,14 +82,15 @@ function listed(files: string[]): string {
 }
 
 /** With --inspect, the replay waits for a debugger first, and stops it at an exit. */
-async function debugged(
+function debugged(
   options: ReplayOptions,
   wanted: number | undefined,
+  module: ReplayModule,
   watcher: ReplayWatcher,
-): Promise<ReplayWatcher> {
+): ReplayWatcher {
   if (options.inspect === undefined) return watcher;
-  await openInspector(options.inspect === true ? undefined : options.inspect);
-  return pauseBefore(wanted, watcher);
+  openInspector(options.inspect === true ? undefined : options.inspect);
+  return stopAt(wanted, module, watcher);
 }
 
 function rangeOf(options: ReplayOptions, wanted: number | undefined): Range {

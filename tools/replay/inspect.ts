@@ -1,6 +1,8 @@
-// Stopping a replay in a debugger, where the handling of an exit begins.
+// Stopping a replay in a debugger, in the hypervisor's code, where the handling of an exit begins.
 import inspector from "node:inspector";
+import { decode } from "../aot/wasm/decode.ts";
 import { UserError } from "../lib/user-error.ts";
+import type { ReplayModule } from "./module.ts";
 import type { ReplayWatcher } from "./replay.ts";
 
 const DEFAULT_HOST = "127.0.0.1";
@@ -10,16 +12,15 @@ const DEFAULT_PORT = 9229;
  * Opens Node's inspector and waits until a debugger has attached. Under a debugger already, returns at once.
  * @throws UserError when the address is none, or is in use.
  */
-export async function openInspector(address: string | undefined): Promise<void> {
+export function openInspector(address: string | undefined): void {
   if (inspector.url() !== undefined) return;
   const { host, port } = parseAddress(address ?? "");
-  try {
-    inspector.open(port, host, false);
-  } catch (error) {
-    throw new UserError(`--inspect ${address}: ${(error as Error).message}.`);
+  inspector.open(port, host, false);
+  if (inspector.url() === undefined) {
+    throw new UserError(
+      `--inspect: cannot listen at ${host}:${port}. Name another with --inspect HOST:PORT.`,
+    );
   }
-  if (inspector.url() === undefined)
-    throw new UserError(`--inspect: ${host}:${port} is in use, or cannot be listened at.`);
   inspector.waitForDebugger();
 }
 
@@ -30,19 +31,58 @@ function parseAddress(text: string): { host: string; port: number } {
   return { host: found[1] || DEFAULT_HOST, port };
 }
 
-/** Stops before exit `wanted` is handled; undefined: before the first. */
-export function pauseBefore(wanted: number | undefined, watcher: ReplayWatcher): ReplayWatcher {
+/** Stops where exit `wanted` begins to be handled; undefined: the first. */
+export function stopAt(
+  wanted: number | undefined,
+  module: ReplayModule,
+  watcher: ReplayWatcher,
+): ReplayWatcher {
+  const breakpoints = new Breakpoints(module);
   let first = true;
   return {
     exit: (number, at) => {
-      const stop = wanted === undefined ? first : number === wanted;
+      if (wanted === undefined ? first : number === wanted) breakpoints.setBehindCaller();
       first = false;
-      // The replayed exit begins where this returns to: step out of it.
-      // biome-ignore lint/suspicious/noDebugger: this is where a debugger is to stop.
-      if (stop) debugger;
       watcher.exit?.(number, at);
     },
-    handled: (number, record, intrinsics) => watcher.handled?.(number, record, intrinsics),
+    handled: (number, record, intrinsics) => {
+      breakpoints.remove();
+      watcher.handled?.(number, record, intrinsics);
+    },
     entered: (tsc) => watcher.entered?.(tsc),
   };
+}
+
+/** A breakpoint in the module's code, set by a session of our own beside the debugger's. */
+class Breakpoints {
+  private readonly session = new inspector.Session();
+  private readonly offsets: number[];
+  private script: string | undefined;
+  private set: string | undefined;
+
+  constructor(module: ReplayModule) {
+    this.offsets = decode(module.wasm).funcs.flatMap(({ body }) => body.map(({ offset }) => offset));
+    this.session.connect();
+    this.session.on("Debugger.scriptParsed", ({ params }) => {
+      if (params.sourceMapURL?.includes("json")) this.script = params.scriptId;
+    });
+    this.session.post("Debugger.enable");
+  }
+
+  /** Where the innermost function of the module goes on when what it has called returns. */
+  setBehindCaller(): void {
+    const call = /wasm-function\[\d+\]:0x([0-9a-f]+)/.exec(new Error().stack ?? "")?.[1];
+    const next = this.offsets.find((offset) => offset > Number.parseInt(call ?? "", 16));
+    if (this.script === undefined || next === undefined) return;
+    const location = { scriptId: this.script, lineNumber: 0, columnNumber: next };
+    this.session.post("Debugger.setBreakpoint", { location }, (_error, result) => {
+      this.set = result?.breakpointId;
+    });
+  }
+
+  remove(): void {
+    if (this.set === undefined) return;
+    this.session.post("Debugger.removeBreakpoint", { breakpointId: this.set });
+    this.set = undefined;
+  }
 }
