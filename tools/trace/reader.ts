@@ -1,5 +1,6 @@
 // Reads a trace: frames to events, streamed. What was read before a damaged place is delivered; the damage comes last.
 import { createReadStream } from "node:fs";
+import { RECORDING_FRAME_FILE } from "../../kernel/abi/recording.ts";
 import {
   TRACE_BACKEND_SVM,
   TRACE_BACKEND_VMX,
@@ -75,6 +76,9 @@ export class FrameDecoder {
   constructor(private readonly visitor: TraceVisitor) {}
 
   frame(frame: Frame): void {
+    if (!this.started && frame.type === RECORDING_FRAME_FILE) {
+      throw new TraceError(frame.offset, "this is a recording, not a trace; `typevisor replay` runs it");
+    }
     if (!this.started && frame.type !== TRACE_FRAME_START) {
       throw new TraceError(
         frame.offset,
