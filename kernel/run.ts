@@ -24,9 +24,16 @@ import { STATUS_BAD_VM, STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/stat
 import { logDecimal, logEnd, logText } from "./lib/log";
 import { recordOutcome } from "./record/hooks";
 import { moveInput } from "./monitor/input";
-import { countersCreate, countersExclude, countExit } from "./trace/counters";
+import { countersCreate, countExit } from "./trace/counters";
 import { answerLeaf } from "./trace/leaves";
-import { ringIsFilling, traceClose, traceExit, traceInstruction, traceOutcome } from "./trace/ring";
+import {
+  ringIsFilling,
+  traceClose,
+  traceExclude,
+  traceExit,
+  traceInstruction,
+  traceOutcome,
+} from "./trace/ring";
 import { traceDrain, traceFinish, traceIsOn } from "./trace/stream";
 import { logCounters } from "./trace/table";
 import { backend, need } from "./vcpu/backend";
@@ -115,17 +122,30 @@ function onExit(vcpu: Vcpu): bool {
   return act(vcpu, outcome);
 }
 
-/** Records the exit as well. A ring that fills up is emptied by one frame here; else it is emptied while the vCPU idles. */
+/**
+ * Records the exit as well; what that takes is no part of the exit. A ring that fills up is emptied by one frame here; else it is
+ * emptied while the vCPU idles.
+ */
 function onExitTraced(vcpu: Vcpu): bool {
   countExit(vcpu);
-  const spent = traceExit(vcpu);
-  if (spent != 0) skipTime(vcpu, spent);
+  const begun = rdtsc();
+  holdClocks(vcpu, traceExit(vcpu));
+  const spent = rdtsc() - begun;
   const outcome = dispatch(vcpu);
   recordOutcome(outcome);
+  const handled = rdtsc();
   traceOutcome(vcpu, outcome);
   if (outcome == OUTCOME_ADVANCE && vcpu.exit.kind == EXIT_NESTED_FAULT) traceEmulated(vcpu);
-  if (ringIsFilling()) countersExclude(vcpu, traceDrain(thisCpu().index));
+  if (ringIsFilling()) holdClocks(vcpu, traceDrain(thisCpu().index));
+  traceExclude(vcpu, spent + rdtsc() - handled);
   return act(vcpu, outcome);
+}
+
+/** The guest does not see the time that a port took: its clocks stand still, and its deadline is set anew. */
+function holdClocks(vcpu: Vcpu, ticks: u64): void {
+  if (ticks == 0) return;
+  skipTime(vcpu, ticks);
+  vcpu.request(REQUEST_SAMPLE);
 }
 
 /** Device accesses are emulated: their instruction is known. */
@@ -272,8 +292,8 @@ function wait(vm: Vm, vcpu: Vcpu): void {
   // Idle time is the time to empty the ring; a deadline that passes meanwhile makes hostIdle return at once.
   const drained: u64 = traceIsOn() ? traceDrain(thisCpu().index) : 0;
   if (drained != 0) {
-    countersExclude(vcpu, drained);
-    vcpu.request(REQUEST_SAMPLE);
+    traceExclude(vcpu, drained);
+    holdClocks(vcpu, drained);
     return;
   }
   hostIdle(deadlineTsc(vm, vcpu));

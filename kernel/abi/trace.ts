@@ -17,7 +17,7 @@ export const TRACE_HEADER_BYTES: u32 = 12;
 export const TRACE_CRC_BYTES: u32 = 4;
 export const TRACE_MAX_PAYLOAD: u32 = 4096;
 /** Readers refuse a frame whose version is higher than this; the version rises when a field's meaning changes. */
-export const TRACE_VERSION: u32 = 1;
+export const TRACE_VERSION: u32 = 2;
 
 // --- frame types ---------------------------------------------------------------------------------------------------------
 /** First frame: u64 TSC frequency (Hz), u64 TSC at the start, u32 backend (TRACE_BACKEND_*), u32 CPUs, u32 VMs, u32 0. */
@@ -26,10 +26,19 @@ export const TRACE_FRAME_START: u32 = 1;
 export const TRACE_FRAME_EXITS: u32 = 2;
 /** Records that did not fit the ring: u32 CPU, u32 0, u64 how many since the last such frame. */
 export const TRACE_FRAME_LOST: u32 = 3;
-/** Time (TSC ticks) spent draining since the start: u32 CPU, u32 0, u64 ticks. */
+/** Time (TSC ticks) spent on recording since the start: u32 CPU, u32 0, u64 ticks. No time in a record contains any. */
 export const TRACE_FRAME_OVERHEAD: u32 = 4;
 /** Last frame: u64 TSC, u64 records taken, u64 records lost. */
 export const TRACE_FRAME_END: u32 = 5;
+
+/**
+ * What passes from here on, when that is not everything: u32 VM, u32 vCPU (all ones: any), u32 N (every Nth exit that passes
+ * all else), u32 number of reasons R; then for RIP, port, MSR and CPUID leaf u64 first and u64 last (0 and all ones: any);
+ * then R u32 exit reasons (none: any).
+ */
+export const TRACE_FRAME_FILTER: u32 = 6;
+export const TRACE_FILTER_RANGES: u32 = 16;
+export const TRACE_FILTER_REASONS: u32 = 80;
 
 export const TRACE_BACKEND_VMX: u32 = 1;
 export const TRACE_BACKEND_SVM: u32 = 2;
@@ -41,7 +50,7 @@ export const TRACE_BACKEND_SVM: u32 = 2;
 //           0x50 reason u32, kind u8, outcome u8, vm u8, vcpu u8
 //           0x58 instruction bytes 0..7     0x60 instruction bytes 8..14, length u8 in the last byte
 //
-// tscIn: host TSC right after the exit; tscOut: right before the next entry. detail: port | size << 16 | flags << 24 for
+// tscIn: host TSC right after the exit; tscOut: right before the next entry; both less the ticks spent on recording before. detail: port | size << 16 | flags << 24 for
 // EXIT_IO; the MSR; the control register | access << 8 | register << 16; vector | error code << 32.
 
 export const RECORD_BYTES: u32 = 0x68;

@@ -1,8 +1,9 @@
 // Which exits are traced. All conditions must hold; each is open until set. Cheap enough for every exit while tracing is
 // on, and not looked at while it is off.
+import { TRACE_FILTER_RANGES, TRACE_FILTER_REASONS } from "../abi/trace";
 import { EXIT_CPUID, EXIT_IO, EXIT_RDMSR, EXIT_WRMSR } from "../vcpu/exit";
 import { Vcpu } from "../vcpu/vcpu";
-import { COUNTED_REASONS, reasonIndex } from "./counters";
+import { COUNTED_REASONS, reasonIndex, reasonOfIndex } from "./counters";
 
 /** Matches any VM or vCPU. */
 export const ANY: u32 = 0xffffffff;
@@ -102,4 +103,31 @@ function only(which: u32, applies: bool, value: u64): bool {
 function within(which: u32, value: u64): bool {
   const range = traceRange(which);
   return value >= range.first && value <= range.last;
+}
+
+/** Whether everything passes. */
+export function filterIsOpen(): bool {
+  const filter = traceFilter();
+  if (filter.vm != ANY || filter.vcpu != ANY || filter.every != 1 || filter.byReason != 0) return false;
+  for (let i: u32 = 0; i < RANGES; i++) {
+    if (traceRange(i).first != 0 || traceRange(i).last != U64.MAX_VALUE) return false;
+  }
+  return true;
+}
+
+/** Writes the filter in the form of a frame (kernel/abi/trace.ts) to `output`. Returns its bytes. */
+export function filterDescribe(output: usize): u32 {
+  const filter = traceFilter();
+  store<u32>(output, filter.vm);
+  store<u32>(output + 4, filter.vcpu);
+  store<u32>(output + 8, filter.every);
+  memory.copy(output + TRACE_FILTER_RANGES, ranges, RANGES * offsetof<TraceRange>());
+  let count: u32 = 0;
+  for (let i: u32 = 0; filter.byReason != 0 && i < COUNTED_REASONS; i++) {
+    if (load<u8>(reasons + <usize>i) == 0) continue;
+    store<u32>(output + TRACE_FILTER_REASONS + <usize>count * 4, reasonOfIndex(i));
+    count++;
+  }
+  store<u32>(output + 12, count);
+  return TRACE_FILTER_REASONS + count * 4;
 }

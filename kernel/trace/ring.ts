@@ -53,9 +53,8 @@ export class TraceRing {
   lost: u64;
   lostTold: u64;
   taken: u64;
-  /** Ticks spent emptying the ring, in all, and within the exit that is being handled. */
-  drainTicks: u64;
-  drainInExit: u64;
+  /** Ticks spent on recording so far; times in records leave them out, as if they had not passed. */
+  excluded: u64;
 }
 
 const table = memory.data(MAX_CPUS * 4, 16);
@@ -111,12 +110,11 @@ export function ringIsFilling(): bool {
 
 /**
  * Right after an exit: completes the record of the one before, and opens this one's if the filter wants it. Returns the ticks
- * that writing to the log took; they are accounted to no exit.
+ * that writing to the log took. All that recording takes is to be given to traceExclude.
  */
 export function traceExit(vcpu: Vcpu): u64 {
   const ring = ownRing();
   const spent = close(ring, vcpu.tscEntry);
-  if (spent != 0) countersExclude(vcpu, spent);
   if (filterPasses(vcpu)) open(ring, vcpu);
   return spent;
 }
@@ -133,7 +131,7 @@ function open(ring: TraceRing, vcpu: Vcpu): void {
 /** Writes what is known of the vCPU's last exit before it is handled to the RECORD_BYTES at `record`. */
 export function fillRecord(record: usize, vcpu: Vcpu): void {
   const exit = vcpu.exit;
-  store<u64>(record + RECORD_TSC_IN, vcpu.tscExit);
+  store<u64>(record + RECORD_TSC_IN, vcpu.tscExit - ring.excluded);
   store<u64>(record + RECORD_RIP, exit.rip);
   store<u64>(record + RECORD_QUALIFICATION, exit.qualification);
   store<u64>(record + RECORD_INFO, exit.info);
@@ -172,8 +170,9 @@ export function traceInstruction(bytes0: u64, bytes1: u64, length: u32): void {
 }
 
 /** Leaves `ticks` out of the time of the exit that is being handled: they were spent on observing it. */
-export function traceExclude(ticks: u64): void {
-  ownRing().drainInExit += ticks;
+export function traceExclude(vcpu: Vcpu, ticks: u64): void {
+  ownRing().excluded += ticks;
+  countersExclude(vcpu, ticks);
 }
 
 /** Completes the open record of this CPU when no further exit will: its VM has stopped. */
@@ -181,24 +180,20 @@ export function traceClose(tsc: u64): void {
   close(ownRing(), tsc);
 }
 
-/** The time that draining took within the exit is not the exit's. Returns the ticks that the log took. */
+/** Returns the ticks that the log took. */
 function close(ring: TraceRing, entered: u64): u64 {
   const record = ring.open;
-  const drained = ring.drainInExit;
-  ring.drainInExit = 0;
   if (record == 0) return 0;
-  store<u64>(record + RECORD_TSC_OUT, max(entered - drained, load<u64>(record + RECORD_TSC_IN)));
+  store<u64>(record + RECORD_TSC_OUT, max(entered - ring.excluded, load<u64>(record + RECORD_TSC_IN)));
   ring.open = 0;
   if ((sinks & SINK_STREAM) != 0) ring.head++;
-  return (sinks & SINK_LOG) != 0 ? writeLine(ring, record) : 0;
+  return (sinks & SINK_LOG) != 0 ? writeLine(record) : 0;
 }
 
-function writeLine(ring: TraceRing, record: usize): u64 {
+function writeLine(record: usize): u64 {
   const before = rdtsc();
   logExit(record);
-  const ticks = rdtsc() - before;
-  ring.drainInExit = ticks;
-  return ticks;
+  return rdtsc() - before;
 }
 
 /** The number that tells exits of one kind apart. */

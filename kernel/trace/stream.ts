@@ -4,6 +4,7 @@ import {
   TRACE_CRC_BYTES,
   TRACE_FRAME_END,
   TRACE_FRAME_EXITS,
+  TRACE_FRAME_FILTER,
   TRACE_FRAME_LOST,
   TRACE_FRAME_OVERHEAD,
   TRACE_FRAME_START,
@@ -19,7 +20,7 @@ import { rdtsc } from "../arch/intrinsics";
 import { MAX_CPUS, TRACE_FRAME_PAYLOAD } from "../lib/limits";
 import { crc32, crc32Prepare } from "./crc32";
 import { encodeRecord, encodeStart } from "./encode";
-import { filterReset } from "./filter";
+import { filterDescribe, filterIsOpen, filterReset } from "./filter";
 import { ringHeld, ringOf, ringRecord, SINK_STREAM, TraceRing, traceSetSinks, traceSinks } from "./ring";
 
 const frame = memory.data(TRACE_HEADER_BYTES + TRACE_MAX_PAYLOAD + TRACE_CRC_BYTES, 16);
@@ -28,6 +29,8 @@ const payload: usize = frame + TRACE_HEADER_BYTES;
 let sink: (start: usize, length: u32) => void = discard;
 let sequence: u32 = 0;
 let started: bool = false;
+/** Whether the reader knows of a filter. */
+let filterTold: bool = false;
 
 function discard(_start: usize, _length: u32): void {}
 
@@ -59,8 +62,16 @@ export function traceStart(tscHz: u64, backend: u32, cpus: u32, vms: u32): void 
     store<u32>(payload + 28, 0);
     send(TRACE_FRAME_START, 32);
     started = true;
+    traceTellFilter();
   }
   traceSetSinks(traceSinks() | SINK_STREAM);
+}
+
+/** Tells the reader what passes the filter from now on; to be called when it has changed. A filter that is open needs no telling. */
+export function traceTellFilter(): void {
+  if (!started || (filterIsOpen() && !filterTold)) return;
+  filterTold = true;
+  send(TRACE_FRAME_FILTER, filterDescribe(payload));
 }
 
 /** Pauses recording; what the rings hold is still sent. */
@@ -78,7 +89,7 @@ export function traceFinish(): void {
     if (ring === null) continue;
     while (ringHeld(ring) != 0) sendExits(cpu, ring);
     tellLost(cpu, ring);
-    sendPair(TRACE_FRAME_OVERHEAD, cpu, ring.drainTicks);
+    sendPair(TRACE_FRAME_OVERHEAD, cpu, ring.excluded);
     taken += ring.taken;
     lost += ring.lost;
   }
@@ -89,17 +100,14 @@ export function traceFinish(): void {
   tracePause();
 }
 
-/** Empties one frame's worth of a ring. Returns the ticks that took; they are accounted to the ring, not to an exit. */
+/** Empties one frame's worth of a ring. Returns the ticks that took. */
 export function traceDrain(cpu: u32): u64 {
   const ring = ringOf(cpu);
   if (ring === null || ringHeld(ring) == 0) return 0;
   const before = rdtsc();
   sendExits(cpu, ring);
   tellLost(cpu, ring);
-  const ticks = rdtsc() - before;
-  ring.drainTicks += ticks;
-  ring.drainInExit += ticks;
-  return ticks;
+  return rdtsc() - before;
 }
 
 function sendExits(cpu: u32, ring: TraceRing): void {

@@ -74,3 +74,23 @@ export function startPayload(tscHz: bigint, tsc: bigint, backend: number): Buffe
   payload.writeUInt32LE(1, 24);
   return payload;
 }
+
+/** Ranges by their place in the frame: RIP, port, MSR, leaf. */
+export function filterPayload(
+  every: number,
+  reasons: number[],
+  ranges: Record<number, [bigint, bigint]>,
+): Buffer {
+  const payload = Buffer.alloc(abi.TRACE_FILTER_REASONS + 4 * reasons.length);
+  payload.writeUInt32LE(0xffff_ffff, 0);
+  payload.writeUInt32LE(0xffff_ffff, 4);
+  payload.writeUInt32LE(every, 8);
+  payload.writeUInt32LE(reasons.length, 12);
+  for (let i = 0; i < 4; i++) {
+    const [first, last] = ranges[i] ?? [0n, 2n ** 64n - 1n];
+    payload.writeBigUInt64LE(first, abi.TRACE_FILTER_RANGES + 16 * i);
+    payload.writeBigUInt64LE(last, abi.TRACE_FILTER_RANGES + 16 * i + 8);
+  }
+  reasons.forEach((reason, i) => void payload.writeUInt32LE(reason, abi.TRACE_FILTER_REASONS + 4 * i));
+  return payload;
+}

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { EXIT_CPUID, EXIT_IO } from "../../kernel/abi/exits.ts";
 import { ioAccess, low32 } from "../../tools/trace/fields.ts";
-import { readTrace, type TraceStart } from "../../tools/trace/reader.ts";
+import { type RecordedFilter, readTrace, type TraceStart } from "../../tools/trace/reader.ts";
 import { typevisor } from "../cli/cli.ts";
 import { assembleGuest, DEBUG_EXIT, PASSED } from "../guests/harness.ts";
 import { temporary } from "./sample.ts";
@@ -11,6 +11,8 @@ import { temporary } from "./sample.ts";
 /** The leaves that tests/guests/cpuid.asm asks for, in order. */
 const LEAVES = [0, 1, 0x80000001, 0x40000000, 0, 0, 0];
 const COM1 = 0x3f8;
+/** The exit reasons of CPUID. */
+const CPUID: Record<string, number> = { vmx: 10, svm: 0x72 };
 
 interface Recording {
   stderr: string;
@@ -21,6 +23,7 @@ interface Recording {
   others: number;
   tscIn: number[];
   tscOut: number[];
+  filters: RecordedFilter[];
   totals: [taken: number, lost: number];
 }
 
@@ -33,7 +36,16 @@ async function record(machine: string, args: string[] = []): Promise<Recording> 
     ...["--debug-exit", String(DEBUG_EXIT), "--timeout", "120", "--trace", path, ...args],
   ]);
   expect(status, stderr).toBe(PASSED);
-  const seen: Recording = { stderr, leaves: [], said: "", others: 0, tscIn: [], tscOut: [], totals: [0, -1] };
+  const seen: Recording = {
+    stderr,
+    leaves: [],
+    said: "",
+    others: 0,
+    tscIn: [],
+    tscOut: [],
+    filters: [],
+    totals: [0, -1],
+  };
   const error = await readTrace(path, {
     start: (start) => {
       seen.start = start;
@@ -46,6 +58,9 @@ async function record(machine: string, args: string[] = []): Promise<Recording> 
       else if (record.kind === EXIT_IO && io.port === COM1 && !io.in) {
         seen.said += String.fromCharCode(low32(record.rax) & 0xff);
       } else seen.others++;
+    },
+    filter: (filter) => {
+      seen.filters.push(filter);
     },
     end: (taken, lost) => {
       seen.totals = [taken, lost];
@@ -76,5 +91,8 @@ describe.each([
     const seen = await record(machine, ["--trace-filter", "reason=cpuid"]);
     expect(seen.leaves).toEqual(LEAVES);
     expect([seen.said, seen.others]).toEqual(["", 0]);
+    expect(seen.filters).toEqual([
+      expect.objectContaining({ every: 1, reasons: [CPUID[backend]], ranges: [] }),
+    ]);
   }, 180_000);
 });

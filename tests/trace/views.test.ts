@@ -9,6 +9,7 @@ import { describeLine } from "../../tools/trace/describe.ts";
 import { EVENTS } from "../../tools/trace/events.ts";
 import { explain } from "../../tools/trace/explain.ts";
 import { typevisor } from "../cli/cli.ts";
+import { filterPayload } from "./encode.ts";
 import {
   detailWord,
   eachRecord,
@@ -70,6 +71,40 @@ describe("the table", () => {
       vector: Array(6).fill(none),
       hypercall: Array(6).fill(none),
     });
+  });
+});
+
+describe("a filtered trace says so", () => {
+  const filtered = (every: number) => filterPayload(every, [0x72, 0x7b], { 1: [0x3f8n, 0x3ffn] });
+
+  test("above the table and below every view", async () => {
+    const path = traceFile(stream(svmSample, { filters: [filtered(1)] }));
+    const words =
+      "Filtered: reason=cpuid,io,port=0x3f8-0x3ff. Percentages are of the exits that passed, not of all.";
+    const table = await typevisor(["trace", path]);
+    expect(table.stdout.split("\n")[1]).toBe(words);
+    expect(table.stderr).toBe(`typevisor: ${path}: ${words}\n`);
+    const log = await typevisor(["trace", path, "--log"]);
+    expect(log.stdout.split("\n").length).toBe(7);
+    expect(log.stderr).toContain(words);
+  });
+
+  test("with the factor of a sample", async () => {
+    const { stdout } = await typevisor(["trace", traceFile(stream(svmSample, { filters: [filtered(10)] }))]);
+    expect(stdout).toContain("every=10. Percentages");
+    expect(stdout).toContain("Only one in 10 of these: multiply counts by 10.");
+  });
+
+  test("and when the filter changed meanwhile", async () => {
+    const filters = [filtered(1), filterPayload(1, [], {})];
+    const { stdout } = await typevisor(["trace", traceFile(stream(svmSample, { filters }))]);
+    expect(stdout).toContain("Filtered, by turns: reason=cpuid,io,port=0x3f8-0x3ff; everything.");
+  });
+
+  test("but one in which everything passed does not", async () => {
+    const filters = [filterPayload(1, [], {})];
+    const { stdout, stderr } = await typevisor(["trace", traceFile(stream(svmSample, { filters }))]);
+    expect([stdout.includes("Filtered"), stderr]).toEqual([false, ""]);
   });
 });
 

@@ -15,7 +15,7 @@ import { arenaNew } from "./kernel/lib/arena";
 import { logSetSink } from "./kernel/lib/log";
 import { countersCreate, countExit } from "./kernel/trace/counters";
 import { filterAddReason, filterReset } from "./kernel/trace/filter";
-import { ringCreate, SINK_LOG, traceClose, traceExit, traceOutcome, traceSetSinks } from "./kernel/trace/ring";
+import { ringCreate, SINK_LOG, traceClose, traceExclude, traceExit, traceOutcome, traceSetSinks } from "./kernel/trace/ring";
 import { logCounters } from "./kernel/trace/table";
 import { backend } from "./kernel/vcpu/backend";
 
@@ -35,6 +35,7 @@ export function exit(vcpu: Vcpu, outcome: u32): u64 {
   countExit(vcpu);
   const spent = traceExit(vcpu);
   traceOutcome(vcpu, outcome);
+  traceExclude(vcpu, spent);
   return spent;
 }
 export function only(reason: u32): void { filterAddReason(reason); }

@@ -1,7 +1,7 @@
 // The kernel's ring, filter and stream, compiled, read back by the host's reader.
 import { expect, test } from "vitest";
 import { type Frame, FrameSplitter } from "../../tools/trace/frames.ts";
-import { FrameDecoder, type TraceStart } from "../../tools/trace/reader.ts";
+import { FrameDecoder, type RecordedFilter, type TraceStart } from "../../tools/trace/reader.ts";
 import { type KernelModule, loadKernel } from "./harness.ts";
 
 const GLUE = `
@@ -9,8 +9,8 @@ import { arenaAlloc, arenaNew } from "./kernel/lib/arena";
 import { PerCpu } from "./kernel/arch/percpu";
 import { VCPU_BYTES, Vcpu } from "./kernel/vcpu/vcpu";
 import { filterAddReason, RANGE_PORT, traceFilter, traceRange } from "./kernel/trace/filter";
-import { ringCreate, ringHeld, ringOf, traceClose, traceExit, traceInstruction, traceOutcome } from "./kernel/trace/ring";
-import { traceDrain, traceFinish, tracePrepare, traceStart } from "./kernel/trace/stream";
+import { ringCreate, ringHeld, ringOf, traceClose, traceExclude, traceExit, traceInstruction, traceOutcome } from "./kernel/trace/ring";
+import { traceDrain, traceFinish, tracePrepare, traceStart, traceTellFilter } from "./kernel/trace/stream";
 
 const output = memory.data(1 << 20, 16);
 let used: u32 = 0;
@@ -43,7 +43,12 @@ export function exit(tscIn: u64, previousOut: u64, rip: u64, kind: u32, reason: 
 }
 export function emulated(bytes0: u64, bytes1: u64, length: u32): void { traceInstruction(bytes0, bytes1, length); }
 export function finish(tsc: u64): void { traceClose(tsc); traceFinish(); }
-export function drain(): u64 { return traceDrain(0); }
+export function drain(): u64 {
+  const ticks = traceDrain(0);
+  traceExclude(vcpu, ticks);
+  return ticks;
+}
+export function tellFilter(): void { traceTellFilter(); }
 export function held(): u32 { return ringHeld(ringOf(0)!); }
 export function onlyPorts(first: u64, last: u64): void {
   traceRange(RANGE_PORT).first = first;
@@ -184,7 +189,31 @@ test("time spent draining is not an exit's", async () => {
   finish!(3010n);
   const { exits, overhead } = read(kernel);
   expect(exits.map((e) => e.tscOut - e.tscIn)).toEqual([100, 80, 10]);
+  // Nor is it the guest's, between two exits.
+  expect(exits.map((e) => e.tscIn)).toEqual([1000, 2000, 2930]);
   expect(overhead).toBe(70);
+});
+
+test("a filter is told to the reader, and again when it changes", async () => {
+  const kernel = await tracer();
+  const exports = kernel.exports as Record<string, CallableFunction>;
+  exports.tellFilter?.();
+  exports.onlyReason?.(0x72);
+  exports.onlyReason?.(0x7b);
+  exports.onlyPorts?.(0x3f8n, 0x3ffn);
+  exports.every?.(10);
+  exports.tellFilter?.();
+  exports.onlyVm?.(1);
+  exports.tellFilter?.();
+  exports.finish?.(1n);
+  const seen: RecordedFilter[] = [];
+  const decoder = new FrameDecoder({ filter: (filter) => seen.push(filter) });
+  for (const frame of new FrameSplitter().push(streamOf(kernel))) decoder.frame(frame);
+  const ranges = [{ name: "port", first: 0x3f8n, last: 0x3ffn }];
+  expect(seen).toEqual([
+    { every: 10, reasons: [0x72, 0x7b], ranges },
+    { vm: 1, every: 10, reasons: [0x72, 0x7b], ranges },
+  ]);
 });
 
 test("filters: reason, VM, port range, every Nth", async () => {

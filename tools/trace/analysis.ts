@@ -1,8 +1,9 @@
 // What every view of a trace shares: the choice of exits, the count of what is missing, and the reading itself.
 import { statSync } from "node:fs";
 import { systemErrorText, UserError } from "../lib/user-error.ts";
+import { describeFilters } from "./filter.ts";
 import type { TraceError } from "./frames.ts";
-import { EnoughRead, readTrace, type TraceStart } from "./reader.ts";
+import { EnoughRead, type RecordedFilter, readTrace, type TraceStart } from "./reader.ts";
 import type { ExitRecord } from "./record.ts";
 
 /** Which exits a view shows. */
@@ -31,7 +32,9 @@ export interface TraceEnd {
   exits: number;
   shown: number;
   lost: number;
-  /** Ticks that the hypervisor spent sending the trace; no exit's time includes them. */
+  /** What the hypervisor was told to record, in order; empty: everything. */
+  filters: RecordedFilter[];
+  /** Ticks that the hypervisor spent on recording; no exit's time includes them. */
   overhead: number;
   /** The frame that ends a recording was there, or reading ended early because a view had enough. */
   complete: boolean;
@@ -46,7 +49,15 @@ export async function analyse(
   progress: (fraction: number) => void = () => {},
 ): Promise<TraceEnd> {
   const size = sizeOf(path);
-  const end: TraceEnd = { exits: 0, shown: 0, lost: 0, overhead: 0, complete: false, error: null };
+  const end: TraceEnd = {
+    exits: 0,
+    shown: 0,
+    lost: 0,
+    filters: [],
+    overhead: 0,
+    complete: false,
+    error: null,
+  };
   const overheads: number[] = [];
   end.error = await readTrace(
     path,
@@ -61,6 +72,9 @@ export async function analyse(
       lost(_cpu, records) {
         end.lost += records;
         view.lost?.(records);
+      },
+      filter(filter) {
+        end.filters.push(filter);
       },
       overhead(cpu, ticks) {
         overheads[cpu] = ticks;
@@ -103,6 +117,8 @@ function sizeOf(path: string): number {
 /** Lines that say what a view could not show; empty for a whole trace. */
 export function describeGaps(path: string, end: TraceEnd): string[] {
   const lines: string[] = [];
+  const filtered = end.start === undefined ? undefined : describeFilters(end.filters, end.start.backend);
+  if (filtered !== undefined) lines.push(`${path}: ${filtered}`);
   if (end.lost > 0) {
     lines.push(
       `${path}: ${end.lost} exits were lost while recording; counts and gaps in time are too small by them.`,

@@ -1,7 +1,8 @@
 // The words of `--trace-filter`, checked here so that a mistake is told before anything boots. The hypervisor reads them
 // as `trace.KEY=VALUE` (kernel/trace/options.ts).
 import { UserError } from "../lib/user-error.ts";
-import { reasonsCalled } from "./names.ts";
+import { reasonName, reasonsCalled, type TraceBackend } from "./names.ts";
+import type { RecordedFilter } from "./reader.ts";
 
 const NUMBER = /^(0x[0-9a-f]{1,16}|[0-9]{1,18})$/i;
 const RANGE = /^(0x[0-9a-f]{1,16}|[0-9]{1,18})(-(0x[0-9a-f]{1,16}|[0-9]{1,18}))?$/i;
@@ -64,4 +65,33 @@ function word(key: string, value: string): string {
 
 function keyNames(): string {
   return Object.keys(KEYS).join(", ");
+}
+
+/** A recorded filter in the words of `--trace-filter`; empty when everything passed. */
+export function filterWords(filter: RecordedFilter, backend: TraceBackend): string {
+  const names = filter.reasons.map((reason) => reasonName(backend, reason).replaceAll(" ", "_"));
+  const words = [
+    filter.vm === undefined ? "" : `vm=${filter.vm}`,
+    filter.vcpu === undefined ? "" : `vcpu=${filter.vcpu}`,
+    names.length === 0 ? "" : `reason=${[...new Set(names)].join(",")}`,
+    ...filter.ranges.map(({ name, first, last }) => `${name}=${rangeWords(first, last)}`),
+    filter.every === 1 ? "" : `every=${filter.every}`,
+  ];
+  return words.filter((word) => word !== "").join(",");
+}
+
+function rangeWords(first: bigint, last: bigint): string {
+  const hex = (value: bigint) => `0x${value.toString(16)}`;
+  return first === last ? hex(first) : `${hex(first)}-${hex(last)}`;
+}
+
+/** What a reader of counts and percentages must know; undefined for a trace of everything. */
+export function describeFilters(filters: RecordedFilter[], backend: TraceBackend): string | undefined {
+  const words = [...new Set(filters.map((filter) => filterWords(filter, backend) || "everything"))];
+  if (words.length === 0 || (words.length === 1 && words[0] === "everything")) return undefined;
+  if (words.length > 1)
+    return `Filtered, by turns: ${words.join("; ")}. Counts and percentages are of the exits recorded.`;
+  const every = filters[0]?.every ?? 1;
+  const sampled = every === 1 ? "" : ` Only one in ${every} of these: multiply counts by ${every}.`;
+  return `Filtered: ${words[0]}. Percentages are of the exits that passed, not of all.${sampled}`;
 }

@@ -1,9 +1,10 @@
 // A trace while it is being recorded, like top: follows the file and shows what the guest does now, per second of its time.
 import { openSync, readSync } from "node:fs";
 import { systemErrorText, UserError } from "../lib/user-error.ts";
+import { describeFilters } from "./filter.ts";
 import { FrameSplitter, TraceError } from "./frames.ts";
 import { reasonName } from "./names.ts";
-import { FrameDecoder, type TraceStart } from "./reader.ts";
+import { FrameDecoder, type RecordedFilter, type TraceStart } from "./reader.ts";
 import type { ExitRecord } from "./record.ts";
 
 const POLL_MILLISECONDS = 250;
@@ -28,6 +29,7 @@ export class LiveTable {
   private second = 0;
   private exits = 0;
   private lost = 0;
+  private readonly filters: RecordedFilter[] = [];
   private start: TraceStart | undefined;
   ended = false;
 
@@ -38,6 +40,9 @@ export class LiveTable {
     exit: (record: ExitRecord) => this.add(record, this.start as TraceStart),
     lost: (_cpu: number, records: number) => {
       this.lost += records;
+    },
+    filter: (filter: RecordedFilter) => {
+      this.filters.push(filter);
     },
     end: () => {
       this.ended = true;
@@ -80,7 +85,8 @@ export class LiveTable {
       const numbers = `${String(row.before).padStart(10)}${String(row.total).padStart(12)}${average.padStart(12)}`;
       return `${name.padEnd(24)}${numbers} ${bar}`.trimEnd();
     });
-    return [head, "", columns, ...body].slice(0, height);
+    const filtered = describeFilters(this.filters, backend);
+    return [head, ...(filtered === undefined ? [] : [filtered]), "", columns, ...body].slice(0, height);
   }
 }
 

@@ -4,8 +4,11 @@ import { RECORDING_FRAME_FILE } from "../../kernel/abi/recording.ts";
 import {
   TRACE_BACKEND_SVM,
   TRACE_BACKEND_VMX,
+  TRACE_FILTER_RANGES,
+  TRACE_FILTER_REASONS,
   TRACE_FRAME_END,
   TRACE_FRAME_EXITS,
+  TRACE_FRAME_FILTER,
   TRACE_FRAME_LOST,
   TRACE_FRAME_OVERHEAD,
   TRACE_FRAME_START,
@@ -22,12 +25,25 @@ export interface TraceStart {
   vms: number;
 }
 
+/** What the hypervisor recorded from some place of the trace on; absent fields let everything pass. */
+export interface RecordedFilter {
+  vm?: number;
+  vcpu?: number;
+  /** Every Nth of what passes all else; 1: all of it. */
+  every: number;
+  /** Empty: any. */
+  reasons: number[];
+  ranges: { name: "rip" | "port" | "msr" | "leaf"; first: bigint; last: bigint }[];
+}
+
 /** Who listens to a trace. The record given to `exit` is reused: copy what must last. */
 export interface TraceVisitor {
   start?(start: TraceStart): void;
   exit?(record: ExitRecord, cpu: number): void;
   lost?(cpu: number, records: number): void;
-  /** Ticks spent draining so far. */
+  /** What passes from here on; without this, everything. */
+  filter?(filter: RecordedFilter): void;
+  /** Ticks spent on recording so far. */
   overhead?(cpu: number, ticks: number): void;
   end?(taken: number, lost: number): void;
   /** Log lines between the frames. */
@@ -98,6 +114,9 @@ export class FrameDecoder {
       case TRACE_FRAME_OVERHEAD:
         this.visitor.overhead?.(sized(frame, 16).readUInt32LE(0), wide(frame, 8));
         break;
+      case TRACE_FRAME_FILTER:
+        this.visitor.filter?.(decodeFilter(frame));
+        break;
       case TRACE_FRAME_END:
         this.visitor.end?.(wide(frame, 8, 24), wide(frame, 16, 24));
         break;
@@ -146,6 +165,29 @@ export class FrameDecoder {
       );
     }
   }
+}
+
+/** All ones: no limit. */
+const ANY = 0xffff_ffff;
+const NO_LIMIT = 2n ** 64n - 1n;
+const RANGE_NAMES = ["rip", "port", "msr", "leaf"] as const;
+const RANGE_BYTES = 16;
+
+function decodeFilter(frame: Frame): RecordedFilter {
+  const count = sized(frame, TRACE_FILTER_REASONS).readUInt32LE(12);
+  const payload = sized(frame, TRACE_FILTER_REASONS + 4 * count);
+  const [vm, vcpu] = [payload.readUInt32LE(0), payload.readUInt32LE(4)];
+  const ranges = RANGE_NAMES.map((name, i) => {
+    const at = TRACE_FILTER_RANGES + i * RANGE_BYTES;
+    return { name, first: payload.readBigUInt64LE(at), last: payload.readBigUInt64LE(at + 8) };
+  });
+  return {
+    ...(vm === ANY ? {} : { vm }),
+    ...(vcpu === ANY ? {} : { vcpu }),
+    every: Math.max(payload.readUInt32LE(8), 1),
+    reasons: Array.from({ length: count }, (_, i) => payload.readUInt32LE(TRACE_FILTER_REASONS + 4 * i)),
+    ranges: ranges.filter(({ first, last }) => first !== 0n || last !== NO_LIMIT),
+  };
 }
 
 function sized(frame: Frame, bytes: number): Buffer {

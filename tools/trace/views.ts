@@ -4,6 +4,7 @@ import { CSV_HEADER, csvLine } from "./csv.ts";
 import { describeLine } from "./describe.ts";
 import { EVENTS, type Event } from "./events.ts";
 import { explain } from "./explain.ts";
+import { describeFilters } from "./filter.ts";
 import { Output } from "./output.ts";
 import { formatTable, type SortKey, Statistics } from "./statistics.ts";
 import type { Symbols } from "./symbols.ts";
@@ -26,7 +27,8 @@ export function tableView(eventName: string, key: SortKey, selection: Selection)
       if (end.start === undefined) return;
       const vms = selection.vm === undefined ? "all VMs" : `VM ${selection.vm}`;
       const vcpus = selection.vcpu === undefined ? "all VCPUs" : `VCPU ${selection.vcpu}`;
-      const title = `Analyze events for ${vms}, ${vcpus}:`;
+      const filtered = describeFilters(end.filters, end.start.backend);
+      const title = `Analyze events for ${vms}, ${vcpus}:${filtered === undefined ? "" : `\n${filtered}`}`;
       const output = new Output();
       output.line(formatTable(statistics, event.heading, key, end.start.tscHz, title));
       await output.end();
