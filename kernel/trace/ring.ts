@@ -126,12 +126,13 @@ function open(ring: TraceRing, vcpu: Vcpu): void {
   }
   ring.open = ringRecord(ring, ring.head);
   fillRecord(ring.open, vcpu);
+  store<u64>(ring.open + RECORD_TSC_IN, vcpu.tscExit - ring.excluded);
 }
 
 /** Writes what is known of the vCPU's last exit before it is handled to the RECORD_BYTES at `record`. */
 export function fillRecord(record: usize, vcpu: Vcpu): void {
   const exit = vcpu.exit;
-  store<u64>(record + RECORD_TSC_IN, vcpu.tscExit - ring.excluded);
+  store<u64>(record + RECORD_TSC_IN, vcpu.tscExit);
   store<u64>(record + RECORD_RIP, exit.rip);
   store<u64>(record + RECORD_QUALIFICATION, exit.qualification);
   store<u64>(record + RECORD_INFO, exit.info);

@@ -67,7 +67,7 @@ export function traceStart(tscHz: u64, backend: u32, cpus: u32, vms: u32): void 
   traceSetSinks(traceSinks() | SINK_STREAM);
 }
 
-/** Tells the reader what passes the filter from now on; to be called when it has changed. A filter that is open needs no telling. */
+/** Tells the reader what passes the filter from now on; to be called when it has changed. */
 export function traceTellFilter(): void {
   if (!started || (filterIsOpen() && !filterTold)) return;
   filterTold = true;

@@ -9,7 +9,8 @@ import { arenaAlloc, arenaNew } from "./kernel/lib/arena";
 import { PerCpu } from "./kernel/arch/percpu";
 import { VCPU_BYTES, Vcpu } from "./kernel/vcpu/vcpu";
 import { filterAddReason, RANGE_PORT, traceFilter, traceRange } from "./kernel/trace/filter";
-import { ringCreate, ringHeld, ringOf, traceClose, traceExclude, traceExit, traceInstruction, traceOutcome } from "./kernel/trace/ring";
+import { ringCreate, ringHeld, ringOf, traceClose, traceExclude } from "./kernel/trace/ring";
+import { traceExit, traceInstruction, traceOutcome } from "./kernel/trace/ring";
 import { traceDrain, traceFinish, tracePrepare, traceStart, traceTellFilter } from "./kernel/trace/stream";
 
 const output = memory.data(1 << 20, 16);
