@@ -51,7 +51,8 @@ export const TRACE_BACKEND_SVM: u32 = 2;
 //           0x58 instruction bytes 0..7     0x60 instruction bytes 8..14, length u8 in the last byte
 //
 // tscIn: host TSC right after the exit; tscOut: right before the next entry; both less the ticks spent on recording
-// before. detail: port | size << 16 | flags << 24 for EXIT_IO; the MSR; the control register | access << 8 | register << 16; vector | error code << 32.
+// before. detail: port | size << 16 | flags << 24 for EXIT_IO; the MSR; the control register
+// | access << 8 | register << 16; vector | error code << 32.
 
 export const RECORD_BYTES: u32 = 0x68;
 export const RECORD_TSC_IN: u32 = 0x00;
