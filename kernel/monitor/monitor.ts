@@ -3,7 +3,6 @@
 import { rdtsc } from "../arch/intrinsics";
 import { skipTime } from "../guest/vm";
 import { logDecimal, logDivert, logEnd, logHex, logRestore, logText } from "../lib/log";
-import { countersExclude } from "../trace/counters";
 import { traceExclude, traceSinks } from "../trace/ring";
 import { REQUEST_STOP, Vcpu } from "../vcpu/vcpu";
 import { commandCalled, LEAVE, STAY } from "./command";
@@ -30,8 +29,7 @@ export function monitorOpen(vcpu: Vcpu): u32 {
 
 /** Leaves `ticks` out of the exit's time and of the guest's clocks. */
 export function monitorExclude(vcpu: Vcpu, ticks: u64): void {
-  countersExclude(vcpu, ticks);
-  traceExclude(ticks);
+  traceExclude(vcpu, ticks);
   skipTime(vcpu, ticks);
 }
 

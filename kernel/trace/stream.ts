@@ -71,6 +71,10 @@ export function traceStart(tscHz: u64, backend: u32, cpus: u32, vms: u32): void 
 export function traceTellFilter(): void {
   if (!started || (filterIsOpen() && !filterTold)) return;
   filterTold = true;
+  for (let cpu: u32 = 0; cpu < MAX_CPUS; cpu++) {
+    const ring = ringOf(cpu);
+    if (ring !== null) empty(cpu, ring);
+  }
   send(TRACE_FRAME_FILTER, filterDescribe(payload));
 }
 
@@ -87,8 +91,7 @@ export function traceFinish(): void {
   for (let cpu: u32 = 0; cpu < MAX_CPUS; cpu++) {
     const ring = ringOf(cpu);
     if (ring === null) continue;
-    while (ringHeld(ring) != 0) sendExits(cpu, ring);
-    tellLost(cpu, ring);
+    empty(cpu, ring);
     sendPair(TRACE_FRAME_OVERHEAD, cpu, ring.excluded);
     taken += ring.taken;
     lost += ring.lost;
@@ -98,6 +101,11 @@ export function traceFinish(): void {
   store<u64>(payload + 16, lost);
   send(TRACE_FRAME_END, 24);
   tracePause();
+}
+
+function empty(cpu: u32, ring: TraceRing): void {
+  while (ringHeld(ring) != 0) sendExits(cpu, ring);
+  tellLost(cpu, ring);
 }
 
 /** Empties one frame's worth of a ring. Returns the ticks that took. */

@@ -6,7 +6,7 @@ import { wordEnd, wordIs } from "../../lib/options";
 import { filterReset } from "../../trace/filter";
 import { filterAdd } from "../../trace/options";
 import { SINK_LOG, SINK_STREAM, traceClose, traceSetSinks, traceSinks } from "../../trace/ring";
-import { traceHasStream } from "../../trace/stream";
+import { traceHasStream, traceTellFilter } from "../../trace/stream";
 import { Vcpu } from "../../vcpu/vcpu";
 import { STAY } from "../command";
 import { complain, isEnd, nextWord } from "../words";
@@ -38,8 +38,15 @@ function status(): u32 {
   return STAY;
 }
 
-/** Conditions are separated by commas or blanks; a part without `=` belongs to the value before it. */
+/** What the stream holds from here on has passed the new filter; it says so. */
 function filter(at: usize): u32 {
+  const next = setFilter(at);
+  traceTellFilter();
+  return next;
+}
+
+/** Conditions are separated by commas or blanks; a part without `=` belongs to the value before it. */
+function setFilter(at: usize): u32 {
   filterReset();
   while (!isEnd(at)) {
     const end = conditionEnd(at);
