@@ -70,3 +70,14 @@ test("a refused module is an error of its own status", () => {
   expect(status).toBe(1);
   expect(stderr).toMatch(/^aot: unsupported module: .*floating point.*in scale\)\n$/);
 });
+
+test("the output depends on nothing but the module", () => {
+  const script = join(ROOT, "tools/aot/main.ts");
+  const tsx = import.meta.resolve("tsx");
+  const from = (cwd: string, file: string) =>
+    spawnSync(process.execPath, ["--import", tsx, script, file], { cwd, encoding: "utf8" }).stdout;
+  const first = from(directory, "in.wasm");
+  expect(first).toContain("tv_twice:");
+  expect(from(ROOT, wasm)).toBe(first);
+  expect(compile(assemble(MODULE)).asm).toBe(first);
+});

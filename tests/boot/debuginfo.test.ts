@@ -3,12 +3,15 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { FunctionInfo, SourceSite } from "../../tools/aot/compile.ts";
+import { compile, type FunctionInfo, type SourceSite } from "../../tools/aot/compile.ts";
 import { readElfSymbols } from "../../tools/aot/object/elf.ts";
 import { sourcesOf } from "../../tools/aot/sourcemap.ts";
 import { SymbolTable } from "../../tools/aot/symtab/read.ts";
 import { buildSymbolTable } from "../../tools/aot/symtab/write.ts";
 import { buildImage } from "../../tools/image/build.ts";
+import { withFrameTable } from "../../tools/image/frametable.ts";
+import { isHot } from "../../tools/image/hot.ts";
+import { withLineTable } from "../../tools/image/linetable.ts";
 import { BUILD } from "../../tools/lib/paths.ts";
 
 const DIRECTORY = join(BUILD, "image", "typevisor");
@@ -99,4 +102,12 @@ test("the table in the image gives every inlined frame of such a place", () => {
     const calls = site.callers.map(({ file, line }) => `${file}:${line}`);
     expect(lines.slice(0, 1 + calls.length), site.label).toEqual([lineOf(site), ...calls]);
   }
+});
+
+test("the code generator gives the same text for the kernel again", () => {
+  const map = readFileSync(join(DIRECTORY, "kernel.wasm.map"), "utf8");
+  const { asm } = compile(readFileSync(join(DIRECTORY, "kernel.wasm")), { map, isHot });
+  expect(withFrameTable(withLineTable(asm)) === readFileSync(join(DIRECTORY, "kernel.asm"), "utf8")).toBe(
+    true,
+  );
 });

@@ -11,7 +11,7 @@ import { buildSsa } from "./passes/ssa.ts";
 import { type Routine, runtimeRoutines } from "./runtime.ts";
 import { SourceMap, type SourcePosition } from "./sourcemap.ts";
 import { START_SYMBOL } from "./start.ts";
-import { callersOf, checkSupported } from "./support.ts";
+import { callersOf, checkSupported, type Locate } from "./support.ts";
 import { functionSymbol, globalSymbol, symbolPart, tableCodes, tableTypes } from "./symbols.ts";
 import { KERNEL, LINUX, type Target } from "./target.ts";
 import { decode } from "./wasm/decode.ts";
@@ -73,9 +73,9 @@ export interface CompileResult {
 export function compile(bytes: Uint8Array, options: CompileOptions = {}): CompileResult {
   const target = { ...(options.target === "linux" ? LINUX : KERNEL), ...options.targetOverrides };
   const map = options.map ? new SourceMap(options.map) : SourceMap.empty;
-  const module = decode(bytes);
-  validate(module);
   const locate = (offset: number) => positionText(map.find(offset));
+  const module = decodeWith(bytes, locate);
+  validate(module);
   if (options.linkage) linkImports(module, options.linkage);
   checkSupported(module, target, locate);
   checkForbidden(module, options.forbid ?? [], locate);
@@ -93,6 +93,16 @@ export function compile(bytes: Uint8Array, options: CompileOptions = {}): Compil
   }
   for (const routine of runtimeRoutines(module, target)) out.addRoutine(routine);
   return { asm: out.render(data), functions: out.functions, module };
+}
+
+/** Decodes; the refusal of an instruction tells the source line. */
+function decodeWith(bytes: Uint8Array, locate: Locate): Module {
+  try {
+    return decode(bytes);
+  } catch (error) {
+    if (error instanceof CompileError && error.kind === "unsupported") throw error.in(locate(error.offset));
+    throw error;
+  }
 }
 
 function positionText(position: SourcePosition | null): string {

@@ -16,12 +16,22 @@ export type RefusalKind =
 export class CompileError extends Error {
   constructor(
     readonly kind: RefusalKind,
-    message: string,
+    readonly what: string,
     readonly offset: number,
     readonly where = "",
   ) {
-    super(`${kind} module: ${message} (at byte 0x${offset.toString(16)}${where ? `, ${where}` : ""})`);
+    super(`${kind} module: ${what} (at byte 0x${offset.toString(16)}${where ? `, ${where}` : ""})`);
     this.name = "CompileError";
+  }
+
+  /** The same error with more about its place. */
+  in(where: string): CompileError {
+    return new CompileError(
+      this.kind,
+      this.what,
+      this.offset,
+      [this.where, where].filter(Boolean).join(", "),
+    );
   }
 }
 

@@ -69,13 +69,15 @@ function choose(bytes: Uint8Array, earlier: Int32Array): Choice[] {
   const choices: Choice[] = new Array(bytes.length + 1);
   choices[bytes.length] = { cost: 0, length: 0, distance: 0 };
   let zeros = 0;
-  for (let i = bytes.length - 1; i >= 0; i--) {
+  let i = bytes.length - 1;
+  let best = choices[bytes.length]!;
+  const consider = (length: number, distance: number) => {
+    const cost = costOf(length) + choices[i + length]!.cost;
+    if (cost < best.cost) best = { cost, length, distance };
+  };
+  for (; i >= 0; i--) {
     zeros = bytes[i] === 0 ? zeros + 1 : 0;
-    let best: Choice = { cost: 1 + choices[i + 1]!.cost, length: 0, distance: 0 };
-    const consider = (length: number, distance: number) => {
-      const cost = costOf(length) + choices[i + length]!.cost;
-      if (cost < best.cost) best = { cost, length, distance };
-    };
+    best = { cost: 1 + choices[i + 1]!.cost, length: 0, distance: 0 };
     if (zeros >= MIN_LENGTH) consider(zeros, 0);
     if (zeros < LONG_ZEROS) {
       for (const { length, distance } of copies(bytes, earlier, i)) {

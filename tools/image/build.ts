@@ -76,10 +76,13 @@ async function build(options: BuildOptions): Promise<Image> {
   const paths = pathsOf(options);
   mkdirSync(paths.directory, { recursive: true });
   const cache = openCache(join(paths.directory, "stamps.json"), options.force ?? false);
-  const say = (what: string, ran: boolean) => ran && log(`image: ${what}`);
-  say("TypeScript to WebAssembly", await compileKernel(cache, paths, options));
-  say("WebAssembly to x86-64", await generateCode(cache, paths, options));
-  say("structure offsets for the assembler", await writeOffsets(cache, paths));
+  const say = async (what: string, step: () => Promise<boolean>) => {
+    const start = performance.now();
+    if (await step()) log(`image: ${what}, ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  };
+  await say("TypeScript to WebAssembly", () => compileKernel(cache, paths, options));
+  await say("WebAssembly to x86-64", () => generateCode(cache, paths, options));
+  await say("structure offsets for the assembler", () => writeOffsets(cache, paths));
   const objects = await assembleAll(cache, paths);
   objects.push(await makeSymbolTable(cache, paths));
   if (await link(cache, paths, objects)) {

@@ -1,6 +1,7 @@
 import { CompileError, invalid, malformed } from "../errors.ts";
 import type { FuncType, Instr, Module } from "./module.ts";
 import { OPCODES, type Opcode, type RefType, type ValueType } from "./opcodes.ts";
+import { refusedInstruction, refusedType } from "./proposals.ts";
 import type { Reader } from "./reader.ts";
 
 /** Most locals of one function, parameters included: the limit of the JavaScript embedding. */
@@ -20,8 +21,7 @@ export function readValueType(r: Reader): ValueType {
   const code = r.u8();
   const type = VALUE_TYPES.get(code);
   if (type) return type;
-  if (code === 0x7b) throw new CompileError("unsupported", "vector type v128 (SIMD); use integers", offset);
-  throw malformed(`unknown value type 0x${code.toString(16)}`, offset);
+  throw refusedType(code, offset) ?? malformed(`unknown value type 0x${code.toString(16)}`, offset);
 }
 
 export function readRefType(r: Reader): RefType {
@@ -38,7 +38,8 @@ function readBlockType(r: Reader, module: Module): FuncType {
     r.u8();
     return { params: [], results: [] };
   }
-  if (code !== undefined && VALUE_TYPES.has(code)) return { params: [], results: [readValueType(r)] };
+  const isType = code !== undefined && (VALUE_TYPES.has(code) || refusedType(code, offset) !== null);
+  if (isType) return { params: [], results: [readValueType(r)] };
   const index = Number(r.signed(33));
   const type = module.types[index];
   if (index < 0) throw malformed("unknown block type", offset);
@@ -49,11 +50,21 @@ function readBlockType(r: Reader, module: Module): FuncType {
 function readOpcode(r: Reader): Opcode {
   const offset = r.pos;
   let code = r.u8();
-  if (code === 0xfd) throw new CompileError("unsupported", "vector instruction (SIMD); use integers", offset);
   if (code === 0xfc || code === 0xfe) code = code * 256 + Math.min(r.u32(), 255);
   const op = OPCODES.get(code);
-  if (!op) throw malformed(`illegal opcode 0x${code.toString(16)}`, offset);
+  if (!op)
+    throw refusedInstruction(code, offset) ?? malformed(`illegal opcode 0x${code.toString(16)}`, offset);
   return op;
+}
+
+/** In the flags of a memory access: the number of a memory follows. */
+const MEMORY_INDEX_FLAG = 0x40;
+
+/** The refusal of more than one memory. */
+export function secondMemory(offset: number): CompileError {
+  const advice =
+    "multi-memory is not translated: there is one linear memory; other memory is reached by intrinsics";
+  return new CompileError("unsupported", `access to a numbered memory: ${advice}`, offset);
 }
 
 function zeroByte(r: Reader): void {
@@ -99,6 +110,7 @@ export function readInstr(r: Reader, module: Module): Instr {
       break;
     case "memarg":
       instr.index2 = r.u32();
+      if (instr.index2 & MEMORY_INDEX_FLAG) throw secondMemory(offset);
       if (instr.index2 >= 32) throw malformed("malformed memop flags", offset);
       instr.value = BigInt(r.u32());
       break;

@@ -1,4 +1,4 @@
-import { invalid, malformed } from "../errors.ts";
+import { CompileError, invalid, malformed } from "../errors.ts";
 import { readBody, readLocals, readRefType, readValueType } from "./body.ts";
 import type {
   ConstExpr,
@@ -14,6 +14,7 @@ import type {
 } from "./module.ts";
 import { typeKey } from "./module.ts";
 import { nameFunctions, readNameSection } from "./names.ts";
+import { refusedTag, refusedType } from "./proposals.ts";
 import { Reader } from "./reader.ts";
 
 const MAGIC = 0x6d73_6100;
@@ -29,7 +30,13 @@ interface DecodeState {
   names: Map<number, string>;
   bodies: number;
   declared: number;
+  /** What is not translated, and the function that it is in: only later sections know its name. */
+  refused: CompileError | null;
+  refusedIn: Func | null;
 }
+
+const CODE_SECTION = 10;
+const TAG_SECTION = 13;
 
 /** Sections in the order that the binary format demands; the data count (12) comes before the code (10). */
 const SECTIONS: Record<number, { order: number; name: string; read: SectionReader }> = {
@@ -74,7 +81,14 @@ export function decode(bytes: Uint8Array): Module {
   const r = new Reader(bytes);
   if (bytes.length < 4 || r.fixed32() !== MAGIC) throw malformed("magic header not detected", 0);
   if (bytes.length < 8 || r.fixed32() !== VERSION) throw malformed("unknown binary version", 4);
-  const state: DecodeState = { module: emptyModule(), names: new Map(), bodies: 0, declared: 0 };
+  const state: DecodeState = {
+    module: emptyModule(),
+    names: new Map(),
+    bodies: 0,
+    declared: 0,
+    refused: null,
+    refusedIn: null,
+  };
   let lastOrder = 0;
   while (!r.atEnd) {
     const start = r.pos;
@@ -86,14 +100,22 @@ export function decode(bytes: Uint8Array): Module {
       customSection(body, state);
       continue;
     }
+    if (id === TAG_SECTION) {
+      // What throws is in a function, whose name says more.
+      state.refused ??= refusedTag(`malformed section id ${id}`, start);
+      continue;
+    }
     const section = SECTIONS[id];
     if (!section) throw malformed(`malformed section id ${id}`, start);
     if (section.order <= lastOrder)
       throw malformed(`unexpected content after last section: ${section.name}`, start);
     lastOrder = section.order;
+    if (state.refused && id !== CODE_SECTION) continue;
     section.read(body, state);
+    if (state.refused) continue;
     if (!body.atEnd) throw malformed(`section size mismatch in the ${section.name} section`, body.pos);
   }
+  if (state.refused) throw named(state);
   checkCounts(state, bytes.length);
   nameFunctions(state.module, state.names);
   state.module.typeNumbers = numberTypes(state.module.types);
@@ -108,6 +130,13 @@ function numberTypes(types: readonly FuncType[]): number[] {
     if (!first.has(key)) first.set(key, i + 1);
     return first.get(key)!;
   });
+}
+
+/** The refusal of a module, with the name of the function at fault. */
+function named({ module, names, refused, refusedIn }: DecodeState): CompileError {
+  if (!refusedIn) return refused!;
+  nameFunctions(module, names);
+  return refused!.in(`in ${refusedIn.name}`);
 }
 
 function checkCounts({ module, bodies, declared }: DecodeState, end: number): void {
@@ -126,7 +155,8 @@ function customSection(r: Reader, state: DecodeState): void {
 function typeSection(r: Reader, { module }: DecodeState): void {
   r.vector(() => {
     const offset = r.pos;
-    if (r.u8() !== 0x60) throw malformed("malformed function type", offset);
+    const form = r.u8();
+    if (form !== 0x60) throw refusedType(form, offset) ?? malformed("malformed function type", offset);
     module.types.push({
       params: r.vector(() => readValueType(r)),
       results: r.vector(() => readValueType(r)),
@@ -140,7 +170,9 @@ function importSection(r: Reader, { module }: DecodeState): void {
     const from = r.name();
     const name = r.name();
     const offset = r.pos;
-    const kind = EXTERN_KINDS[r.u8()];
+    const code = r.u8();
+    if (code === EXTERN_KINDS.length) throw refusedTag("malformed import kind", offset);
+    const kind = EXTERN_KINDS[code];
     if (!kind) throw malformed("malformed import kind", offset);
     const entry: Import = { module: from, name, kind, index: 0, offset: start, provided: null };
     module.imports.push(entry);
@@ -304,18 +336,27 @@ function codeSection(r: Reader, state: DecodeState): void {
   r.vector((i) => {
     const func = defined[i];
     if (!func) throw malformed("function and code section have inconsistent lengths", r.pos);
-    readCode(r, module, func);
+    readCode(r, state, func);
     state.bodies++;
   });
 }
 
-function readCode(r: Reader, module: Module, func: Func): void {
+function readCode(r: Reader, state: DecodeState, func: Func): void {
+  const { module } = state;
   const size = r.u32();
   const body = new Reader(r.bytes, r.pos, r.pos + size);
   r.take(size);
   func.offset = body.pos;
-  func.locals = readLocals(body, func.type.params);
-  func.body = readBody(body, module);
+  if (state.refusedIn) return;
+  try {
+    func.locals = readLocals(body, func.type.params);
+    func.body = readBody(body, module);
+  } catch (error) {
+    if (!(error instanceof CompileError) || error.kind !== "unsupported") throw error;
+    state.refused = error;
+    state.refusedIn = func;
+    return;
+  }
   if (!body.atEnd) throw malformed("END opcode expected: bytes after the end of a function", body.pos);
   if (module.dataCount === null) requireDataCount(func);
 }

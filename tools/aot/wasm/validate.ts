@@ -24,7 +24,10 @@ function validateLimits(module: Module): void {
     checkLimits(limits, MAX_PAGES, "memory");
     if (limits.shared && limits.max === null) throw invalid("shared memory must have a maximum", 0);
   }
-  if (module.memories.length > 1) throw invalid("multiple memories", 0);
+  if (module.memories.length > 1) {
+    const advice = "there is one linear memory; other memory is reached by intrinsics";
+    throw invalid(`multiple memories: multi-memory is not translated: ${advice}`, 0);
+  }
 }
 
 function checkLimits({ min, max }: Limits, most: number, what: string): void {
