@@ -1,4 +1,4 @@
-// How fast a long trace is read: a million exits, made by the tests' encoder, through the table and through the log.
+// How fast a long trace is read: a million exits, made by the tests' encoder, through each view.
 import { createWriteStream, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,9 +21,12 @@ try {
   await finished(output);
   const size = (statSync(path).size / 2 ** 20).toFixed(1);
   process.stdout.write(`${EXITS} exits, ${size} MiB\n`);
-  for (const options of [[], ["--event", "msr"], ["--log"], ["--html", join(folder, "page.html")]]) {
-    await measure(path, options);
-  }
+  const views = [
+    ...[[], ["--event", "msr"], ["--log"], ["--csv"]],
+    ["--html", join(folder, "page.html")],
+    ["--perfetto", join(folder, "timeline.json")],
+  ];
+  for (const options of views) await measure(path, options);
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -16,7 +16,7 @@ export interface Event {
 }
 
 export const EVENTS: Record<string, Event> = {
-  vmexit: { heading: "VM-EXIT", key: (record, backend) => cachedName(backend, record.reason) },
+  vmexit: { heading: "VM-EXIT", key: (record, backend) => reasonName(backend, record.reason) },
   mmio: { heading: "MMIO Access", key: mmioKey },
   ioport: { heading: "IO Port Access", key: ioKey },
   msr: { heading: "MSR Access", key: msrKey },
@@ -33,17 +33,6 @@ export function detailKey(record: ExitRecord, backend: TraceBackend): string | u
     if (key !== undefined) return `${name} ${key}`;
   }
   return undefined;
-}
-
-const names = { vmx: new Map<number, string>(), svm: new Map<number, string>() };
-
-function cachedName(backend: TraceBackend, reason: number): string {
-  let name = names[backend].get(reason);
-  if (name === undefined) {
-    name = reasonName(backend, reason);
-    names[backend].set(reason, name);
-  }
-  return name;
 }
 
 /** Whether an exit was an access to a device's memory. */

@@ -16,8 +16,25 @@ const CLASSES = EXIT_NAMES.split(" ");
 /** Indexed by OUTCOME_*. */
 const OUTCOMES = OUTCOME_NAMES.split(" ");
 
+const cache = { vmx: new Map<number, string>(), svm: new Map<number, string>() };
+
 /** An exit reason as kvm_exit prints it; a number when the manual knows none. */
 export function reasonName(backend: TraceBackend, reason: number): string {
+  let name = cache[backend].get(reason);
+  if (name === undefined) {
+    name = findName(backend, reason);
+    cache[backend].set(reason, name);
+  }
+  return name;
+}
+
+/** The same as one word: blanks are written as `_`. */
+export function reasonWord(backend: TraceBackend, reason: number): string {
+  const name = reasonName(backend, reason);
+  return name.includes(" ") ? name.replaceAll(" ", "_") : name;
+}
+
+function findName(backend: TraceBackend, reason: number): string {
   if (backend === "svm") {
     const name = exitName(reason);
     return name === "unknown" ? `0x${reason.toString(16)}` : name;

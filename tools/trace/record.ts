@@ -17,6 +17,11 @@ import {
 
 const TWO_32 = 2 ** 32;
 
+/** A 64-bit number, given as two unsigned halves, as `0x…`. */
+export function hexOfHalves(high: number, low: number): string {
+  return high === 0 ? `0x${low.toString(16)}` : `0x${high.toString(16)}${low.toString(16).padStart(8, "0")}`;
+}
+
 /** Longest instruction, and the byte of the record that holds how many bytes there are. */
 const LENGTH_AT = 15;
 
@@ -92,6 +97,20 @@ export class ExitRecord {
   }
   get detail(): bigint {
     return this.wide(RECORD_DETAIL);
+  }
+  /** Low halves of registers. */
+  get raxLow(): number {
+    return this.low[RECORD_RAX / 8] as number;
+  }
+  get rcxLow(): number {
+    return this.low[RECORD_RCX / 8] as number;
+  }
+  get rdxLow(): number {
+    return this.low[RECORD_RDX / 8] as number;
+  }
+  /** The word at `offset` (RECORD_*) in hexadecimal: many times faster than by way of a BigInt. */
+  hex(offset: number): string {
+    return hexOfHalves(this.high[offset / 8] as number, this.low[offset / 8] as number);
   }
   /** Low half of `detail`: the port, MSR, register or vector. */
   get detailLow(): number {
