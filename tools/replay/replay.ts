@@ -65,12 +65,16 @@ interface Exports {
   replay_record: () => number;
 }
 
+const STACK_FRAMES = 50;
+
 /** Replays all windows, or up to the first difference. */
 export async function replay(
   recording: Recording,
   module: ReplayModule,
   watcher: ReplayWatcher = {},
 ): Promise<Replayed> {
+  // A difference is told with all of the kernel's frames, not only V8's usual ten.
+  Error.stackTraceLimit = STACK_FRAMES;
   const compiled = await WebAssembly.compile(module.wasm as BufferSource);
   const total: Replayed = { exits: 0, intrinsics: 0, windows: 0, compared: 0, end: "cut off" };
   for (const [index, window] of recording.windows.entries()) {
