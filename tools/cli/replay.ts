@@ -22,8 +22,8 @@ const HELP = `
 The file holds the hypervisor's WebAssembly code, its state, and all that the processor told it. The code runs again in Node,
 and everything it asks and writes is compared: it does the same again, or the first difference is reported.
 
-With --inspect, open this checkout in VS Code and attach to the address it names, or open chrome://inspect in Chrome; the
-replay stops where the handling of exit N begins, in the TypeScript sources. docs/replay.md shows it.
+With --inspect, open chrome://inspect in Chrome: the replay stops where the handling of exit N begins, in the TypeScript
+sources. docs/replay.md shows it.
 
 Exit status: 0; ${EXIT_FAILED} when something differs, or the file cannot be read to its end.
 
