@@ -100,7 +100,7 @@ function cost({ boot, traced, untraced }: Studied): string {
   const share = ((100 * boot.overhead) / duration).toFixed(2);
   const slower = (100 * (traced.initStarted / untraced.initStarted - 1)).toFixed(2);
   return (
-    `Cost of looking: sending the records took ${share} % of the run and is in none of the times above. By the guest's ` +
+    `Cost of looking: recording took ${share} % of the run and is in none of the times above. By the guest's ` +
     `own clock \`/init\` started at ${traced.initStarted} s recorded and at ${untraced.initStarted} s unrecorded ` +
     `(${slower} %). ${boot.lost === 0 ? "No record" : `${boot.lost} records`} lost.`
   );

@@ -31,7 +31,7 @@ export interface BootCounts {
   start: TraceStart;
   exits: number;
   lost: number;
-  /** Ticks that sending the trace took; no exit's time and no phase's handling contains them. */
+  /** Ticks that recording took; no exit's time and no phase's handling contains them. */
   overhead: number;
   reasons: ReasonCounts[];
   classes: Map<string, number>;
