@@ -10,24 +10,20 @@ VMCB_RAX        equ 0x5F8               ; kernel/svm/vmcb.ts
 
 section .text progbits alloc exec nowrite align=16
 bits 64
-; EDI: linear address of the vCPU. RSI: physical address of the guest's VMCB; [Vcpu.hostVmcb] is that of the VMCB which
-; holds the host's FS, GS, TR, LDTR and system-call MSRs. Interrupts are off here; physical interrupts exit, since VMRUN sees
-; IF = 1. Returns EAX = EDI. Keeps no register but RSP: the code generator knows, and saves what its caller needs (intrinsic
-; `keepsNothing`).
+; EDI: linear address of the vCPU. [Vcpu.vmcb] is the physical address of the guest's VMCB, [Vcpu.hostVmcb] that of the VMCB
+; which holds the host's FS, GS, TR, LDTR and system-call MSRs. GIF is 0 here and again after the exit; physical interrupts
+; exit, since VMRUN sees IF = 1. Returns EAX = EDI. Keeps no register but RSP: the code generator knows, and saves what its
+; caller needs (intrinsic `keepsNothing`).
 align 16
 tv_asm_svm_enter:
-        mov ebx, edi
-        mov rcx, [rbx + Vcpu.rax]
-        mov [gs:rsi + VMCB_RAX], rcx
+        mov [rdi + Vcpu.hostStack], rsp
+        mov esp, edi
         rdtsc
-        mov [rbx + Vcpu.tscEntry], eax
-        mov [rbx + Vcpu.tscEntry + 4], edx
-        mov rax, rsi
-        clgi
-        ; Not right before VMRUN: QEMU would begin the guest in the shadow of this STI.
-        sti
-        mov [rbx + Vcpu.hostStack], rsp
-        mov rsp, rbx
+        mov [rsp + Vcpu.tscEntry], eax
+        mov [rsp + Vcpu.tscEntry + 4], edx
+        mov rax, [rsp + Vcpu.vmcb]
+        mov rcx, [rsp + Vcpu.rax]
+        mov [gs:rax + VMCB_RAX], rcx
         mov rcx, [rsp + Vcpu.rcx]
         mov rdx, [rsp + Vcpu.rdx]
         mov rbx, [rsp + Vcpu.rbx]
@@ -44,16 +40,15 @@ tv_asm_svm_enter:
         mov r15, [rsp + Vcpu.r15]
         vmload
         vmrun
-        cli
         ; RAX is the VMCB again, RSP the vCPU; all else is the guest's. Time first.
         mov [rsp + Vcpu.rdx], rdx
-        mov [rsp + Vcpu.rcx], rcx
-        mov rcx, rax
         rdtsc
         mov [rsp + Vcpu.tscExit], eax
         mov [rsp + Vcpu.tscExit + 4], edx
-        mov rax, rcx
+        mov rax, [rsp + Vcpu.vmcb]
         vmsave
+        mov [rsp + Vcpu.rcx], rcx
+        mov rcx, rax
         mov rax, [rsp + Vcpu.hostVmcb]
         vmload
         mov [rsp + Vcpu.rbx], rbx
@@ -72,5 +67,4 @@ tv_asm_svm_enter:
         mov [rsp + Vcpu.rax], rdx
         mov eax, esp
         mov rsp, [rsp + Vcpu.hostStack]
-        stgi
         ret

@@ -111,34 +111,36 @@ export function runVm(vm: Vm): u32 {
 
 /** Until its VM is to be stopped or reset, or what is done at exits has changed. */
 function runVcpu(vcpu: Vcpu): void {
-  if (prepare(vcpu)) backend().run(vcpu, traceIsOn() ? onExitTraced : onExit);
+  backend().run(vcpu, prepare, traceIsOn() ? onExitTraced : onExit);
 }
 
-/** One exit, from the filled record to readiness for the next entry. False: the VM is to be stopped or reset. */
-function onExit(vcpu: Vcpu): bool {
+/** One exit, from the filled record to what its handler asked for. */
+function onExit(vcpu: Vcpu): void {
   countExit(vcpu);
   const outcome = dispatch(vcpu);
   recordOutcome(outcome);
-  return act(vcpu, outcome);
+  act(vcpu, outcome);
 }
 
 /**
  * Records the exit as well; what that takes is no part of the exit. A ring that fills up is emptied by one frame here; else it is
  * emptied while the vCPU idles.
  */
-function onExitTraced(vcpu: Vcpu): bool {
+function onExitTraced(vcpu: Vcpu): void {
   countExit(vcpu);
   const begun = rdtsc();
+  backend().completeRecord(vcpu);
   holdClocks(vcpu, traceExit(vcpu));
   const spent = rdtsc() - begun;
   const outcome = dispatch(vcpu);
   recordOutcome(outcome);
   const handled = rdtsc();
   traceOutcome(vcpu, outcome);
-  if (outcome == OUTCOME_ADVANCE && vcpu.exit.kind == EXIT_NESTED_FAULT) traceEmulated(vcpu);
+  if (outcome == OUTCOME_ADVANCE && vcpu.exit.kind == EXIT_NESTED_FAULT && vcpu.exit.move == 0)
+    traceEmulated(vcpu);
   if (ringIsFilling()) holdClocks(vcpu, traceDrain(thisCpu().index));
   traceExclude(vcpu, spent + rdtsc() - handled);
-  return act(vcpu, outcome);
+  act(vcpu, outcome);
 }
 
 /** The guest does not see the time that a port took: its clocks stand still, and its deadline is set anew. */
@@ -148,7 +150,7 @@ function holdClocks(vcpu: Vcpu, ticks: u64): void {
   vcpu.request(REQUEST_SAMPLE);
 }
 
-/** Device accesses are emulated: their instruction is known. */
+/** Device accesses are emulated: their instruction is known. (Of one that came decoded, the backend has given the bytes.) */
 function traceEmulated(vcpu: Vcpu): void {
   const instruction = emulatedInstruction(vcpu);
   traceInstruction(instruction.bytes0, instruction.bytes1, instruction.length);
@@ -156,16 +158,16 @@ function traceEmulated(vcpu: Vcpu): void {
 
 // --- after an exit -------------------------------------------------------------------------------------------------------
 
-/** Does what the handler of the last exit asked for, then serves the requests. False: the VM is to be stopped or reset. */
-function act(vcpu: Vcpu, outcome: u32): bool {
-  if (outcome != OUTCOME_ADVANCE) return actRarely(vcpu, outcome);
-  advance(vcpu);
-  if (vcpu.requests != 0) return prepare(vcpu);
-  return true;
+/** Does what the handler of the last exit asked for. */
+function act(vcpu: Vcpu, outcome: u32): void {
+  const next = vcpu.exit.plainRip;
+  if (outcome == OUTCOME_ADVANCE && next != 0) vcpu.rip = next;
+  else actRarely(vcpu, outcome);
 }
 
-function actRarely(vcpu: Vcpu, outcome: u32): bool {
-  if (outcome == OUTCOME_RESUME) takeHostInterrupt(vcpu);
+function actRarely(vcpu: Vcpu, outcome: u32): void {
+  if (outcome == OUTCOME_ADVANCE) advance(vcpu);
+  else if (outcome == OUTCOME_RESUME) takeHostInterrupt(vcpu);
   else if (outcome == OUTCOME_HALT) halt(vcpu);
   else if (outcome == OUTCOME_RESET) requestReset(vmOf(vcpu));
   const exit = vcpu.exit;
@@ -173,7 +175,6 @@ function actRarely(vcpu: Vcpu, outcome: u32): bool {
     if (!reinject(vcpu)) stopVm(vcpu, STATUS_TRIPLE_FAULT);
     exit.interruptedEvent = 0;
   }
-  return vcpu.requests == 0 || prepare(vcpu);
 }
 
 /** VT-x acknowledges the interrupt that caused an exit; its handler runs here. */

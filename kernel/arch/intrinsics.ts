@@ -155,11 +155,11 @@ export declare function vmload(hpa: u64): void;
 /** INVLPGA. */
 export declare function invlpga(virtualAddress: u64, asid: u32): void;
 /**
- * asm. CLGI, VMLOAD guest, VMRUN, VMSAVE guest, VMLOAD host, STGI (interrupts stay masked by IF=0), with the guest's
- * registers at `registers` as for `vmx_enter`. `guestVmcb`: physical address; the host's VMCB is in the registers' head.
- * Returns `registers`. Keeps no other register: the code generator saves what is needed.
+ * asm. VMLOAD guest, VMRUN, VMSAVE guest, VMLOAD host, with the guest's registers at `registers` as for `vmx_enter`, which
+ * also name both VMCBs. GIF is 0 before and after, and IF is 1: physical interrupts exit (kernel/arch/gate.ts). Returns
+ * `registers`. Keeps no other register: the code generator saves what is needed.
  */
-export declare function svm_enter(registers: usize, guestVmcb: u64): usize;
+export declare function svm_enter(registers: usize): usize;
 
 // --- extended processor state (for switching between vCPUs; never on the plain exit path) ---------------------------
 

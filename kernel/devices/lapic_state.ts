@@ -49,13 +49,14 @@ export const DELIVERY_INIT: u32 = 5;
 export const DELIVERY_STARTUP: u32 = 6;
 export const DELIVERY_EXTINT: u32 = 7;
 
-/** Bytes of one 256-bit register; the structure is followed by IRR, ISR and TMR. */
-export const SET_BYTES: usize = 32;
+/** Bytes of one 256-bit register with its summary, a byte with a bit for each word that is not zero; IRR, ISR and TMR follow the structure. */
+export const SET_BYTES: usize = 36;
+const SUMMARY: usize = 32;
 export const IRR: usize = 0 * SET_BYTES;
 export const ISR: usize = 1 * SET_BYTES;
 export const TMR: usize = 2 * SET_BYTES;
 
-/** Ends in IRR, ISR and TMR, 32 bytes each. */
+/** Ends in IRR, ISR and TMR. */
 @unmanaged
 export class Lapic {
   /** IA32_APIC_BASE. */
@@ -127,27 +128,27 @@ export function setHas(l: Lapic, which: usize, vector: u32): bool {
 }
 
 export function setAdd(l: Lapic, which: usize, vector: u32): void {
-  const word = tailOf(l) + which + <usize>((vector >> 5) << 2);
+  const set = tailOf(l) + which;
+  const word = set + <usize>((vector >> 5) << 2);
   store<u32>(word, load<u32>(word) | (1 << (vector & 31)));
+  store<u32>(set, load<u32>(set, SUMMARY) | (1 << (vector >> 5)), SUMMARY);
 }
 
 export function setRemove(l: Lapic, which: usize, vector: u32): void {
-  const word = tailOf(l) + which + <usize>((vector >> 5) << 2);
-  store<u32>(word, load<u32>(word) & ~(1 << (vector & 31)));
+  const set = tailOf(l) + which;
+  const word = set + <usize>((vector >> 5) << 2);
+  const rest = load<u32>(word) & ~(1 << (vector & 31));
+  store<u32>(word, rest);
+  if (rest == 0) store<u32>(set, load<u32>(set, SUMMARY) & ~(1 << (vector >> 5)), SUMMARY);
 }
 
 /** The highest vector in a 256-bit register, or NO_VECTOR. */
 export function setHighest(l: Lapic, which: usize): i32 {
-  const start = tailOf(l) + which;
-  let bits = load<u64>(start, 24);
-  if (bits != 0) return 255 - <i32>clz<u64>(bits);
-  bits = load<u64>(start, 16);
-  if (bits != 0) return 191 - <i32>clz<u64>(bits);
-  bits = load<u64>(start, 8);
-  if (bits != 0) return 127 - <i32>clz<u64>(bits);
-  bits = load<u64>(start, 0);
-  if (bits != 0) return 63 - <i32>clz<u64>(bits);
-  return NO_VECTOR;
+  const set = tailOf(l) + which;
+  const summary = load<u32>(set, SUMMARY);
+  if (summary == 0) return NO_VECTOR;
+  const word = 31 - <u32>clz(summary);
+  return <i32>((word << 5) + 31 - clz(load<u32>(set + (word << 2))));
 }
 
 /** Records an error; an unmasked error entry of the local vector table interrupts. */

@@ -185,9 +185,9 @@ function highestOf(c: Pic8259Chip, requests: u32): u32 {
  * if masked in special mask mode, and the cascade not itself in special fully nested mode.
  */
 function pendingRequest(c: Pic8259Chip): u32 {
-  if (!c.initialized) return NONE;
-  const request = highestOf(c, c.irr & ~c.imr);
-  if (request == NONE) return NONE;
+  const waiting = c.irr & ~c.imr;
+  if (waiting == 0 || !c.initialized) return NONE;
+  const request = highestOf(c, waiting);
   const inService = highestOf(c, c.specialMask ? c.isr & ~c.imr : c.isr);
   if (inService == NONE || rank(c, request) < rank(c, inService)) return request;
   return c.specialFullyNested && request == CASCADE && inService == CASCADE ? request : NONE;
@@ -223,15 +223,14 @@ function readPort(d: Pic8259, offset: u32): u32 {
 
 function writePort(d: Pic8259, offset: u32, value: u32): void {
   switch (offset) {
+    // What is written to the master does not reach the cascade.
     case PIC_MASTER:
-      writeEven(master(d), value);
-      break;
+      return writeEven(master(d), value);
     case PIC_SLAVE:
       writeEven(slave(d), value);
       break;
     case PIC_MASTER + 1:
-      writeOdd(master(d), value);
-      break;
+      return writeOdd(master(d), value);
     case PIC_SLAVE + 1:
       writeOdd(slave(d), value);
       break;
@@ -298,6 +297,12 @@ function beginInitialization(c: Pic8259Chip, value: u32): void {
 }
 
 function writeOdd(c: Pic8259Chip, value: u32): void {
+  if (c.expect == EXPECT_OCW1) c.imr = value;
+  else initialize(c, value);
+}
+
+/** ICW2, ICW3 or ICW4. */
+function initialize(c: Pic8259Chip, value: u32): void {
   switch (c.expect) {
     case EXPECT_ICW2:
       c.base = value & 0xf8;
@@ -313,7 +318,6 @@ function writeOdd(c: Pic8259Chip, value: u32): void {
       c.initialized = true;
       return;
     default:
-      c.imr = value;
       return;
   }
   if (c.expect == EXPECT_ICW4 && !c.needsIcw4) {

@@ -72,16 +72,19 @@ export function pit8254Reset(d: Pit8254): void {
 
 /** Port read, one byte: the PC's timer sits on an 8-bit bus, so a wider access reads the next ports too. */
 export function pit8254Read(d: Pit8254, offset: u32, size: u32, now: u64): u32 {
+  if (offset == PIT_PORT_B) return pit8254ReadPortB(d, size, now);
   const tick = ticksAt(now);
-  if (offset == PIT_PORT_B) {
-    // Polled in tight loops by calibrations: only counter 2 shows here.
-    counterAdvance(counter(d, 2), tick);
-    return readPortB(d, tick) | (size > 1 ? 0xffffff00 : 0);
-  }
   catchUp(d, tick);
   let value = readPort(d, offset, tick);
   for (let i: u32 = 1; i < size; i++) value |= readPort(d, offset + i, tick) << (i * 8);
   return value;
+}
+
+/** Read of PIT_PORT_B, which calibrations poll in tight loops: only counter 2 shows here. */
+export function pit8254ReadPortB(d: Pit8254, size: u32, now: u64): u32 {
+  const tick = ticksAt(now);
+  counterAdvance(counter(d, 2), tick);
+  return readPortB(d, tick) | (size > 1 ? 0xffffff00 : 0);
 }
 
 /** Port write; a wider access writes the next ports too. */

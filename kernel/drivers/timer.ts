@@ -2,7 +2,8 @@
 // CPU has it, else counting down.
 import { cpuidFeature, ECX } from "../arch/cpuid";
 import { tscHz } from "../arch/clock";
-import { mfence, mul_shift32, div_wide, rdtsc, sti_hlt_cli, sti_nop_cli, wrmsr } from "../arch/intrinsics";
+import { waitForInterrupt } from "../arch/gate";
+import { mfence, mul_shift32, div_wide, rdtsc, wrmsr } from "../arch/intrinsics";
 import { IA32_TSC_DEADLINE } from "../arch/msr";
 import { thisCpu } from "../arch/percpu";
 import { APIC_LVT_TIMER, APIC_TIMER_DIVIDE, APIC_TIMER_INITIAL, apicWrite, LVT_MASKED } from "./apic";
@@ -78,10 +79,5 @@ const LONGEST_TICKS: u64 = 1 << 40;
 /** Waits for an interrupt, at the latest until TSC `tsc` (U64.MAX_VALUE: for ever); its handler has run on return. */
 export function hostIdle(tsc: u64): void {
   hostTimerArm(tsc);
-  sti_hlt_cli();
-}
-
-/** Takes the interrupts that are pending now. */
-export function hostTakeInterrupts(): void {
-  sti_nop_cli();
+  waitForInterrupt();
 }

@@ -32,7 +32,6 @@ export function advance(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
   if (exit.plainRip != 0) {
     vcpu.rip = exit.plainRip;
-    vcpu.dirty |= GROUP_RIP;
     return OUTCOME_RESUME;
   }
   const next = exit.nextRip;

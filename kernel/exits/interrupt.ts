@@ -1,5 +1,5 @@
 // Exits that are not about the guest: physical interrupts and NMIs, windows for the guest's own, the deadline.
-import { sti_nop_cli } from "../arch/intrinsics";
+import { takeInterrupts } from "../arch/gate";
 import { backend, need } from "../vcpu/backend";
 import { NO_VECTOR } from "../vcpu/exit";
 import { OUTCOME_RESUME } from "../vcpu/outcome";
@@ -8,7 +8,7 @@ import { REQUEST_INTERRUPT, REQUEST_NMI, REQUEST_SAMPLE, Vcpu } from "../vcpu/vc
 
 /** Takes the interrupt through the host's own table, unless the run loop is to deliver an acknowledged vector. */
 export function handleExternalInterrupt(vcpu: Vcpu): u32 {
-  if (vcpu.exit.vector == NO_VECTOR) sti_nop_cli();
+  if (vcpu.exit.vector == NO_VECTOR) takeInterrupts();
   vcpu.request(REQUEST_SAMPLE);
   return OUTCOME_RESUME;
 }

@@ -8,22 +8,29 @@ import { fetchInstruction } from "./emulate/fetch";
 import { OP_INS, OP_OUTS, PREFIX_REP } from "./emulate/instruction";
 import { runString } from "./emulate/string";
 
-const LOW_HALF: u64 = 0xffffffff;
-
 export function handleIo(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
   const flags = exit.flags;
   if ((flags & IO_STRING) != 0) return handleStringIo(vcpu);
-  const size = exit.size;
-  const mask = LOW_HALF >> (32 - 8 * size);
   if ((flags & IO_IN) == 0) {
-    machine().portWrite(vcpu, exit.port, size, <u32>(vcpu.rax & mask));
+    machine().portWrite(vcpu, exit.port, exit.size, lowBytes(<u32>vcpu.rax, exit.size));
     return OUTCOME_ADVANCE;
   }
-  const value = <u64>machine().portRead(vcpu, exit.port, size) & mask;
-  // Like any write of a register: 32 bits clear the upper half, fewer leave the rest.
-  vcpu.rax = size == 4 ? value : (vcpu.rax & ~mask) | value;
+  setLowBytes(vcpu, machine().portRead(vcpu, exit.port, exit.size), exit.size);
   return OUTCOME_ADVANCE;
+}
+
+function lowBytes(value: u32, size: u32): u32 {
+  if (size == 1) return value & 0xff;
+  return size == 2 ? value & 0xffff : value;
+}
+
+/** Writes AL, AX or EAX. Like any write of a register: 32 bits clear the upper half, fewer leave the rest. */
+function setLowBytes(vcpu: Vcpu, value: u32, size: u32): void {
+  const rax = changetype<usize>(vcpu) + offsetof<Vcpu>("rax");
+  if (size == 1) store<u8>(rax, <u8>value);
+  else if (size == 2) store<u16>(rax, <u16>value);
+  else vcpu.rax = value;
 }
 
 function handleStringIo(vcpu: Vcpu): u32 {

@@ -1,19 +1,43 @@
 // EPT violations and nested page faults: RAM that is not mapped yet, or the registers of a device.
 import { STATUS_UNHANDLED_EXIT } from "../abi/status";
 import { LOG_ERROR, logEnd, logHex, logStart, logText } from "../lib/log";
-import { ACCESS_FETCH, ACCESS_PAGE_WALK, ACCESS_PRESENT, ACCESS_WRITE } from "../vcpu/exit";
+import {
+  ACCESS_FETCH,
+  ACCESS_PAGE_WALK,
+  ACCESS_PRESENT,
+  ACCESS_WRITE,
+  MOVE_IMMEDIATE,
+  MOVE_REGISTER_SHIFT,
+  MOVE_WRITE,
+} from "../vcpu/exit";
 import { machine } from "../vcpu/machine";
-import { OUTCOME_RESUME } from "../vcpu/outcome";
+import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../vcpu/outcome";
 import { Vcpu } from "../vcpu/vcpu";
 import { emulateAccess } from "./emulate/emulate";
 
+const LOW_HALF: u64 = 0xffffffff;
+
 export function handleNestedFault(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
+  if (exit.move != 0) return moveKnown(vcpu, exit.move);
   if ((exit.flags & ACCESS_PRESENT) == 0 && machine().populate(vcpu, exit.gpa)) return OUTCOME_RESUME;
   if ((exit.flags & ACCESS_FETCH) != 0) return refuse(vcpu, "the guest executes what is not RAM");
   if ((exit.flags & ACCESS_PAGE_WALK) != 0) return refuse(vcpu, "the guest's page tables are not in RAM");
   if (exit.interruptedEvent != 0) return refuse(vcpu, "delivery of an interrupt uses what is not RAM");
   return emulateAccess(vcpu, exit.gpa, (exit.flags & ACCESS_WRITE) != 0);
+}
+
+/** A MOV of four bytes between a register, or an immediate, and a device's register. */
+function moveKnown(vcpu: Vcpu, move: u32): u32 {
+  const exit = vcpu.exit;
+  const register = (move >> MOVE_REGISTER_SHIFT) & 15;
+  if ((move & MOVE_WRITE) == 0) {
+    vcpu.setGpr(register, machine().mmioRead(vcpu, exit.gpa, 4) & LOW_HALF);
+    return OUTCOME_ADVANCE;
+  }
+  const value = (move & MOVE_IMMEDIATE) != 0 ? <u64>exit.moveValue : vcpu.gpr(register);
+  machine().mmioWrite(vcpu, exit.gpa, 4, value & LOW_HALF);
+  return OUTCOME_ADVANCE;
 }
 
 /** What a real machine might do with all ones, no guest means to do. */

@@ -6,6 +6,7 @@ import { tscHz } from "../arch/clock";
 import { cpuid, xgetbv } from "../arch/intrinsics";
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 import { need } from "../vcpu/backend";
+import { CPUID_SLOT_SHIFT, cpuidSlot, CpuidSlot, CpuidTable, LEAF_PLAIN, LEAF_UNKNOWN } from "../vcpu/cpuid";
 import { ExitRecord } from "../vcpu/exit";
 import { GROUP_CONTROL } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
@@ -24,34 +25,18 @@ import {
   XSAVE_COMPACTED_ALIGNED,
   xsaveLeaf,
 } from "./cpuid-xsave";
-import { Vm, vmOf } from "./vm";
+import { Vm } from "./vm";
 
-/** One leaf or subleaf, ready to be given to the guest. */
-@unmanaged
-export class CpuidSlot {
-  eax: u32;
-  ebx: u32;
-  ecx: u32;
-  edx: u32;
-  /** LEAF_*. */
-  kind: u32;
-  /** Of LEAF_SUBLEAVES: slot of subleaf 0, and number of subleaves. */
-  first: u32;
-  count: u32;
-  reserved: u32;
-}
-
-// How a slot is used.
-const LEAF_PLAIN: u32 = 0;
-const LEAF_SUBLEAVES: u32 = 1;
+// How a slot is used, beside LEAF_PLAIN and LEAF_UNKNOWN.
+const LEAF_SUBLEAVES: u32 = 2;
 /** Leaf 1: APIC ID and OSXSAVE. */
-const LEAF_FEATURES: u32 = 2;
+const LEAF_FEATURES: u32 = 3;
 /** Leaf 7: OSPKE; subleaves past 0 are empty. */
-const LEAF_STRUCTURED: u32 = 3;
+const LEAF_STRUCTURED: u32 = 4;
 /** Leaf 0Bh: x2APIC ID. */
-const LEAF_TOPOLOGY: u32 = 4;
+const LEAF_TOPOLOGY: u32 = 5;
 /** Leaf 0Dh: sizes depend on XCR0. */
-const LEAF_XSAVE: u32 = 5;
+const LEAF_XSAVE: u32 = 6;
 
 const OSXSAVE: u32 = 1 << 27;
 const OSPKE: u32 = 1 << 4;
@@ -71,34 +56,21 @@ const CACHE_FIRST: u32 = EXTENDED_FIRST + EXTENDED_SLOTS;
 const XSAVE_FIRST: u32 = CACHE_FIRST + CACHE_SLOTS;
 const SLOTS: u32 = XSAVE_FIRST + SUBLEAVES_XSAVE;
 
-/**
- * Ends in the slots. Leaf numbers are ranges of 2^30: basic, hypervisor, extended, and one that is empty. For each: how
- * many leaves, and the place of the first one's slot.
- */
-@unmanaged
-export class CpuidTable {
-  basicCount: u32;
-  basicFirst: u32;
-  hypervisorCount: u32;
-  hypervisorFirst: u32;
-  extendedCount: u32;
-  extendedFirst: u32;
-  emptyCount: u32;
-  emptyFirst: u32;
-}
-
 function slotAt(table: CpuidTable, index: u32): CpuidSlot {
-  return changetype<CpuidSlot>(tailOf(table) + <usize>index * offsetof<CpuidSlot>());
+  return changetype<CpuidSlot>(tailOf(table) + ((<usize>index) << CPUID_SLOT_SHIFT));
 }
 
 /** Builds the table of a VM; boot time only. */
 export function cpuidCreate(vm: Vm): void {
-  const table = arenaNewWithTail<CpuidTable>(<usize>SLOTS * offsetof<CpuidSlot>());
+  const table = arenaNewWithTail<CpuidTable>((<usize>SLOTS + 1) << CPUID_SLOT_SHIFT);
+  table.unknown = slotAt(table, SLOTS);
+  table.unknown.kind = LEAF_UNKNOWN;
   table.basicCount = BASIC_SLOTS;
+  table.basicFirst = tailOf(table);
   table.hypervisorCount = HYPERVISOR_SLOTS;
-  table.hypervisorFirst = HYPERVISOR_FIRST;
+  table.hypervisorFirst = changetype<usize>(slotAt(table, HYPERVISOR_FIRST));
   table.extendedCount = EXTENDED_SLOTS;
-  table.extendedFirst = EXTENDED_FIRST;
+  table.extendedFirst = changetype<usize>(slotAt(table, EXTENDED_FIRST));
   vm.cpuid = changetype<usize>(table);
   applyPolicy(table);
   describeFeatures(table, vm.cpus);
@@ -109,12 +81,8 @@ export function cpuidCreate(vm: Vm): void {
   slotAt(table, HYPERVISOR_FIRST + 0x10).eax = <u32>(tscHz() / 1000);
 }
 
-/** Slot of a leaf of the table, or null. */
-function findSlot(table: CpuidTable, leaf: u32): CpuidSlot | null {
-  const range = changetype<usize>(table) + <usize>(leaf >> 30) * 8;
-  const index = leaf & 0x3fffffff;
-  if (index >= load<u32>(range)) return null;
-  return slotAt(table, load<u32>(range, 4) + index);
+function findSlot(table: CpuidTable, leaf: u32): CpuidSlot {
+  return cpuidSlot(changetype<usize>(table), leaf);
 }
 
 function applyPolicy(table: CpuidTable): void {
@@ -123,7 +91,7 @@ function applyPolicy(table: CpuidTable): void {
     const register = CPUID_POLICY[row + 2];
     const mask = CPUID_POLICY[row + 3];
     const slot = findSlot(table, leaf);
-    assert(slot !== null, "cpuid: policy for a leaf without a slot");
+    assert(slot.kind == LEAF_PLAIN, "cpuid: policy for a leaf without a slot");
     const host = mask != 0 && cpuidHasLeaf(leaf) ? cpuidRegister(leaf, CPUID_POLICY[row + 1], register) : 0;
     store<u32>(changetype<usize>(slot) + <usize>register * 4, (host & mask) | CPUID_POLICY[row + 4]);
   }
@@ -154,7 +122,7 @@ export function guestIsAmd(vm: Vm): bool {
 /** One register of a leaf as the guest sees it, dynamic bits left out; 0 for unknown leaves. Subleaf 0. */
 export function guestCpuid(vm: Vm, leaf: u32, register: u32): u32 {
   const slot = findSlot(changetype<CpuidTable>(vm.cpuid), leaf);
-  return slot === null ? 0 : load<u32>(changetype<usize>(slot) + <usize>register * 4);
+  return load<u32>(changetype<usize>(slot) + <usize>register * 4);
 }
 
 /** EAX bits 4..0: type, 0 for none; 31..14: CPUs that share the cache and cores of the package, less one. */
@@ -165,7 +133,7 @@ const CACHE_SHARING: u32 = 0xffffc000;
 function describeCaches(table: CpuidTable): void {
   const leaf = slotAt(table, 4);
   leaf.kind = LEAF_SUBLEAVES;
-  leaf.first = CACHE_FIRST;
+  leaf.first = changetype<usize>(slotAt(table, CACHE_FIRST));
   if (!cpuidHasLeaf(4)) return;
   while (leaf.count < CACHE_SLOTS) {
     const eax = cpuidRegister(4, leaf.count, EAX);
@@ -184,7 +152,7 @@ function describeXsave(table: CpuidTable): void {
   const mask = guestXcr0Mask();
   if (mask == 0) return;
   leaf.kind = LEAF_XSAVE;
-  leaf.first = XSAVE_FIRST;
+  leaf.first = changetype<usize>(slotAt(table, XSAVE_FIRST));
   for (let subleaf: u32 = 0; subleaf < SUBLEAVES_XSAVE; subleaf++) {
     xsaveLeaf(subleaf, mask, changetype<usize>(slotAt(table, XSAVE_FIRST + subleaf)));
   }
@@ -192,17 +160,7 @@ function describeXsave(table: CpuidTable): void {
 
 // --- lookup --------------------------------------------------------------------------------------------------------------
 
-/** CPUID as the guest sees it: writes EAX, EBX, ECX, EDX of the vCPU, upper halves zero. */
-export function cpuidLookup(vcpu: Vcpu, leaf: u32, subleaf: u32): void {
-  const slot = findSlot(changetype<CpuidTable>(vmOf(vcpu).cpuid), leaf);
-  if (slot === null) {
-    unknownLeaf(vcpu, leaf, subleaf);
-    return;
-  }
-  give(vcpu, slot);
-  if (slot.kind != LEAF_PLAIN) complete(vcpu, slot, subleaf);
-}
-
+/** Gives the vCPU what `slot` says in EAX, EBX, ECX, EDX; upper halves zero. */
 function give(vcpu: Vcpu, slot: CpuidSlot): void {
   vcpu.rax = slot.eax;
   vcpu.rbx = slot.ebx;
@@ -217,13 +175,20 @@ function giveNothing(vcpu: Vcpu): void {
   vcpu.rdx = 0;
 }
 
-function unknownLeaf(vcpu: Vcpu, leaf: u32, subleaf: u32): void {
+/** Leaves that nobody has read as zeros, but for those that ask for the counters. */
+function giveUnknown(vcpu: Vcpu, leaf: u32, subleaf: u32): void {
   giveNothing(vcpu);
   if (leaf >= COUNTERS_FIRST_LEAF && leaf - COUNTERS_FIRST_LEAF < 4) countersLeaf(vcpu, leaf, subleaf);
 }
 
-function complete(vcpu: Vcpu, slot: CpuidSlot, subleaf: u32): void {
+/** CPUID as the guest sees it: writes EAX, EBX, ECX, EDX of the vCPU, upper halves zero. */
+export function cpuidLookup(vcpu: Vcpu, leaf: u32, subleaf: u32): void {
+  const slot = cpuidSlot(vcpu.cpuid, leaf);
+  give(vcpu, slot);
   switch (slot.kind) {
+    case LEAF_UNKNOWN:
+      giveUnknown(vcpu, leaf, subleaf);
+      break;
     case LEAF_SUBLEAVES:
       giveSubleaf(vcpu, slot, subleaf);
       break;
@@ -248,9 +213,13 @@ function complete(vcpu: Vcpu, slot: CpuidSlot, subleaf: u32): void {
   }
 }
 
+function subleafOf(slot: CpuidSlot, subleaf: u32): CpuidSlot {
+  return changetype<CpuidSlot>(slot.first + ((<usize>subleaf) << CPUID_SLOT_SHIFT));
+}
+
 function giveSubleaf(vcpu: Vcpu, slot: CpuidSlot, subleaf: u32): void {
   if (subleaf >= slot.count) giveNothing(vcpu);
-  else give(vcpu, slotAt(changetype<CpuidTable>(vmOf(vcpu).cpuid), slot.first + subleaf));
+  else give(vcpu, subleafOf(slot, subleaf));
 }
 
 /** ECX bits 15..8: level type. */
@@ -283,22 +252,22 @@ function giveXsave(vcpu: Vcpu, slot: CpuidSlot, subleaf: u32): void {
     giveNothing(vcpu);
     return;
   }
-  give(vcpu, slotAt(changetype<CpuidTable>(vmOf(vcpu).cpuid), slot.first + subleaf));
+  give(vcpu, subleafOf(slot, subleaf));
   if (subleaf == 0) {
     const live = changetype<usize>(vcpu.exit) + offsetof<ExitRecord>("bytes0");
     cpuid(0x0d, 0, live);
     vcpu.rbx = load<u32>(live, 4);
   } else if (subleaf == 1 && vcpu.rbx != 0) {
-    vcpu.rbx = compactedBytes(changetype<CpuidTable>(vmOf(vcpu).cpuid), slot.first, xgetbv(0));
+    vcpu.rbx = compactedBytes(slot, xgetbv(0));
   }
 }
 
-/** Bytes of an XSAVE area in the compacted format with the components of `enabled`, described by slots from `first` on. */
-function compactedBytes(table: CpuidTable, first: u32, enabled: u64): u32 {
+/** Bytes of an XSAVE area in the compacted format with the components of `enabled`, described by subleaves of `leaf`. */
+function compactedBytes(leaf: CpuidSlot, enabled: u64): u32 {
   let bytes = XSAVE_BASE_BYTES;
   for (let component: u32 = 2; component < SUBLEAVES_XSAVE; component++) {
     if (((enabled >> component) & 1) == 0) continue;
-    const slot = slotAt(table, first + component);
+    const slot = subleafOf(leaf, component);
     if ((slot.ecx & XSAVE_COMPACTED_ALIGNED) != 0) bytes = (bytes + 63) & ~63;
     bytes += slot.eax;
   }

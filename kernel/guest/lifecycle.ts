@@ -32,7 +32,7 @@ import { loadKernel } from "./boot/protocols";
 import { cpuidCreate, guestCpuid } from "./cpuid";
 import { guestXcr0Mask } from "./cpuid-xsave";
 import { msrCreate, msrReset, openMsrs } from "./msr";
-import { platformAddDebugExit, platformCreate, platformReset } from "./platform";
+import { platformAddDebugExit, platformAttach, platformCreate, platformReset } from "./platform";
 import { problemEnd, problemStart } from "./problem";
 import { ramCreate } from "./ram";
 import { writeFirmwareData } from "./firmware";
@@ -59,6 +59,7 @@ export function vmCreate(vm: Vm, kind: u32, unixNs: u64): bool {
   for (let i: u32 = 0; i < vm.cpus; i++) {
     const vcpu = changetype<Vcpu>(arenaAlloc(VCPU_BYTES, 64));
     vmSetVcpu(vm, i, vcpu);
+    platformAttach(vcpu);
     backend().createVcpu(vcpu, vm.nestedRoot);
   }
   return vmReset(vm);

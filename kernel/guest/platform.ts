@@ -105,8 +105,13 @@ export function lapicAt(vm: Vm, index: u32): Lapic {
   return changetype<Lapic>(load<usize>(slotOf(vm, index)));
 }
 
+/** Gives a vCPU, whose VM has its devices, its local APIC; boot time only. */
+export function platformAttach(vcpu: Vcpu): void {
+  vcpu.lapic = changetype<usize>(lapicAt(vmOf(vcpu), vcpu.index));
+}
+
 export function lapicOf(vcpu: Vcpu): Lapic {
-  return lapicAt(vmOf(vcpu), vcpu.index);
+  return changetype<Lapic>(vcpu.lapic);
 }
 
 export function kvmClockOf(vcpu: Vcpu): KvmClock {

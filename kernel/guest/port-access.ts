@@ -6,7 +6,7 @@ import { debugExitRead, debugExitWrite } from "../devices/debugexit";
 import { I8042_COMMAND, I8042_DATA, I8042_PORT_A, i8042Read, i8042Write } from "../devices/i8042";
 import { pciRead, pciWrite } from "../devices/pci";
 import { PIC_ELCR, PIC_MASTER, PIC_SLAVE, pic8259Read, pic8259Write } from "../devices/pic8259";
-import { PIT_PORT_B, pit8254Read, pit8254Write } from "../devices/pit8254";
+import { PIT_PORT_B, pit8254Read, pit8254ReadPortB, pit8254Write } from "../devices/pit8254";
 import { PVPANIC_PANICKED, pvpanicRead, pvpanicWrite } from "../devices/pvpanic";
 import { resetControlRead, resetControlWrite } from "../devices/reset_control";
 import { rtcRead, rtcWrite } from "../devices/rtc";
@@ -57,7 +57,7 @@ export function platformPortRead(vcpu: Vcpu, port: u32, size: u32): u32 {
     case DEVICE_PIT:
       return pit8254Read(p.pit, port - PORT_PIT, size, vmNow(vm));
     case DEVICE_SYSTEM_B:
-      return pit8254Read(p.pit, PIT_PORT_B, size, vmNow(vm));
+      return pit8254ReadPortB(p.pit, size, vmNow(vm));
     case DEVICE_RTC:
       touch(vcpu, p, DEVICE_RTC);
       return rtcRead(p.rtc, port - PORT_RTC, size, vmNow(vm));

@@ -141,6 +141,7 @@ export function vmVcpu(vm: Vm, index: u32): Vcpu {
 export function vmSetVcpu(vm: Vm, index: u32, vcpu: Vcpu): void {
   store<u32>(changetype<usize>(vm) + offsetof<Vm>() + <usize>index * 4, <u32>changetype<usize>(vcpu));
   vcpu.vm = changetype<usize>(vm);
+  vcpu.cpuid = vm.cpuid;
   vcpu.vmIndex = vm.index;
   vcpu.index = index;
 }

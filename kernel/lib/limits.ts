@@ -37,3 +37,6 @@ export const RECORDING_WINDOW_BYTES: u64 = 2 << 20;
 export const TRACE_FRAME_PAYLOAD: u32 = 2048;
 /** Bytes of guest memory that one command of the monitor shows. */
 export const MONITOR_MAX_BYTES: u64 = 4096;
+/** Entries of the second level of a vCPU's counters (a power of two), and how many are looked at for one exit. */
+export const DETAIL_ENTRIES: u32 = 512;
+export const DETAIL_PROBES: u32 = 8;

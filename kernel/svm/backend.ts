@@ -1,29 +1,30 @@
 // AMD-V behind the backend interface (kernel/vcpu/backend.ts).
+import { gateByGif, gateByIf } from "../arch/gate";
 import { rdmsr, svm_enter, vmsave, wrmsr } from "../arch/intrinsics";
 import { phys_fill, phys_store32, phys_store64 } from "../arch/intrinsics";
 import { AMD_VM_HSAVE_PA, EFER_SVME, IA32_EFER } from "../arch/msr";
 import { thisCpu } from "../arch/percpu";
-import { arenaAlloc } from "../lib/arena";
 import { frameAllocZeroed, NO_HPA } from "../mm/frames";
 import { nestedSetLargestLeaf } from "../mm/nested";
 import { Backend } from "../vcpu/backend";
 import { liveEnable, liveRestore, liveSave } from "../vcpu/live";
-import { GROUP_RIP } from "../vcpu/registers";
 import { powerUp } from "../vcpu/reset";
 import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
+import { codeWalkPrepare } from "./codewalk";
+import { movesForget, movesPrepare, rememberMove } from "./moves";
 import { asidAssign, asidPrepare } from "./asid";
 import { hasHugePages, SVM_CLEAN_BITS, SVM_FLUSH_BY_ASID, svmFeatures, svmMissing } from "./capabilities";
 import { writeIntercepts } from "./controls";
-import { decode, decodePrepare } from "./decode";
+import { decode, decodeForTrace, decodePrepare } from "./decode";
 import { dumpVmcb } from "./dump";
 import { explainInvalid } from "./entrychecks";
 import { injectEvent, updateWindows } from "./inject";
 import { IO_MAP_FRAMES, ioMapCloseAll } from "./iomap";
 import { MSR_MAP_FRAMES, msrMapInitialize, msrMapSet } from "./msrmap";
 import { exitName } from "../abi/svm-reasons";
-import { forgetInstructions, nextRipPrepare } from "./nextrip";
+import { knownForget, knownPrepare, knownUse } from "./known";
 import { loadState, storeState } from "./state";
-import { DIRTY_CONTROL, NMI_OPEN, SVM_VCPU_BYTES, SvmVcpu, svmOf, unclean } from "./svm";
+import { DIRTY_CONTROL, NMI_OPEN, SvmVcpu, svmCreate, svmOf, unclean } from "./svm";
 import {
   CLEAN_ALL,
   CLEAN_INTERCEPTS,
@@ -63,7 +64,9 @@ export function svmInstall(table: Backend): void {
   table.loadVcpu = loadVcpu;
   table.enter = enter;
   table.run = run;
+  table.completeRecord = decodeForTrace;
   table.loadState = loadGroups;
+  table.rememberMove = rememberMove;
   table.updateWindows = windows;
   table.hasDeadlineTimer = 0;
   table.setDeadline = setDeadline;
@@ -104,7 +107,9 @@ function prepareOnce(): void {
   ioMapCloseAll(ioMap);
   nestedSetLargestLeaf(hasHugePages() ? 3 : 2);
   decodePrepare();
-  nextRipPrepare();
+  knownPrepare();
+  movesPrepare();
+  codeWalkPrepare();
   cleanAfterExit = (svmFeatures() & SVM_CLEAN_BITS) != 0 ? CLEAN_ALL : 0;
   flushGuest = (svmFeatures() & SVM_FLUSH_BY_ASID) != 0 ? TLB_FLUSH_GUEST : TLB_FLUSH_ALL;
 }
@@ -116,9 +121,7 @@ function needFrames(count: u64): u64 {
 }
 
 function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
-  const svm = changetype<SvmVcpu>(arenaAlloc(SVM_VCPU_BYTES, 16));
-  vcpu.backend = changetype<usize>(svm);
-  svm.vmcb = needFrames(1);
+  const svm = svmCreate(vcpu, needFrames(1));
   svm.msrMap = needFrames(MSR_MAP_FRAMES);
   svm.nestedRoot = nestedRoot;
   svm.cpu = NO_CPU;
@@ -145,7 +148,9 @@ function resetVcpu(vcpu: Vcpu): void {
   svm.clean = 0;
   svm.nmi = NMI_OPEN;
   svm.softInjected = 0;
-  forgetInstructions(svm);
+  knownForget(svm);
+  movesForget(vcpu);
+  knownUse(vcpu, svm);
   powerUp(vcpu);
   liveRestore(vcpu);
   flush(vcpu);
@@ -166,36 +171,50 @@ function loadVcpu(vcpu: Vcpu): void {
   liveRestore(vcpu);
 }
 
-function run(vcpu: Vcpu, onExit: (vcpu: Vcpu) => bool): void {
+function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
+  gateByGif();
+  // The entry keeps no register, so that what is needed after it comes from it.
   let self = changetype<usize>(vcpu);
-  do {
+  while (true) {
     vcpu = changetype<Vcpu>(self);
-    if ((vcpu.dirty & ~GROUP_RIP) != 0) prepareEntry(vcpu, svmOf(vcpu), vcpu.dirty);
-    const vmcb = svmOf(vcpu).vmcb;
-    // RIP has changed after nearly every exit; writing it anyway is cheaper than asking. An injected event may have moved it.
-    phys_store64(vmcb + VMCB_RIP, vcpu.rip);
-    self = svm_enter(self, vmcb);
-    vcpu = changetype<Vcpu>(self);
-    if ((vcpu.dirty & ~GROUP_RIP) != 0) finishEntry(svmOf(vcpu));
-    vcpu.dirty = 0;
-    decode(vcpu, svmOf(vcpu));
-  } while (onExit(vcpu));
+    if (vcpu.pending == 0) {
+      phys_store64(vcpu.vmcb + VMCB_RIP, vcpu.rip);
+      self = svm_enter(self);
+    } else {
+      if (vcpu.requests != 0 && !prepare(vcpu)) break;
+      self = enterChanged(vcpu);
+    }
+    decode(changetype<Vcpu>(self));
+    onExit(changetype<Vcpu>(self));
+  }
+  gateByIf();
 }
 
 function enter(vcpu: Vcpu): void {
-  run(vcpu, once);
+  gateByGif();
+  enterChanged(vcpu);
+  gateByIf();
+  decode(vcpu);
 }
 
-function once(_vcpu: Vcpu): bool {
-  return false;
+/** An entry that needs more than RIP: changed state, an event, a flush. Returns the vCPU's address. */
+function enterChanged(vcpu: Vcpu): usize {
+  prepareEntry(vcpu, svmOf(vcpu));
+  const self = svm_enter(changetype<usize>(vcpu));
+  vcpu = changetype<Vcpu>(self);
+  finishEntry(svmOf(vcpu));
+  vcpu.dirty = 0;
+  return self;
 }
 
-/** The entries that need more than RIP: changed state, an event, a flush. */
-function prepareEntry(vcpu: Vcpu, svm: SvmVcpu, dirty: u32): void {
-  storeState(vcpu, svm, dirty);
+function prepareEntry(vcpu: Vcpu, svm: SvmVcpu): void {
+  const vmcb = svm.vmcb;
+  storeState(vcpu, svm, vcpu.dirty);
   if ((vcpu.event & EVENT_VALID) != 0) injectEvent(vcpu, svm);
-  phys_store32(svm.vmcb + VMCB_TLB_CONTROL, svm.tlbControl);
-  phys_store32(svm.vmcb + VMCB_CLEAN, svm.clean);
+  // An injected event may have moved it.
+  phys_store64(vmcb + VMCB_RIP, vcpu.rip);
+  phys_store32(vmcb + VMCB_TLB_CONTROL, svm.tlbControl);
+  phys_store32(vmcb + VMCB_CLEAN, svm.clean);
 }
 
 /** Takes back what was meant for one entry only. */

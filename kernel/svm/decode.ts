@@ -1,5 +1,6 @@
 // From the VMCB's exit fields to the neutral exit record (APM volume 2, "#VMEXIT", "Decode Assists", and the appendix "SVM
 // Intercept Exit Codes").
+import { takeInterrupts } from "../arch/gate";
 import { RFLAGS_RF, RFLAGS_TF } from "../arch/cr";
 import { phys_load32, phys_load64, phys_load8 } from "../arch/intrinsics";
 import {
@@ -20,6 +21,7 @@ import {
   EXIT_IO,
   EXIT_NESTED_FAULT,
   EXIT_NESTED_MISCONFIG,
+  EXIT_NMI,
   EXIT_NMI_WINDOW,
   EXIT_RDMSR,
   ExitRecord,
@@ -35,12 +37,24 @@ import {
   EXITCODE_CR_WRITE,
   EXITCODE_DR_WRITE,
   EXITCODE_EXCEPTION,
+  EXITCODE_IOIO,
+  EXITCODE_NPF,
   exitKind,
 } from "./exitcodes";
 import { interruptedEvent, nmiFinishStep, nmiReachedIret, nmiSuspendStep } from "./inject";
-import { findNextRip, fixedNextRip, isFixed } from "./nextrip";
-import { interruptibility } from "./state";
-import { NMI_OPEN, NMI_STEPPING, SvmVcpu } from "./svm";
+import {
+  findNextRip,
+  fixedDetail,
+  isFixed,
+  isKnown,
+  knownBytes,
+  knownEntry,
+  knownUse,
+  linearAddress,
+} from "./known";
+import { knownMove, moveBytes } from "./moves";
+import { interruptibility, loadState } from "./state";
+import { NMI_STEPPING, SvmVcpu, svmOf } from "./svm";
 import {
   INTERRUPT_SHADOW,
   VMCB_EXITCODE,
@@ -53,7 +67,6 @@ import {
   VMCB_NRIP,
   VMCB_RFLAGS,
   VMCB_RIP,
-  VMCB_RSP,
 } from "./vmcb";
 
 // EXITINFO1 of an I/O exit:
@@ -74,6 +87,10 @@ const NPF_PAGE_WALK: u64 = 1 << 33;
 /** EXITINFO1 of a control-register exit, with decode assists: it was a MOV, its register in bits 3..0. */
 const MOV_CR: u64 = 1 << 63;
 
+const PAGE_SHIFT: u64 = 12;
+/** What completing an instruction looks at, when there is more to it than RIP. */
+const AT_HAND: u32 = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
+
 /** Flags that make the completion of an instruction more than a new RIP. */
 const TRAP_FLAGS: u64 = RFLAGS_TF | RFLAGS_RF;
 
@@ -86,70 +103,126 @@ export function decodePrepare(): void {
   decodeAssists = (svmFeatures() & SVM_DECODE_ASSISTS) != 0;
 }
 
-/**
- * Fills `vcpu.exit` and `vcpu.rip` from the VMCB, and the groups that nearly every exit needs: stack and flags,
- * interruptibility. The frequent kinds come first and leave early.
- */
-export function decode(vcpu: Vcpu, svm: SvmVcpu): void {
-  const vmcb = svm.vmcb;
+/** Fills `vcpu.exit` and `vcpu.rip` from the VMCB. Most exits are of instructions that are known, and leave early. */
+export function decode(vcpu: Vcpu): void {
+  const vmcb = vcpu.vmcb;
   const exit = vcpu.exit;
-  const rip = phys_load64(vmcb + VMCB_RIP);
-  const rflags = phys_load64(vmcb + VMCB_RFLAGS);
-  const shadow = phys_load64(vmcb + VMCB_INTERRUPT_SHADOW) & INTERRUPT_SHADOW;
   const code = phys_load32(vmcb + VMCB_EXITCODE);
-  const info1 = phys_load64(vmcb + VMCB_EXITINFO1);
+  const rip = phys_load64(vmcb + VMCB_RIP);
   vcpu.rip = rip;
-  exit.rip = rip;
-  vcpu.rsp = phys_load64(vmcb + VMCB_RSP);
-  vcpu.rflags = rflags;
-  vcpu.interruptibility = <u32>shadow;
-  vcpu.valid = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
   exit.reason = code;
+  const linear = linearAddress(vmcb, rip);
+  const known = knownEntry(vcpu, linear, code);
+  if (!isKnown(vcpu, known, linear, code)) {
+    decodeOther(vcpu, linear, code);
+    return;
+  }
+  exit.kind = known.kind;
+  exit.detail = load<u32>(changetype<usize>(vcpu) + known.detailAt);
+  completeAt(vcpu, rip + known.length);
+}
+
+/** The exiting instruction ends at `next`: whether completing it is more than going there. */
+function completeAt(vcpu: Vcpu, next: u64): void {
+  const vmcb = vcpu.vmcb;
+  vcpu.valid = 0;
+  vcpu.exit.plainRip = next;
+  // Bits of the other word than the shadow can only lead to a second look.
+  if (((phys_load32(vmcb + VMCB_RFLAGS) & <u32>TRAP_FLAGS) | phys_load32(vmcb + VMCB_INTERRUPT_SHADOW)) != 0)
+    completeWithEffects(vcpu, next);
+}
+
+function completeWithEffects(vcpu: Vcpu, next: u64): void {
+  const exit = vcpu.exit;
+  exit.plainRip = 0;
+  exit.rip = vcpu.rip;
+  exit.nextRip = next;
+  exit.byteCount = 0;
+  loadState(vcpu, svmOf(vcpu), AT_HAND);
+}
+
+/** Port I/O, which the processor describes by itself, accesses to devices, and the rest. */
+function decodeOther(vcpu: Vcpu, linear: u64, code: u32): void {
+  if (code == EXITCODE_IOIO) decodeIo(vcpu);
+  else if (code != EXITCODE_NPF || !decodeMove(vcpu, linear)) decodeUnknown(vcpu, code);
+}
+
+/** A nested page fault, if it is that of a known access to a device. */
+function decodeMove(vcpu: Vcpu, linear: u64): bool {
+  const svm = svmOf(vcpu);
+  if (vcpu.known != svm.known) return false;
+  const vmcb = vcpu.vmcb;
+  const exit = vcpu.exit;
+  const length = knownMove(
+    vcpu,
+    exit,
+    linear,
+    phys_load64(vmcb + VMCB_EXITINFO1),
+    phys_load64(vmcb + VMCB_EXITINFO2),
+  );
+  if (length == 0) return false;
+  completeAt(vcpu, vcpu.rip + length);
+  return true;
+}
+
+/** Exits that the caches do not answer. */
+function decodeUnknown(vcpu: Vcpu, code: u32): void {
+  const svm = svmOf(vcpu);
+  const exit = vcpu.exit;
+  const info1 = phys_load64(vcpu.vmcb + VMCB_EXITINFO1);
+  exit.rip = vcpu.rip;
   exit.qualification = info1;
   exit.byteCount = 0;
   let kind = exitKind(code);
-  if (kind == EXIT_RDMSR) {
-    // EXITINFO1 is 1 for WRMSR, whose class follows that of RDMSR.
-    kind += <u32>info1;
-    exit.msr = <u32>vcpu.rcx;
-  }
+  // EXITINFO1 is 1 for WRMSR, whose class follows that of RDMSR.
+  if (kind == EXIT_RDMSR) kind += <u32>info1 & 1;
   exit.kind = kind;
-  if (!isFixed(kind)) {
-    if (kind != EXIT_IO) {
-      if (kind == EXIT_NESTED_FAULT) decodeRest(vcpu, svm, exit, code, true);
-      else decodeRest(vcpu, svm, exit, code, false);
-      return;
-    }
-    const behind = decodeIo(exit, phys_load64(vmcb + VMCB_EXITINFO2));
-    exit.nextRip = behind;
-    exit.plainRip = ((rflags & TRAP_FLAGS) | shadow) == 0 ? behind : 0;
-    if (svm.nmi != NMI_OPEN) decodeUncached(vcpu, svm, exit);
-    return;
-  }
-  const next = nripSave ? phys_load64(vmcb + VMCB_NRIP) : fixedNextRip(svm, kind, rip);
-  exit.nextRip = next;
-  exit.plainRip = ((rflags & TRAP_FLAGS) | shadow) == 0 ? next : 0;
-  if (next == 0 || svm.nmi != NMI_OPEN) decodeUncached(vcpu, svm, exit);
+  if (kind == EXIT_NESTED_FAULT) decodeRest(vcpu, svm, code, true);
+  else if (isFixed(kind)) decodeFixed(vcpu, code, kind);
+  else decodeRest(vcpu, svm, code, false);
+  if (vcpu.known != svm.known) followNmi(vcpu, svm);
 }
 
-/** The instruction was not where one was seen before, or NMIs are blocked. */
-function decodeUncached(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord): void {
-  if (exit.nextRip == 0) exit.nextRip = findNextRip(vcpu, svm, exit.kind, exit.rip);
-  if (svm.nmi != NMI_OPEN) followNmi(vcpu, svm, exit);
+/** An instruction of fixed encoding, whose end the processor tells or a look at it. */
+function decodeFixed(vcpu: Vcpu, code: u32, kind: u32): void {
+  const next = nripSave ? phys_load64(vcpu.vmcb + VMCB_NRIP) : findNextRip(vcpu, code, kind, vcpu.rip);
+  vcpu.exit.detail = fixedDetail(vcpu, kind);
+  vcpu.exit.nextRip = 0;
+  completeAt(vcpu, next);
 }
 
 /** The exits that are not one instruction with its length known. Only these may have interrupted the delivery of an event. */
-function decodeRest(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32, isFault: bool): void {
+function decodeRest(vcpu: Vcpu, svm: SvmVcpu, code: u32, isFault: bool): void {
+  const exit = vcpu.exit;
+  const vmcb = vcpu.vmcb;
+  vcpu.valid = 0;
   exit.plainRip = 0;
-  exit.nextRip = nripSave ? phys_load64(svm.vmcb + VMCB_NRIP) : 0;
-  exit.info = phys_load64(svm.vmcb + VMCB_EXITINFO2);
-  if (isFault) decodeNestedFault(exit, svm.vmcb);
+  exit.nextRip = nripSave ? phys_load64(vmcb + VMCB_NRIP) : 0;
+  exit.info = phys_load64(vmcb + VMCB_EXITINFO2);
+  if (isFault) decodeNestedFault(exit, vmcb);
   else decodeRare(vcpu, svm, exit, code);
   decodeInterruptedEvent(vcpu, svm, exit);
-  if (svm.nmi != NMI_OPEN) followNmi(vcpu, svm, exit);
+}
+
+/**
+ * What a trace shows of an exit and its handler does not need; the record has it for all exits that `decode` does not pass
+ * on the shortest way.
+ */
+export function decodeForTrace(vcpu: Vcpu): void {
+  const exit = vcpu.exit;
+  if (exit.plainRip == 0) return;
+  exit.rip = vcpu.rip;
+  exit.qualification = phys_load64(vcpu.vmcb + VMCB_EXITINFO1);
+  exit.info = phys_load64(vcpu.vmcb + VMCB_EXITINFO2);
+  exit.byteCount = 0;
+  const linear = linearAddress(vcpu.vmcb, vcpu.rip);
+  const known = knownEntry(vcpu, linear, exit.reason);
+  if (isKnown(vcpu, known, linear, exit.reason)) knownBytes(known, exit);
+  else if (exit.kind == EXIT_NESTED_FAULT) moveBytes(vcpu, exit, linear);
 }
 
 function decodeRare(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {
+  exit.detail = 0;
   switch (exit.kind) {
     case EXIT_CR:
       decodeControlRegister(exit, code);
@@ -165,6 +238,10 @@ function decodeRare(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void
     case EXIT_EXTERNAL_INTERRUPT:
       exit.vector = NO_VECTOR;
       break;
+    case EXIT_NMI:
+      // It waits for GIF.
+      takeInterrupts();
+      break;
     case EXIT_INVLPG:
       exit.flags = decodeAssists ? ACCESS_GVA_VALID : 0;
       exit.gva = exit.qualification;
@@ -175,10 +252,12 @@ function decodeRare(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void
   }
 }
 
-/** NMIs are blocked, or the guest is being stepped to where they are not. */
-function followNmi(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord): void {
-  if (svm.nmi == NMI_STEPPING) nmiSuspendStep(svm, exit.rip);
-  vcpu.interruptibility = interruptibility(svm, exit.rip);
+/** NMIs were blocked at the last look, or the guest is being stepped to where they are not. */
+function followNmi(vcpu: Vcpu, svm: SvmVcpu): void {
+  if (svm.nmi == NMI_STEPPING) nmiSuspendStep(svm, vcpu.rip);
+  vcpu.interruptibility = interruptibility(svm, vcpu.rip);
+  vcpu.valid |= GROUP_INTERRUPTIBILITY;
+  knownUse(vcpu, svm);
 }
 
 function decodeInterruptedEvent(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord): void {
@@ -189,28 +268,37 @@ function decodeInterruptedEvent(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord): voi
   exit.interruptedLength = 0;
 }
 
-/** Returns the RIP after the instruction, which EXITINFO2 has on every processor. */
-function decodeIo(exit: ExitRecord, nextRip: u64): u64 {
-  const info = <u32>exit.qualification;
+/** EXITINFO2 has the RIP after the instruction on every processor. */
+function decodeIo(vcpu: Vcpu): void {
+  const exit = vcpu.exit;
+  const info = phys_load32(vcpu.vmcb + VMCB_EXITINFO1);
+  exit.kind = EXIT_IO;
   // STR and REP are one place further up than in the neutral record.
   exit.flags = (info & IOIO_IN) | ((info & (IOIO_STRING | IOIO_REP)) >> 1);
   exit.size = (info >> 4) & 7;
   exit.port = info >> 16;
-  exit.info = nextRip;
-  if ((info & IOIO_STRING) != 0) decodeStringIo(exit, info);
-  return nextRip;
+  const next = phys_load64(vcpu.vmcb + VMCB_EXITINFO2);
+  completeAt(vcpu, next);
+  if ((info & IOIO_STRING) != 0) decodeStringIo(vcpu, exit, info, next);
+  const svm = svmOf(vcpu);
+  if (vcpu.known != svm.known) followNmi(vcpu, svm);
 }
 
 /** A16, A32, A64 are one bit each, as are the operand sizes: the field is half the address size in bytes. */
-function decodeStringIo(exit: ExitRecord, info: u32): void {
+function decodeStringIo(vcpu: Vcpu, exit: ExitRecord, info: u32, next: u64): void {
+  exit.rip = vcpu.rip;
+  exit.nextRip = next;
+  exit.byteCount = 0;
   exit.segment = (info >> 10) & 7;
   exit.addressSize = ((info >> 7) & 7) << 1;
   if (decodeAssists && exit.addressSize != 0) exit.flags |= IO_DECODED;
 }
 
 function decodeNestedFault(exit: ExitRecord, vmcb: u64): void {
+  exit.move = 0;
   const error = exit.qualification;
   exit.gpa = exit.info;
+  exit.detail = <u32>(exit.info >> PAGE_SHIFT);
   let flags: u32 = 0;
   if ((error & NPF_FETCH) != 0) flags = ACCESS_FETCH;
   else flags = (error & NPF_WRITE) != 0 ? ACCESS_WRITE : ACCESS_READ;

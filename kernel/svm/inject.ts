@@ -17,6 +17,7 @@ import {
   Vcpu,
 } from "../vcpu/vcpu";
 import { INTERCEPT_IRET, INTERCEPT_VINTR } from "./controls";
+import { knownUse } from "./known";
 import { NMI_AT_IRET, NMI_BLOCKED, NMI_OPEN, NMI_STEPPING, SvmVcpu, unclean } from "./svm";
 import {
   CLEAN_DEBUG_REGISTERS,
@@ -98,6 +99,7 @@ function setMisc1(vcpu: Vcpu, svm: SvmVcpu, bit: u32, on: bool): void {
 
 function blockNmi(vcpu: Vcpu, svm: SvmVcpu): void {
   svm.nmi = NMI_BLOCKED;
+  knownUse(vcpu, svm);
   setMisc1(vcpu, svm, INTERCEPT_IRET, true);
 }
 

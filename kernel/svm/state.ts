@@ -24,7 +24,6 @@ import {
   BLOCKED_BY_STI,
   GROUP_CONTROL,
   GROUP_INTERRUPTIBILITY,
-  GROUP_RIP,
   GROUP_SEGMENT_SHIFT,
   GROUP_SEGMENTS,
   GROUP_SINGLE_SEGMENTS,
@@ -65,7 +64,6 @@ import {
   VMCB_KERNEL_GS_BASE,
   VMCB_LSTAR,
   VMCB_RFLAGS,
-  VMCB_RIP,
   VMCB_RSP,
   VMCB_SFMASK,
   VMCB_STAR,
@@ -126,7 +124,6 @@ export function loadState(vcpu: Vcpu, svm: SvmVcpu, groups: u32): void {
 /** Writes groups back to the VMCB, with the clean bits that this takes. */
 export function storeState(vcpu: Vcpu, svm: SvmVcpu, groups: u32): void {
   const vmcb = svm.vmcb;
-  if ((groups & GROUP_RIP) != 0) phys_store64(vmcb + VMCB_RIP, vcpu.rip);
   if ((groups & GROUP_STACK_FLAGS) != 0) {
     phys_store64(vmcb + VMCB_RSP, vcpu.rsp);
     phys_store64(vmcb + VMCB_RFLAGS, vcpu.rflags);

@@ -1,4 +1,5 @@
 // The backend's own part of a vCPU, behind `Vcpu.backend`.
+import { arenaAlloc, arenaNew } from "../lib/arena";
 import { Vcpu } from "../vcpu/vcpu";
 
 /** NMIs are open. */
@@ -10,10 +11,9 @@ export const NMI_AT_IRET: u32 = 2;
 /** The same, and the guest is stepped over it because an NMI is waiting. */
 export const NMI_STEPPING: u32 = 3;
 
-/** Ends in the cache of nextrip.ts. */
 @unmanaged
 export class SvmVcpu {
-  /** Physical addresses of this vCPU's VMCB and MSR map. */
+  /** Physical addresses of this vCPU's VMCB (`Vcpu.vmcb` as well, for the exit path) and MSR map. */
   vmcb: u64;
   msrMap: u64;
   nestedRoot: u64;
@@ -32,14 +32,15 @@ export class SvmVcpu {
   iretRip: u64;
   /** DR6 before stepping over IRET. */
   steppedDr6: u64;
+  /** Linear address of its cache of known instructions (known.ts). */
+  known: usize;
+  /** The same of known MOVs (moves.ts). */
+  moves: usize;
 }
 
-/** Entries of the instruction cache (a power of two) and bytes of each. */
-export const CACHED_INSTRUCTIONS: u64 = 16;
-export const CACHED_BYTES: usize = 32;
-
-/** Bytes of one, with its cache. */
-export const SVM_VCPU_BYTES: usize = offsetof<SvmVcpu>() + <usize>CACHED_INSTRUCTIONS * CACHED_BYTES;
+/** Bytes of the caches of known instructions and of known MOVs. */
+export const KNOWN_BYTES: usize = 2048;
+export const MOVES_BYTES: usize = 4096;
 
 /** Part of `Vcpu.dirty` that no neutral group covers: an event to inject, TLB_CONTROL or the clean bits to write. */
 export const DIRTY_CONTROL: u32 = 1 << 31;
@@ -55,7 +56,13 @@ export function unclean(vcpu: Vcpu, svm: SvmVcpu, bits: u32): void {
   vcpu.dirty |= DIRTY_CONTROL;
 }
 
-/** Address of its instruction cache. */
-export function instructionCache(svm: SvmVcpu): usize {
-  return changetype<usize>(svm) + offsetof<SvmVcpu>();
+/** Gives a vCPU its private part, with the VMCB at physical address `vmcb`; boot time only. */
+export function svmCreate(vcpu: Vcpu, vmcb: u64): SvmVcpu {
+  const svm = arenaNew<SvmVcpu>();
+  svm.vmcb = vmcb;
+  svm.known = arenaAlloc(KNOWN_BYTES, 64);
+  svm.moves = arenaAlloc(MOVES_BYTES, 64);
+  vcpu.backend = changetype<usize>(svm);
+  vcpu.vmcb = vmcb;
+  return svm;
 }

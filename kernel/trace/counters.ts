@@ -1,58 +1,82 @@
 // Always-on counters: for each vCPU and exit reason how often, how long (from the exit to the next entry), and how the
-// durations spread. About 30 instructions an exit, so they need no switch.
+// durations spread; and a second level by what the exits were about (details.ts). Less than 30 instructions an exit, so
+// they need no switch.
 //
 // The time of an exit is known when the guest has been entered again, so an exit is accounted at the next one.
 import { arenaAlloc } from "../lib/arena";
 import { Vcpu } from "../vcpu/vcpu";
+import { DETAIL_ENTRIES } from "../lib/limits";
+import { DetailCounters, detailAt, detailOf, DETAILS_BYTES, detailsClear } from "./details";
 
 /** Buckets of the histogram: bucket n counts durations of 2^n .. 2^(n+1) - 1 ticks; 0 and 1 tick share the first. */
 export const HISTOGRAM_BUCKETS: u32 = 64;
 
-/** One exit reason. The histogram's u32 buckets follow. */
+/** One exit reason. The exits that have no place in the second level follow, then the histogram's u64 buckets. TSC ticks. */
 @unmanaged
 export class ReasonCounters {
-  count: u64;
-  /** Ticks of the TSC. */
-  total: u64;
   shortest: u64;
   longest: u64;
+
+  /** The exits that have no place in the second level. */
+  get dropped(): DetailCounters {
+    return changetype<DetailCounters>(changetype<usize>(this) + offsetof<ReasonCounters>());
+  }
+
+  /** Exits: the histogram has each of them once. */
+  get count(): u64 {
+    if (this.shortest == U64.MAX_VALUE) return 0;
+    let sum: u64 = 0;
+    for (let i: u32 = 0; i < HISTOGRAM_BUCKETS; i++) sum += histogramBucket(this, i);
+    return sum;
+  }
 }
 
 /** Exit reasons have two ranges: 0..255, and AMD-V's 0x400..0x403. */
 const LOW_REASONS: u32 = 256;
-const HIGH_REASONS: u32 = 4;
+const HIGH_REASONS: u32 = 8;
 const HIGH_BASE: u32 = 0x400;
 /** Rows of tables by exit reason. */
-export const COUNTED_REASONS: u32 = 260;
+export const COUNTED_REASONS: u32 = 263;
+/** What is accounted to no exit: the time before the first entry. Its row is the last. */
+const NO_REASON: u32 = 0x407;
 const ROWS: u32 = COUNTED_REASONS + 1;
-const ROW_BYTES: usize = 32 + 64 * 4;
+const HISTOGRAM_OFFSET: usize = 16 + 32;
+const ROW_BYTES: usize = HISTOGRAM_OFFSET + 64 * 8;
 
-/** What one vCPU has; the rows follow. */
+/** What one vCPU has; the rows by reason follow, then the second level. */
 @unmanaged
 export class VcpuCounters {
-  /** Row and time of the exit that is not accounted yet: at first those of a spare row, for the time before the first entry. */
-  openRow: usize;
+  /** Reason and detail (`ExitRecord.key`) and time of the exit that is not accounted yet. */
+  openKey: u64;
   openTsc: u64;
 }
 
+const DETAILS_OFFSET: usize = offsetof<VcpuCounters>() + ROWS * ROW_BYTES;
+const COUNTERS_BYTES: usize = DETAILS_OFFSET + DETAILS_BYTES;
+
 /** Storage for a vCPU's counters; boot time only. */
 export function countersCreate(vcpu: Vcpu): void {
-  const counters = arenaAlloc(offsetof<VcpuCounters>() + ROWS * ROW_BYTES, 64);
-  vcpu.counters = counters;
+  vcpu.counters = arenaAlloc(COUNTERS_BYTES, 64);
   countersClear(vcpu);
 }
 
 /** Starts again from zero. */
 export function countersClear(vcpu: Vcpu): void {
   const counters = countersOf(vcpu);
-  memory.fill(changetype<usize>(counters), 0, offsetof<VcpuCounters>() + ROWS * ROW_BYTES);
+  memory.fill(changetype<usize>(counters), 0, COUNTERS_BYTES);
   for (let i: u32 = 0; i < ROWS; i++) rowAt(counters, i).shortest = U64.MAX_VALUE;
-  counters.openRow = changetype<usize>(rowAt(counters, COUNTED_REASONS));
+  detailsClear(countersDetails(vcpu));
+  counters.openKey = NO_REASON;
 }
 
 /** The counters of a vCPU that `countersCreate` has seen. */
 export function countersOf(vcpu: Vcpu): VcpuCounters {
   return changetype<VcpuCounters>(vcpu.counters);
+}
+
+/** Linear address of a vCPU's second level. */
+export function countersDetails(vcpu: Vcpu): usize {
+  return vcpu.counters + DETAILS_OFFSET;
 }
 
 function rowAt(counters: VcpuCounters, index: u32): ReasonCounters {
@@ -63,7 +87,7 @@ function rowAt(counters: VcpuCounters, index: u32): ReasonCounters {
 
 /** Place of an exit reason in tables of COUNTED_REASONS rows. */
 export function reasonIndex(reason: u32): u32 {
-  if (reason < HIGH_BASE) return reason & (LOW_REASONS - 1);
+  if (reason < LOW_REASONS) return reason;
   return LOW_REASONS + (reason & (HIGH_REASONS - 1));
 }
 
@@ -72,35 +96,35 @@ export function reasonOfIndex(index: u32): u32 {
   return index < LOW_REASONS ? index : HIGH_BASE + (index - LOW_REASONS);
 }
 
-/** One reason's row. */
+/** One reason's row. The exit that is being handled is not in it yet. */
 export function reasonCounters(vcpu: Vcpu, reason: u32): ReasonCounters {
   return rowAt(countersOf(vcpu), reasonIndex(reason));
 }
 
-/** Whether the row counts an exit whose time is not known yet. */
-export function isOpen(vcpu: Vcpu, row: ReasonCounters): bool {
-  return countersOf(vcpu).openRow == changetype<usize>(row);
-}
-
-/** Bucket `bucket` of a row's histogram. In memory they run from the longest durations down: leading zeros index them. */
-export function histogramBucket(row: ReasonCounters, bucket: u32): u32 {
-  return load<u32>(bucketAddress(row, HISTOGRAM_BUCKETS - 1 - bucket));
-}
-
-function bucketAddress(row: ReasonCounters, leadingZeros: u32): usize {
-  return changetype<usize>(row) + offsetof<ReasonCounters>() + leadingZeros * 4;
+/** Bucket `bucket` of a row's histogram. */
+export function histogramBucket(row: ReasonCounters, bucket: u32): u64 {
+  return load<u64>(changetype<usize>(row) + bucket * 8, HISTOGRAM_OFFSET);
 }
 
 /** Right after an exit: accounts the one before and opens this one. */
 export function countExit(vcpu: Vcpu): void {
   const counters = countersOf(vcpu);
-  const entered = vcpu.tscEntry;
-  const exited = vcpu.tscExit;
-  account(changetype<ReasonCounters>(counters.openRow), entered - counters.openTsc);
-  const row = rowAt(counters, reasonIndex(vcpu.exit.reason));
-  row.count++;
-  counters.openRow = changetype<usize>(row);
-  counters.openTsc = exited;
+  account(counters, vcpu.tscEntry - counters.openTsc);
+  counters.openTsc = vcpu.tscExit;
+  counters.openKey = vcpu.exit.key;
+}
+
+/** The open exit took `ticks`. */
+function account(counters: VcpuCounters, ticks: u64): void {
+  const key = counters.openKey;
+  const row = rowAt(counters, reasonIndex(<u32>key));
+  if (ticks < row.shortest) row.shortest = ticks;
+  if (ticks > row.longest) row.longest = ticks;
+  const bucket = changetype<usize>(row) + ((<usize>(63 - clz(ticks | 1))) << 3);
+  store<u64>(bucket, load<u64>(bucket, HISTOGRAM_OFFSET) + 1, HISTOGRAM_OFFSET);
+  const detail = detailOf(changetype<usize>(counters) + DETAILS_OFFSET, key, row.dropped);
+  detail.count += 1;
+  detail.total += ticks;
 }
 
 /** Leaves `ticks` out of the time of the exit that is being handled: they were spent on observing it. */
@@ -108,30 +132,56 @@ export function countersExclude(vcpu: Vcpu, ticks: u64): void {
   countersOf(vcpu).openTsc += ticks;
 }
 
-function account(row: ReasonCounters, ticks: u64): void {
-  row.total += ticks;
-  if (ticks < row.shortest) row.shortest = ticks;
-  if (ticks > row.longest) row.longest = ticks;
-  const bucket = bucketAddress(row, <u32>clz(ticks | 1));
-  store<u32>(bucket, load<u32>(bucket) + 1);
+/** Exits of one reason, with the one that is being handled. */
+export function exitsOf(vcpu: Vcpu, reason: u32): u64 {
+  const open: u64 = <u32>countersOf(vcpu).openKey == reason ? 1 : 0;
+  return reasonCounters(vcpu, reason).count + open;
 }
 
-/** All exits of a vCPU. */
+/** All exits of a vCPU, with the one that is being handled. */
 export function totalExits(vcpu: Vcpu): u64 {
-  let sum: u64 = 0;
+  let sum: u64 = <u32>countersOf(vcpu).openKey == NO_REASON ? 0 : 1;
   for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(countersOf(vcpu), i).count;
+  return sum;
+}
+
+/** Ticks from exits of one reason to the next entries. */
+export function ticksOf(vcpu: Vcpu, reason: u32): u64 {
+  const row = reasonCounters(vcpu, reason);
+  if (row.shortest == U64.MAX_VALUE) return 0;
+  let sum = row.dropped.total;
+  for (let i: u32 = 0; i < DETAIL_ENTRIES; i++) {
+    const entry = detailCounters(vcpu, i);
+    if (entry.count != 0 && entry.reason == reason) sum += entry.total;
+  }
   return sum;
 }
 
 /** Ticks from exits to entries of a vCPU, all reasons. */
 export function totalTicks(vcpu: Vcpu): u64 {
   let sum: u64 = 0;
-  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(countersOf(vcpu), i).total;
+  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(countersOf(vcpu), i).dropped.total;
+  for (let i: u32 = 0; i < DETAIL_ENTRIES; i++) {
+    const entry = detailCounters(vcpu, i);
+    if (entry.reason != NO_REASON) sum += entry.total;
+  }
   return sum;
 }
 
-/** Ticks in the guest up to the last exit: all since the first entry (the spare row) but those from exits to entries. */
+/** Exits of a vCPU that have no place in the second level. */
+export function droppedExits(vcpu: Vcpu): u64 {
+  let sum: u64 = 0;
+  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(countersOf(vcpu), i).dropped.count;
+  return sum;
+}
+
+/** Ticks in the guest up to the last exit: all since the first entry, whose time is the spare row's, but those of exits. */
 export function guestTicks(vcpu: Vcpu): u64 {
   const counters = countersOf(vcpu);
-  return counters.openTsc - rowAt(counters, COUNTED_REASONS).total - totalTicks(vcpu);
+  return counters.openTsc - ticksOf(vcpu, NO_REASON) - totalTicks(vcpu);
+}
+
+/** Entry `index` of the second level, 0 .. DETAIL_ENTRIES - 1. Free: `count` is 0. */
+export function detailCounters(vcpu: Vcpu, index: u32): DetailCounters {
+  return detailAt(countersDetails(vcpu), index);
 }

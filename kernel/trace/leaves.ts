@@ -2,7 +2,7 @@
 // 64-bit values come as EBX (high) and ECX (low).
 import { backend } from "../vcpu/backend";
 import { Vcpu } from "../vcpu/vcpu";
-import { reasonCounters, totalExits, totalTicks } from "./counters";
+import { exitsOf, ticksOf, totalExits, totalTicks } from "./counters";
 import { isNamed } from "./options";
 
 /** EAX: all exits. EBX:ECX: ticks spent on them. */
@@ -33,7 +33,6 @@ export function answerLeaf(vcpu: Vcpu, leaf: u32, subleaf: u32): void {
     vcpu.rdx = 0xffffffff;
     return;
   }
-  const row = reasonCounters(vcpu, subleaf);
-  if (leaf == LEAF_REASON) vcpu.rax = <u32>row.count;
-  if (leaf == LEAF_REASON_TICKS) giveTicks(vcpu, row.total);
+  if (leaf == LEAF_REASON) vcpu.rax = <u32>exitsOf(vcpu, subleaf);
+  if (leaf == LEAF_REASON_TICKS) giveTicks(vcpu, ticksOf(vcpu, subleaf));
 }

@@ -13,11 +13,11 @@ import { backend } from "../vcpu/backend";
 import { Vcpu } from "../vcpu/vcpu";
 import {
   COUNTED_REASONS,
+  exitsOf,
   guestTicks,
-  isOpen,
-  ReasonCounters,
   reasonCounters,
   reasonOfIndex,
+  ticksOf,
   totalExits,
   totalTicks,
 } from "./counters";
@@ -32,9 +32,9 @@ export function logCounters(vcpu: Vcpu, prefix: string): void {
   const ticks = totalTicks(vcpu);
   logHeads(prefix);
   for (
-    let i = nextReason(vcpu, exitsOf, ALL_REASONS);
+    let i = nextReason(vcpu, exitsAt, ALL_REASONS);
     i < COUNTED_REASONS;
-    i = nextReason(vcpu, exitsOf, i)
+    i = nextReason(vcpu, exitsAt, i)
   ) {
     logText(prefix);
     logRow(vcpu, reasonOfIndex(i), exits, ticks);
@@ -72,21 +72,23 @@ function logTotals(vcpu: Vcpu, prefix: string, exits: u64, ticks: u64): void {
 }
 
 function logRow(vcpu: Vcpu, reason: u32, exits: u64, ticks: u64): void {
-  const row = reasonCounters(vcpu, reason);
+  const count = exitsOf(vcpu, reason);
   columnText(backend().reasonName(reason), NAME_WIDTH);
-  columnDecimal(row.count, WIDTH);
-  columnHundredths(percent(row.count, exits), "%", WIDTH);
-  columnHundredths(percent(row.total, ticks), "%", WIDTH);
-  logTimes(row, row.count - (isOpen(vcpu, row) ? 1 : 0));
+  columnDecimal(count, WIDTH);
+  columnHundredths(percent(count, exits), "%", WIDTH);
+  columnHundredths(percent(ticksOf(vcpu, reason), ticks), "%", WIDTH);
+  logTimes(vcpu, reason);
   logEnd();
 }
 
-/** Shortest, longest and average time of the `ended` exits of a reason; blank before the first. */
-function logTimes(row: ReasonCounters, ended: u64): void {
+/** Shortest, longest and average time of a reason's exits; blank before the first has ended. */
+function logTimes(vcpu: Vcpu, reason: u32): void {
+  const row = reasonCounters(vcpu, reason);
+  const ended = row.count;
   if (ended == 0) return;
   columnHundredths(hundredthsOfUs(row.shortest), "us", WIDTH);
   columnHundredths(hundredthsOfUs(row.longest), "us", WIDTH);
-  columnHundredths(hundredthsOfUs(row.total / ended), "us", WIDTH);
+  columnHundredths(hundredthsOfUs(ticksOf(vcpu, reason) / ended), "us", WIDTH);
 }
 
 /** Ticks of the TSC in hundredths of a microsecond. */
@@ -99,8 +101,8 @@ export function hundredthsOfUs(ticks: u64): u64 {
 /** Where `nextReason` starts. */
 export const ALL_REASONS: u32 = 0xffffffff;
 
-function exitsOf(vcpu: Vcpu, index: u32): u64 {
-  return reasonCounters(vcpu, reasonOfIndex(index)).count;
+function exitsAt(vcpu: Vcpu, index: u32): u64 {
+  return exitsOf(vcpu, reasonOfIndex(index));
 }
 
 /**

@@ -15,8 +15,15 @@ export class Backend {
   loadVcpu: (vcpu: Vcpu) => void;
   /** Writes back dirty groups and `event`, enters, and after the exit fills `vcpu.exit`; `valid` is then only what was read. */
   enter: (vcpu: Vcpu) => void;
-  /** `enter` and then `onExit`, again and again while that returns true. */
-  run: (vcpu: Vcpu, onExit: (vcpu: Vcpu) => bool) => void;
+  /** `prepare` if there are requests, `enter`, `onExit`; again and again, until `prepare` returns false. */
+  run: (vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void) => void;
+  /** Fills the fields of `vcpu.exit` that only a trace shows. */
+  completeRecord: (vcpu: Vcpu) => void;
+  /**
+   * The last exit, a nested page fault, was that of a MOV of `length` bytes which has now been carried out, and `move` (MOVE_*)
+   * says all of it; `value`: what it writes, if that is an immediate. The same MOV may next time come with `exit.move`.
+   */
+  rememberMove: (vcpu: Vcpu, move: u32, value: u32, length: u32) => void;
   /** Copies groups (GROUP_*) of guest state that are not valid yet into the vCPU. Callers use `need()`. */
   loadState: (vcpu: Vcpu, groups: u32) => void;
   /**

@@ -3,35 +3,48 @@
 
 export * from "../abi/exits";
 
+// ExitRecord.move:
+//
+//   11..8     2          1      0
+//   register  immediate  write  known
+export const MOVE_KNOWN: u32 = 1 << 0;
+export const MOVE_WRITE: u32 = 1 << 1;
+export const MOVE_IMMEDIATE: u32 = 1 << 2;
+export const MOVE_REGISTER_SHIFT: u32 = 8;
+
 @unmanaged
 export class ExitRecord {
-  /** EXIT_*. */
-  kind: u32;
   /** VT-x: basic exit reason (all 32 bits of the field). AMD-V: EXITCODE, low 32 bits. */
   reason: u32;
+  /**
+   * What tells exits of one reason apart: port, MSR, CPUID leaf, number of the control or debug register, number of the
+   * guest-physical page, vector, or hypercall; 0 for the others. With `reason` one word: `key`.
+   */
+  detail: u32;
+  /** EXIT_*. */
+  kind: u32;
   /** VT-x: exit qualification. AMD-V: EXITINFO1. */
   qualification: u64;
   /** VT-x: guest-linear address or VM-exit instruction information. AMD-V: EXITINFO2. */
   info: u64;
-  /** Guest RIP of the exiting instruction, and the RIP after it (0 when the length is not known: decode to find it). */
+  /**
+   * Guest RIP of the exiting instruction, and the RIP after it (0 when the length is not known: decode to find it). Not
+   * written while `plainRip` is not 0, unless the exit is traced.
+   */
   rip: u64;
   nextRip: u64;
-  /** The same when nothing but RIP changes on completion: no trap flag, no shadow to end. 0: find out. */
+  /** RIP after the instruction when nothing but RIP changes on completion: no trap flag, no shadow to end. 0: find out. */
   plainRip: u64;
   gpa: u64;
   gva: u64;
   flags: u32;
-  port: u32;
   /** Operand size in bytes (1, 2, 4). */
   size: u32;
   /** Address size in bytes of a string I/O (2, 4, 8) and its segment (SEG_*), when IO_DECODED. */
   addressSize: u32;
   segment: u32;
-  msr: u32;
-  crNumber: u32;
   crAccess: u32;
   gpr: u32;
-  vector: u32;
   errorCode: u32;
   /** Event whose delivery the exit interrupted (EVENT_* form, 0 if none), with its error code and instruction length. */
   interruptedEvent: u32;
@@ -39,7 +52,41 @@ export class ExitRecord {
   interruptedLength: u32;
   /** Instruction bytes that the processor supplied (AMD-V with decode assists), and how many. */
   byteCount: u32;
-  reserved: u32;
   bytes0: u64;
   bytes1: u64;
+  /** EXIT_NESTED_FAULT: the access is this MOV of four bytes to or from `gpa` (MOVE_*); 0: not known, decode it. */
+  move: u32;
+  /** What a MOV of an immediate writes. */
+  moveValue: u32;
+
+  // `detail` by the names that it has for a class of exits.
+  get port(): u32 {
+    return this.detail;
+  }
+  set port(value: u32) {
+    this.detail = value;
+  }
+  get msr(): u32 {
+    return this.detail;
+  }
+  set msr(value: u32) {
+    this.detail = value;
+  }
+  get crNumber(): u32 {
+    return this.detail;
+  }
+  set crNumber(value: u32) {
+    this.detail = value;
+  }
+  get vector(): u32 {
+    return this.detail;
+  }
+  set vector(value: u32) {
+    this.detail = value;
+  }
+
+  /** `reason` and, in the upper half, `detail`. */
+  get key(): u64 {
+    return load<u64>(changetype<usize>(this), offsetof<ExitRecord>("reason"));
+  }
 }

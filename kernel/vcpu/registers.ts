@@ -15,7 +15,7 @@ export const GPR_NAMES: string = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 
 
 // Groups of guest state, as bits of `Vcpu.valid` and `Vcpu.dirty`. RIP is always valid after an exit.
 
-/** RIP (only as a dirty bit: decode always reads it). */
+/** RIP. Decode always reads it and every entry writes it: as a dirty bit it says that the shadows of STI and MOV SS are over. */
 export const GROUP_RIP: u32 = 1 << 0;
 /** RSP (register 4) and RFLAGS. SVM: RAX too, but its backend keeps that for itself. */
 export const GROUP_STACK_FLAGS: u32 = 1 << 1;

@@ -66,15 +66,20 @@ export class Vcpu {
   tscEntry: u64;
   /** Guest CR2 (VT-x: switched by the entry code; AMD-V: in the VMCB). */
   cr2: u64;
-  /** The host's stack pointer while the guest runs, and (AMD-V) the VMCB that holds this CPU's own state: entry code only. */
+  /** The host's stack pointer while the guest runs: entry code only. */
   hostStack: u64;
+  /** AMD-V: physical addresses of the VMCB that holds this CPU's own state, and of the guest's. */
   hostVmcb: u64;
+  vmcb: u64;
 
   // -- neutral guest state, by group (kernel/vcpu/registers.ts) ---------------------------------------------------------
   rip: u64;
   rflags: u64;
-  valid: u32;
+  /** What keeps the vCPU from going straight back into the guest: REQUEST_*, and the groups to write back. One word: `pending`. */
+  requests: u32;
   dirty: u32;
+  valid: u32;
+  interruptibility: u32;
   gdtrBase: u64;
   idtrBase: u64;
   gdtrLimit: u32;
@@ -94,11 +99,9 @@ export class Vcpu {
   fmask: u64;
   kernelGsBase: u64;
   debugctl: u64;
-  interruptibility: u32;
 
   // -- what the run loop keeps -------------------------------------------------------------------------------------------
   activity: u32;
-  requests: u32;
   /** Event to deliver at the next entry (EVENT_*), its error code, and for software events the instruction's length. */
   event: u32;
   eventError: u32;
@@ -136,10 +139,23 @@ export class Vcpu {
   emulator: usize;
   /** Linear address of its counters (kernel/trace/counters.ts). */
   counters: usize;
+  /** Linear address of its local APIC (kernel/devices/lapic.ts). */
+  lapic: usize;
+  /** Linear address of its VM's CPUID table (kernel/guest/cpuid.ts). */
+  cpuid: usize;
+  /** AMD-V: linear address of the instructions whose exits are known (kernel/svm/known.ts). */
+  known: usize;
+  /** Always 0. */
+  zero: u32;
 
   /** The last exit. In memory it follows the fields above. */
   get exit(): ExitRecord {
     return changetype<ExitRecord>(changetype<usize>(this) + EXIT_OFFSET);
+  }
+
+  /** 0: nothing to do before the next entry but to write RIP. */
+  get pending(): u64 {
+    return load<u64>(changetype<usize>(this), offsetof<Vcpu>("requests"));
   }
 
   /** Segment register `index` (SEG_*). GROUP_SEGMENTS must be valid. In memory the eight follow the exit record. */

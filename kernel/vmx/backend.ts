@@ -49,6 +49,7 @@ import {
   EXIT_MSR_STORE_COUNT,
   GUEST_ACTIVITY,
   GUEST_PENDING_DEBUG,
+  GUEST_RIP,
   IO_BITMAP_A,
   IO_BITMAP_B,
   MSR_BITMAP,
@@ -224,6 +225,7 @@ function armTimer(vmx: VmxVcpu): void {
 function enter(vcpu: Vcpu): void {
   const vmx = vmxOf(vcpu);
   if (vcpu.dirty != 0) storeState(vcpu);
+  else if (vcpu.rip != vcpu.exit.rip) vmwrite(GUEST_RIP, vcpu.rip);
   if ((vcpu.event & EVENT_VALID) != 0) injectEvent(vcpu);
   if (vmx.deadline == U64.MAX_VALUE) parkTimer(vmx);
   else armTimer(vmx);
@@ -237,11 +239,18 @@ function enter(vcpu: Vcpu): void {
   if (vcpu.exit.kind == EXIT_NMI) run_nmi_handler();
 }
 
-function run(vcpu: Vcpu, onExit: (vcpu: Vcpu) => bool): void {
-  do {
+function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
+  while (vcpu.requests == 0 || prepare(vcpu)) {
     enter(vcpu);
-  } while (onExit(vcpu));
+    onExit(vcpu);
+  }
 }
+
+/** Nothing is remembered. */
+function rememberMove(_vcpu: Vcpu, _move: u32, _value: u32, _length: u32): void {}
+
+/** The record is complete: VMREADs are made by class. */
+function completeRecord(_vcpu: Vcpu): void {}
 
 function setDeadline(vcpu: Vcpu, tsc: u64): void {
   vmxOf(vcpu).deadline = tsc;
@@ -270,6 +279,8 @@ export function vmxInstall(table: Backend): void {
   table.loadVcpu = loadVcpu;
   table.enter = enter;
   table.run = run;
+  table.completeRecord = completeRecord;
+  table.rememberMove = rememberMove;
   table.loadState = loadState;
   table.updateWindows = updateWindows;
   table.hasDeadlineTimer = 1;

@@ -11,12 +11,14 @@ import {
   ACCESS_WRITE,
   CR_READ,
   CR_WRITE,
+  EXIT_CPUID,
   EXIT_CR,
   EXIT_DESCRIPTOR,
   EXIT_DR,
   EXIT_ENTRY_FAILURE,
   EXIT_EXCEPTION,
   EXIT_EXTERNAL_INTERRUPT,
+  EXIT_HYPERCALL,
   EXIT_INVLPG,
   EXIT_IO,
   EXIT_MACHINE_CHECK,
@@ -73,6 +75,8 @@ const NMI_UNBLOCKED_BY_IRET: u64 = 1 << 12;
 const DR6_BREAKPOINTS: u64 = 0xf;
 const DR6_FROM_QUALIFICATION: u64 = 0x600f;
 const DR7_GENERAL_DETECT: u64 = 1 << 13;
+
+const PAGE_SHIFT: u64 = 12;
 
 let ioInstructionInfo: bool = false;
 
@@ -136,7 +140,9 @@ function decodeNestedFault(exit: ExitRecord): void {
   const qualification = vmread(EXIT_QUALIFICATION);
   const bits = <u32>qualification;
   exit.qualification = qualification;
+  exit.move = 0;
   exit.gpa = vmread(GUEST_PHYSICAL_ADDRESS);
+  exit.detail = <u32>(exit.gpa >> PAGE_SHIFT);
   let flags = bits & (ACCESS_READ | ACCESS_WRITE | ACCESS_FETCH);
   if ((bits & 0x38) != 0) flags |= ACCESS_PRESENT;
   if ((bits & 0x80) != 0) {
@@ -244,6 +250,10 @@ function decodeDetails(vcpu: Vcpu, exit: ExitRecord): void {
       return decodeDr(exit);
     case EXIT_IO:
       return decodeIo(exit);
+    case EXIT_CPUID:
+    case EXIT_HYPERCALL:
+      exit.detail = <u32>vcpu.rax;
+      return;
     case EXIT_RDMSR:
     case EXIT_WRMSR:
       exit.msr = <u32>vcpu.rcx;
@@ -278,6 +288,7 @@ export function decodeExit(vcpu: Vcpu): void {
   vcpu.rip = rip;
   vcpu.valid = GROUP_RIP;
   exit.reason = reason;
+  exit.detail = 0;
   exit.qualification = 0;
   exit.rip = rip;
   exit.nextRip = 0;
@@ -300,6 +311,7 @@ export function decodeFailedEntry(vcpu: Vcpu, status: u32): void {
   const exit = vcpu.exit;
   exit.kind = EXIT_ENTRY_FAILURE;
   exit.reason = REASON_VMFAIL;
+  exit.detail = 0;
   exit.qualification = status == 2 ? vmread(VM_INSTRUCTION_ERROR) : 0;
   exit.rip = vcpu.rip;
   exit.nextRip = 0;

@@ -11,6 +11,7 @@ import { in8, in16, in32, out8, out16, out32, phys_load8, phys_load16, phys_load
 import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
 import { emulatorCreate } from "./kernel/exits/emulate/emulator";
 import { advance } from "./kernel/exits/advance";
+import { CpuidSlot, CpuidTable, LEAF_UNKNOWN } from "./kernel/vcpu/cpuid";
 import { dispatch } from "./kernel/exits/dispatch";
 import { backend } from "./kernel/vcpu/backend";
 import { machine } from "./kernel/vcpu/machine";
@@ -26,6 +27,12 @@ let mmioWrites: u32 = 0;
 let populated: u64 = 0;
 let tpr: u32 = 0;
 let lazyEnd: u64 = 0;
+let remembered: u32 = 0;
+let rememberedLength: u32 = 0;
+// No leaf has a slot: cpuid() answers all.
+const leaves = changetype<CpuidTable>(memory.data(offsetof<CpuidTable>(), 16));
+leaves.unknown = changetype<CpuidSlot>(memory.data(offsetof<CpuidSlot>(), 16));
+leaves.unknown.kind = LEAF_UNKNOWN;
 
 function portRead(_v: Vcpu, port: u32, size: u32): u32 {
   return size == 1 ? in8(port) : size == 2 ? in16(port) : in32(port);
@@ -66,6 +73,7 @@ function xcr0Mask(_v: Vcpu): u64 { return 0x602e7; }
 function cr4Mask(_v: Vcpu): u64 { return 0x3717ff; }
 function physicalBits(_v: Vcpu): u32 { return 40; }
 function stop(_v: Vcpu, status: u32): u32 { stopStatus = status; return OUTCOME_STOP; }
+function rememberMove(_v: Vcpu, move: u32, _value: u32, length: u32): void { remembered = move; rememberedLength = length; }
 function loadState(v: Vcpu, groups: u32): void { v.valid |= groups; }
 function nothing(_v: Vcpu): void {}
 function reasonName(_reason: u32): string { return "TEST"; }
@@ -77,7 +85,7 @@ m.tprRead = tprRead; m.tprWrite = tprWrite; m.hypercall = hypercall; m.xcr0Mask 
 m.physicalBits = physicalBits; m.stop = stop;
 const b = backend();
 b.loadState = loadState; b.updateWindows = nothing; b.flush = nothing; b.dump = nothing; b.explainEntryFailure = nothing;
-b.reasonName = reasonName;
+b.reasonName = reasonName; b.rememberMove = rememberMove;
 
 assert(VCPU_BYTES <= 4096);
 emulatorCreate(vcpu);
@@ -89,6 +97,8 @@ export function setLazyEnd(end: u64): void { lazyEnd = end; }
 export function reset(): void {
   memory.fill(changetype<usize>(vcpu), 0, VCPU_BYTES);
   vcpu.emulator = emulator;
+  vcpu.cpuid = changetype<usize>(leaves);
+  remembered = 0; rememberedLength = 0;
   stopStatus = 0xffffffff; mmioReads = 0; mmioWrites = 0;
 }
 export function setReg(n: u32, value: u64): void { vcpu.setGpr(n, value); }
@@ -103,6 +113,8 @@ export function segmentLimit(n: u32): u32 { return vcpu.segment(n).limit; }
 export function segmentAccess(n: u32): u32 { return vcpu.segment(n).access; }
 export function status(): u32 { return stopStatus; }
 export function reads(): u32 { return mmioReads; }
+export function rememberedMove(): u32 { return remembered; }
+export function rememberedBytes(): u32 { return rememberedLength; }
 export function writes(): u32 { return mmioWrites; }
 export function populatedGpa(): u64 { return populated; }
 export function address(): usize { return changetype<usize>(vcpu); }
@@ -160,13 +172,22 @@ ${fieldOffsets("ExitRecord", [
   "byteCount",
   "bytes0",
   "bytes1",
+  "move",
+  "moveValue",
 ])}
 import { ExitRecord } from "./kernel/vcpu/exit";
 `;
 
+/** `detail` has other names for some classes of exits. */
+function fieldOf(name: string): string {
+  return ["port", "msr", "crNumber", "vector"].includes(name) ? "detail" : name;
+}
+
 /** One export per field: its offset. */
 function fieldOffsets(type: string, names: string[]): string {
   return names
-    .map((name) => `export function ${type}_${name}(): usize { return offsetof<${type}>("${name}"); }`)
+    .map(
+      (name) => `export function ${type}_${name}(): usize { return offsetof<${type}>("${fieldOf(name)}"); }`,
+    )
     .join("\n");
 }

@@ -21,7 +21,7 @@ import { out8, svm_enter } from "./kernel/arch/intrinsics";
 import { PerCpu } from "./kernel/arch/percpu";
 import { lapicWrite } from "./kernel/devices/lapic";
 import { machineInstall } from "./kernel/guest/machine";
-import { lapicOf, platformAddDebugExit, platformCreate, platformReset } from "./kernel/guest/platform";
+import { lapicOf, platformAddDebugExit, platformAttach, platformCreate, platformReset } from "./kernel/guest/platform";
 import { Vm, vmNew, vmSetVcpu } from "./kernel/guest/vm";
 import { arenaNew } from "./kernel/lib/arena";
 import { logSetSink } from "./kernel/lib/log";
@@ -29,11 +29,12 @@ import { runPrepare, runVm } from "./kernel/run";
 import { backend } from "./kernel/vcpu/backend";
 import { machine } from "./kernel/vcpu/machine";
 
-function run(vcpu: Vcpu, onExit: (vcpu: Vcpu) => bool): void {
-  do {
-    svm_enter(changetype<usize>(vcpu), 0);
+function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
+  while (vcpu.requests == 0 || prepare(vcpu)) {
+    svm_enter(changetype<usize>(vcpu));
     vcpu.dirty = 0;
-  } while (onExit(vcpu));
+    onExit(vcpu);
+  }
 }
 export function build(): usize {
   clockSet(1000000000);
@@ -52,6 +53,7 @@ export function build(): usize {
   platformAddDebugExit(vm, ${DEBUG_EXIT});
   const vcpu = changetype<Vcpu>(newVcpu());
   vmSetVcpu(vm, 0, vcpu);
+  platformAttach(vcpu);
   platformReset(vm);
   runPrepare();
   return changetype<usize>(vcpu);

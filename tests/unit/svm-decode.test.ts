@@ -47,21 +47,24 @@ const glue = `${vcpuGlue}
 import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
 import { arenaNew } from "./kernel/lib/arena";
 import { machine } from "./kernel/vcpu/machine";
-import { SvmVcpu, SVM_VCPU_BYTES } from "./kernel/svm/svm";
+import { SvmVcpu, svmCreate } from "./kernel/svm/svm";
 import { decode, decodePrepare } from "./kernel/svm/decode";
-import { forgetInstructions, nextRipPrepare } from "./kernel/svm/nextrip";
+import { codeWalkPrepare } from "./kernel/svm/codewalk";
+import { knownForget, knownPrepare, knownUse } from "./kernel/svm/known";
+import { movesForget } from "./kernel/svm/moves";
 let memory: GuestMemory = arenaNew<GuestMemory>();
 export function prepare(vcpu: Vcpu, vmcb: u64, ram: u64): void {
-  const svm = changetype<SvmVcpu>(arenaAlloc(SVM_VCPU_BYTES, 16));
-  svm.vmcb = vmcb;
-  vcpu.backend = changetype<usize>(svm);
+  const svm = svmCreate(vcpu, vmcb);
   guestAddRegion(memory, 0, 0x100000, ram);
   machine().guestMemory = (_vcpu: Vcpu): usize => changetype<usize>(memory);
   decodePrepare();
-  nextRipPrepare();
-  forgetInstructions(svm);
+  knownPrepare();
+  codeWalkPrepare();
+  knownForget(svm);
+  knownUse(vcpu, svm);
+  movesForget(vcpu);
 }
-export function decodeIt(vcpu: Vcpu): void { decode(vcpu, changetype<SvmVcpu>(vcpu.backend)); }
+export function decodeIt(vcpu: Vcpu): void { decode(vcpu); }
 `;
 
 let kernel: KernelModule;
@@ -181,7 +184,7 @@ describe("details", () => {
   ])("I/O: %s", (_name, info1, expected) => {
     exit(0x7bn, info1, 0x1007n);
     expect({ port: vcpu.exit("port"), size: vcpu.exit("size"), flags: vcpu.exit("flags") }).toEqual(expected);
-    expect(vcpu.exit("nextRip")).toBe(0x1007n);
+    expect(vcpu.nextRip()).toBe(0x1007n);
   });
 
   test("I/O with decode assists: segment and address size", async () => {
@@ -306,29 +309,29 @@ describe("RIP after the instruction, without NRIP save", () => {
     paging();
     kernel.cpu.poke(GUEST_RAM + 0x1234n, Uint8Array.from([...bytes, 0x90, 0x90, 0x90]));
     exit(code, 0n, 0n, 0x1234n);
-    expect(vcpu.exit("nextRip")).toBe(0x1234n + length);
+    expect(vcpu.nextRip()).toBe(0x1234n + length);
     // Again, now from the cache.
     exit(code, 0n, 0n, 0x1234n);
-    expect(vcpu.exit("nextRip")).toBe(0x1234n + length);
+    expect(vcpu.nextRip()).toBe(0x1234n + length);
   });
 
   test("WRMSR", () => {
     paging();
     kernel.cpu.poke(GUEST_RAM + 0x1234n, Uint8Array.of(0x0f, 0x30, 0x90, 0x90));
     exit(0x7cn, 1n, 0n, 0x1234n);
-    expect(vcpu.exit("nextRip")).toBe(0x1236n);
+    expect(vcpu.nextRip()).toBe(0x1236n);
   });
 
   test("with prefixes, at the end of a page, and on an unmapped page: left to the decoder", () => {
     paging();
     kernel.cpu.poke(GUEST_RAM + 0x1234n, Uint8Array.of(0x48, 0x0f, 0xa2, 0x90));
     exit(0x72n, 0n, 0n, 0x1234n);
-    expect(vcpu.exit("nextRip")).toBe(0n);
+    expect(vcpu.nextRip()).toBe(0n);
     kernel.cpu.poke(GUEST_RAM + 0x1ffen, Uint8Array.of(0x0f, 0xa2));
     exit(0x72n, 0n, 0n, 0x1ffen);
-    expect(vcpu.exit("nextRip")).toBe(0n);
+    expect(vcpu.nextRip()).toBe(0n);
     exit(0x72n, 0n, 0n, 0xffff_8000_0000_0000n);
-    expect(vcpu.exit("nextRip")).toBe(0n);
+    expect(vcpu.nextRip()).toBe(0n);
   });
 
   test("in a code segment with a base", () => {
@@ -336,36 +339,36 @@ describe("RIP after the instruction, without NRIP save", () => {
     kernel.cpu.poke(GUEST_RAM + 0x3010n, Uint8Array.of(0x0f, 0xa2, 0x90, 0x90));
     kernel.cpu.store(VMCB + 0x418n, 8, 0x3000n);
     exit(0x72n, 0n, 0n, 0x10n);
-    expect(vcpu.exit("nextRip")).toBe(0x12n);
+    expect(vcpu.nextRip()).toBe(0x12n);
     kernel.cpu.store(VMCB + 0x418n, 8, 0x4000n);
     exit(0x72n, 0n, 0n, 0x10n);
-    expect(vcpu.exit("nextRip")).toBe(0n);
+    expect(vcpu.nextRip()).toBe(0n);
   });
 
   test("code that was modified after it was remembered", () => {
     paging();
     kernel.cpu.poke(GUEST_RAM + 0x1234n, Uint8Array.of(0x0f, 0xa2, 0x90, 0x90));
     exit(0x72n, 0n, 0n, 0x1234n);
-    expect(vcpu.exit("nextRip")).toBe(0x1236n);
+    expect(vcpu.nextRip()).toBe(0x1236n);
     kernel.cpu.poke(GUEST_RAM + 0x1234n, Uint8Array.of(0x66, 0x0f, 0xa2, 0x90));
     exit(0x72n, 0n, 0n, 0x1234n);
-    expect(vcpu.exit("nextRip")).toBe(0n);
+    expect(vcpu.nextRip()).toBe(0n);
   });
 
   test("another address space is looked up anew", () => {
     paging();
     kernel.cpu.poke(GUEST_RAM + 0x1234n, Uint8Array.of(0x0f, 0xa2, 0x90, 0x90));
     exit(0x72n, 0n, 0n, 0x1234n);
-    expect(vcpu.exit("nextRip")).toBe(0x1236n);
+    expect(vcpu.nextRip()).toBe(0x1236n);
     kernel.cpu.store(VMCB + 0x550n, 8, 0xc000n);
     exit(0x72n, 0n, 0n, 0x1234n);
-    expect(vcpu.exit("nextRip")).toBe(0n);
+    expect(vcpu.nextRip()).toBe(0n);
   });
 
   test("with NRIP save the processor's word counts", async () => {
     await start(1 | (1 << 3));
     kernel.cpu.store(VMCB + 0xc8n, 8, 0x4321n);
     exit(0x72n);
-    expect(vcpu.exit("nextRip")).toBe(0x4321n);
+    expect(vcpu.nextRip()).toBe(0x4321n);
   });
 });

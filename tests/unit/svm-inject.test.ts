@@ -21,24 +21,23 @@ const TF = 1n << 8n;
 
 const glue = `${vcpuGlue}
 import { machine } from "./kernel/vcpu/machine";
-import { SvmVcpu, SVM_VCPU_BYTES } from "./kernel/svm/svm";
+import { SvmVcpu, svmCreate } from "./kernel/svm/svm";
 import { injectEvent, interruptedEvent, updateWindows } from "./kernel/svm/inject";
 import { decode, decodePrepare } from "./kernel/svm/decode";
-import { forgetInstructions } from "./kernel/svm/nextrip";
+import { knownForget, knownUse } from "./kernel/svm/known";
 let priority: u32 = 0;
 function svmOf(vcpu: Vcpu): SvmVcpu { return changetype<SvmVcpu>(vcpu.backend); }
 export function prepare(vcpu: Vcpu, vmcb: u64): void {
-  const svm = changetype<SvmVcpu>(arenaAlloc(SVM_VCPU_BYTES, 16));
-  svm.vmcb = vmcb;
-  vcpu.backend = changetype<usize>(svm);
+  const svm = svmCreate(vcpu, vmcb);
   machine().tprRead = (_vcpu: Vcpu): u32 => priority;
   decodePrepare();
-  forgetInstructions(svm);
+  knownForget(svm);
+  knownUse(vcpu, svm);
 }
 export function setPriority(value: u32): void { priority = value; }
 export function inject(vcpu: Vcpu): void { injectEvent(vcpu, svmOf(vcpu)); }
 export function windows(vcpu: Vcpu): void { updateWindows(vcpu, svmOf(vcpu)); }
-export function decodeIt(vcpu: Vcpu): void { decode(vcpu, svmOf(vcpu)); }
+export function decodeIt(vcpu: Vcpu): void { decode(vcpu); }
 `;
 
 let kernel: KernelModule;

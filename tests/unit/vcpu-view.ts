@@ -17,6 +17,7 @@ const vcpuFields = {
   cr2: 8,
   hostStack: 8,
   hostVmcb: 8,
+  vmcb: 8,
   rip: 8,
   rflags: 8,
   valid: 4,
@@ -58,24 +59,22 @@ const vcpuFields = {
 } as const;
 
 const exitFields = {
-  kind: 4,
   reason: 4,
+  detail: 4,
+  kind: 4,
   qualification: 8,
   info: 8,
   rip: 8,
   nextRip: 8,
+  plainRip: 8,
   gpa: 8,
   gva: 8,
   flags: 4,
-  port: 4,
   size: 4,
   addressSize: 4,
   segment: 4,
-  msr: 4,
-  crNumber: 4,
   crAccess: 4,
   gpr: 4,
-  vector: 4,
   errorCode: 4,
   interruptedEvent: 4,
   interruptedError: 4,
@@ -85,8 +84,15 @@ const exitFields = {
   bytes1: 8,
 } as const;
 
+/** What `detail` is called for some classes of exits. */
+const detailNames = ["port", "msr", "crNumber", "vector"] as const;
+
 type VcpuField = keyof typeof vcpuFields;
-type ExitField = keyof typeof exitFields;
+type ExitField = keyof typeof exitFields | (typeof detailNames)[number];
+
+function exitField(field: ExitField): keyof typeof exitFields {
+  return (detailNames as readonly string[]).includes(field) ? "detail" : (field as keyof typeof exitFields);
+}
 
 const cases = (type: string, names: string[]) =>
   names.map((name, i) => `    case ${i}: return offsetof<${type}>("${name}");`).join("\n");
@@ -151,7 +157,8 @@ export class VcpuView {
     return this.place(field) - this.address;
   }
 
-  exit(field: ExitField): bigint {
+  exit(name: ExitField): bigint {
+    const field = exitField(name);
     const index = Object.keys(exitFields).indexOf(field);
     return this.load(
       this.exitAddress + (this.module.exports.exitOffset!(index) as number),
@@ -159,7 +166,13 @@ export class VcpuView {
     );
   }
 
-  setExit(field: ExitField, value: bigint | number): void {
+  /** RIP after the exiting instruction, whichever way the record has it; 0: not known. */
+  nextRip(): bigint {
+    return this.exit("plainRip") || this.exit("nextRip");
+  }
+
+  setExit(name: ExitField, value: bigint | number): void {
+    const field = exitField(name);
     const index = Object.keys(exitFields).indexOf(field);
     const at = this.exitAddress + (this.module.exports.exitOffset!(index) as number);
     if (exitFields[field] === 8) this.module.memory.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), true);

@@ -115,8 +115,13 @@ const WIDE = new Set([
   "base",
 ]);
 
+/** `detail` has other names for some classes of exits. */
+const fieldOf = (name: string) => (["port", "msr", "crNumber", "vector"].includes(name) ? "detail" : name);
+
 const offsets = (type: string, fields: string[]) =>
-  fields.map((field) => `export const ${type}_${field}: usize = offsetof<${type}>("${field}");`).join("\n");
+  fields
+    .map((field) => `export const ${type}_${field}: usize = offsetof<${type}>("${fieldOf(field)}");`)
+    .join("\n");
 
 const GLUE = `
 import { thisCpu, PerCpu } from "./kernel/arch/percpu";

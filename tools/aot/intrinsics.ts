@@ -221,7 +221,7 @@ export const INTRINSICS: Record<string, Intrinsic> = {
   vmsave: inline("l:", "rax", "vmsave"),
   vmload: inline("l:", "rax", "vmload"),
   invlpga: inline("li:", "rax rcx", "invlpga"),
-  svm_enter: external("il:i", { keepsNothing: true }),
+  svm_enter: external("i:i", { keepsNothing: true }),
 
   // extended processor state
   phys_xsave: inline("ll:", "phys rax", `${SPLIT}xsave64 %0:a`, { clobbers: ["rdx"], width: 8 }),

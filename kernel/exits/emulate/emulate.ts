@@ -1,8 +1,10 @@
 // One instruction of the guest executed in software: the one at RIP, which touched memory that is not RAM.
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
+import { backend } from "../../vcpu/backend";
+import { MOVE_IMMEDIATE, MOVE_KNOWN, MOVE_REGISTER_SHIFT, MOVE_WRITE } from "../../vcpu/exit";
 import { machine } from "../../vcpu/machine";
 import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../../vcpu/outcome";
-import { GROUP_STACK_FLAGS } from "../../vcpu/registers";
+import { GROUP_STACK_FLAGS, RSP } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
 import { Emulator, NO_GPA, startEmulator } from "./emulator";
 import { execute } from "./execute";
@@ -34,6 +36,7 @@ export function emulateAccess(vcpu: Vcpu, gpa: u64, write: bool): u32 {
   e.faultWrite = write;
   if (i.operation == OP_MOV && i.memory && moveAtFault(e)) {
     vcpu.exit.nextRip = e.nextRip;
+    rememberMove(e);
     return OUTCOME_ADVANCE;
   }
   if (i.operation >= OP_MOVS && i.operation <= OP_OUTS) return runString(e);
@@ -66,6 +69,17 @@ function moveAtFault(e: Emulator): bool {
   const value = i.form == FORM_RM_IMM ? i.immediate : vcpu.gpr(i.register);
   machine().mmioWrite(vcpu, e.faultGpa, 4, value & 0xffffffff);
   return true;
+}
+
+/** Tells the backend what `moveAtFault` has done, for the next time. RSP, which is not kept where the others are, is left out. */
+function rememberMove(e: Emulator): void {
+  const i = e.instruction;
+  const immediate = i.form == FORM_RM_IMM;
+  const write = immediate || (i.form != FORM_R_RM && i.form != FORM_ACC_MOFFS);
+  if (!immediate && i.register == RSP) return;
+  let move = MOVE_KNOWN | (immediate ? MOVE_IMMEDIATE : i.register << MOVE_REGISTER_SHIFT);
+  if (write) move |= MOVE_WRITE;
+  backend().rememberMove(e.vcpu, move, <u32>i.immediate, i.length);
 }
 
 /** The stack is a second place in memory. */

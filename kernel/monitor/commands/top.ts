@@ -3,7 +3,7 @@ import { rdtsc } from "../../arch/intrinsics";
 import { tscHz } from "../../arch/clock";
 import { columnDecimal, columnHeads, columnHundredths, columnText, percent } from "../../lib/columns";
 import { logEnd, logText } from "../../lib/log";
-import { COUNTED_REASONS, reasonCounters, reasonOfIndex } from "../../trace/counters";
+import { COUNTED_REASONS, exitsOf, reasonOfIndex, ticksOf } from "../../trace/counters";
 import { ALL_REASONS, nextReason } from "../../trace/table";
 import { backend } from "../../vcpu/backend";
 import { Vcpu } from "../../vcpu/vcpu";
@@ -45,15 +45,15 @@ export function topShow(vcpu: Vcpu): void {
 }
 
 function logRow(vcpu: Vcpu, index: u32, elapsed: u64): void {
-  const row = reasonCounters(vcpu, reasonOfIndex(index));
+  const ticks = ticksOf(vcpu, reasonOfIndex(index)) - load<u64>(place(index), 8);
   columnText(backend().reasonName(reasonOfIndex(index)), NAME_WIDTH);
   columnDecimal((exitsSince(vcpu, index) * tscHz()) / elapsed, WIDTH);
-  columnHundredths(percent(row.total - load<u64>(place(index), 8), elapsed), "%", WIDTH);
+  columnHundredths(percent(ticks, elapsed), "%", WIDTH);
   logEnd();
 }
 
 function exitsSince(vcpu: Vcpu, index: u32): u64 {
-  return reasonCounters(vcpu, reasonOfIndex(index)).count - load<u64>(place(index));
+  return exitsOf(vcpu, reasonOfIndex(index)) - load<u64>(place(index));
 }
 
 function place(index: u32): usize {
@@ -62,9 +62,8 @@ function place(index: u32): usize {
 
 function remember(vcpu: Vcpu): void {
   for (let i: u32 = 0; i < COUNTED_REASONS; i++) {
-    const row = reasonCounters(vcpu, reasonOfIndex(i));
-    store<u64>(place(i), row.count);
-    store<u64>(place(i), row.total, 8);
+    store<u64>(place(i), exitsOf(vcpu, reasonOfIndex(i)));
+    store<u64>(place(i), ticksOf(vcpu, reasonOfIndex(i)), 8);
   }
   since = rdtsc();
 }
