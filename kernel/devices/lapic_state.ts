@@ -49,7 +49,7 @@ export const DELIVERY_INIT: u32 = 5;
 export const DELIVERY_STARTUP: u32 = 6;
 export const DELIVERY_EXTINT: u32 = 7;
 
-/** Bytes of one 256-bit register with its summary, a byte with a bit for each word that is not zero; IRR, ISR and TMR follow the structure. */
+/** Bytes of one 256-bit register and its summary, a bit for each word that is not zero. IRR, ISR and TMR follow the structure. */
 export const SET_BYTES: usize = 36;
 const SUMMARY: usize = 32;
 export const IRR: usize = 0 * SET_BYTES;

@@ -15,7 +15,10 @@ export class Machine {
   guestMemory: (vcpu: Vcpu) => usize;
   /** Nested fault inside RAM that is not mapped yet: maps it. False: the address is not RAM. */
   populate: (vcpu: Vcpu, gpa: u64) => bool;
-  /** CPUID as this guest sees it, for leaves that `Vcpu.cpuid` does not have in full; writes EAX, EBX, ECX, EDX into the vCPU's registers (upper halves zero). */
+  /**
+   * CPUID as this guest sees it, for leaves that `Vcpu.cpuid` does not have in full; writes EAX, EBX, ECX, EDX into the
+   * vCPU's registers (upper halves zero).
+   */
   cpuid: (vcpu: Vcpu, leaf: u32, subleaf: u32) => void;
   /** MSR access by the guest's policy. `msrRead` stores the value at `result`. False: #GP(0). */
   msrRead: (vcpu: Vcpu, msr: u32, result: usize) => bool;

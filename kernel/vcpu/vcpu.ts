@@ -75,7 +75,7 @@ export class Vcpu {
   // -- neutral guest state, by group (kernel/vcpu/registers.ts) ---------------------------------------------------------
   rip: u64;
   rflags: u64;
-  /** What keeps the vCPU from going straight back into the guest: REQUEST_*, and the groups to write back. One word: `pending`. */
+  /** What keeps the vCPU from going straight back into the guest: REQUEST_*, groups to write back. Together: `pending`. */
   requests: u32;
   dirty: u32;
   valid: u32;

@@ -49,7 +49,6 @@ import {
   EXIT_MSR_STORE_COUNT,
   GUEST_ACTIVITY,
   GUEST_PENDING_DEBUG,
-  GUEST_RIP,
   IO_BITMAP_A,
   IO_BITMAP_B,
   MSR_BITMAP,
@@ -74,6 +73,7 @@ import {
   loadState,
   restoreSyscallRegisters,
   saveSyscallRegisters,
+  storePlainRip,
   storeState,
 } from "./state";
 import { VmxVcpu, vmxOf } from "./vmcs";
@@ -225,7 +225,7 @@ function armTimer(vmx: VmxVcpu): void {
 function enter(vcpu: Vcpu): void {
   const vmx = vmxOf(vcpu);
   if (vcpu.dirty != 0) storeState(vcpu);
-  else if (vcpu.rip != vcpu.exit.rip) vmwrite(GUEST_RIP, vcpu.rip);
+  else storePlainRip(vcpu);
   if ((vcpu.event & EVENT_VALID) != 0) injectEvent(vcpu);
   if (vmx.deadline == U64.MAX_VALUE) parkTimer(vmx);
   else armTimer(vmx);

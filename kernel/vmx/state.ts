@@ -174,6 +174,11 @@ function storeRip(vcpu: Vcpu, dirty: u32): void {
   vcpu.interruptibility &= ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
 }
 
+/** RIP has moved, if at all, past an instruction in no shadow. */
+export function storePlainRip(vcpu: Vcpu): void {
+  if (vcpu.rip != vcpu.exit.rip) vmwrite(GUEST_RIP, vcpu.rip);
+}
+
 /** Ends blocking by STI and by MOV SS. */
 export function clearShadows(): void {
   const state = vmread(GUEST_INTERRUPTIBILITY);
@@ -248,6 +253,7 @@ export function storeState(vcpu: Vcpu): void {
   const dirty = vcpu.dirty;
   vcpu.dirty = 0;
   if ((dirty & GROUP_RIP) != 0) storeRip(vcpu, dirty);
+  else storePlainRip(vcpu);
   if (dirty == GROUP_RIP) return;
   if ((dirty & GROUP_STACK_FLAGS) != 0) {
     vmwrite(GUEST_RSP, vcpu.rsp);
