@@ -40,7 +40,7 @@ export function handleNmiWindow(vcpu: Vcpu): u32 {
 
 /** Interrupts of the host are let in: an emulated processor may keep them back while the guest has interrupts off (Bochs). */
 export function handleDeadline(vcpu: Vcpu): u32 {
-  sti_nop_cli();
+  takeInterrupts();
   vcpu.request(REQUEST_SAMPLE);
   return OUTCOME_RESUME;
 }

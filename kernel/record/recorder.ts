@@ -21,7 +21,7 @@ import { backend } from "../vcpu/backend";
 import { Vcpu } from "../vcpu/vcpu";
 import { logFlush } from "./frames";
 import { recordEvent, recordHeadStart, recordNumber } from "./log";
-import { Recorder, recorder, recorderCheck } from "./state";
+import { handleExit, leaveLoop, mayEnter, Recorder, recorder, recorderCheck } from "./state";
 import { sendWindow } from "./window";
 
 /** Boot time, after the backend is installed: makes it record if the command line says so. `backendCode`: TRACE_BACKEND_*. */
@@ -41,18 +41,22 @@ export function recorderInstall(backendCode: u32): void {
 }
 
 /** In place of the backend's: leaves its loop wherever a window begins, since nothing but memory and globals counts there. */
-function runRecorded(vcpu: Vcpu, onExit: (vcpu: Vcpu) => bool): void {
+function runRecorded(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
   const state = recorder();
+  state.prepare = prepare;
   state.onExit = onExit;
+  if (vcpu.requests != 0 && !prepare(vcpu)) return;
   do {
     state.reopen = 0;
+    state.goOn = 1;
     if (isDue(state)) {
       sendWindow(vcpu);
       recordHeadStart(changetype<usize>(vcpu));
       state.logged = 0;
       state.logging = 1;
     }
-    state.run(vcpu, handleRecorded);
+    state.run(vcpu, mayEnter, handleRecorded);
+    vcpu.requests &= ~state.forced;
   } while (state.reopen != 0);
   if (recordEvent(EVENT_RUN_ENDED)) close(state);
 }
@@ -61,15 +65,19 @@ function isDue(state: Recorder): bool {
   return state.done == 0 && state.exits >= state.first;
 }
 
-/** One exit; true: enter again. */
-function handleRecorded(vcpu: Vcpu): bool {
-  const state = recorder();
-  const goOn = state.onExit(vcpu);
+/** One exit, up to readiness for the next entry. */
+function handleRecorded(vcpu: Vcpu): void {
+  const goOn = handleExit(vcpu);
+  finishExit(recorder(), goOn);
+  leaveLoop(vcpu, goOn && recorder().reopen == 0);
+}
+
+function finishExit(state: Recorder, goOn: bool): void {
   state.exits++;
   if (recordEvent(EVENT_EXIT_HANDLED)) {
     recordNumber(state.outcome);
     recordNumber(goOn ? 1 : 0);
-    if (!goOn) return false;
+    if (!goOn) return;
     if (state.exits - state.first >= state.count) {
       recordEvent(EVENT_LIMIT);
       close(state);
@@ -80,7 +88,6 @@ function handleRecorded(vcpu: Vcpu): bool {
       state.reopen = 1;
     }
   } else if (isDue(state)) state.reopen = 1;
-  return goOn && state.reopen == 0;
 }
 
 function close(state: Recorder): void {

@@ -3,23 +3,24 @@ import { RECORD_OUTCOME } from "../abi/trace";
 import { pause } from "../arch/intrinsics";
 import { fillRecord } from "../trace/ring";
 import { Vcpu } from "../vcpu/vcpu";
-import { recorder, recordSpace } from "./state";
+import { handleExit, leaveLoop, mayEnter, recorder, recordSpace } from "./state";
 
 /** Goes on from the beginning of a window, until the VM is to be stopped or reset. Node's intrinsics end it earlier. */
 export function replay_run(vcpu: usize): void {
-  recorder().run(changetype<Vcpu>(vcpu), handleReplayed);
+  recorder().goOn = 1;
+  recorder().run(changetype<Vcpu>(vcpu), mayEnter, handleReplayed);
 }
 
-/** One exit; true: enter again. */
-function handleReplayed(vcpu: Vcpu): bool {
+/** One exit, up to readiness for the next entry. */
+function handleReplayed(vcpu: Vcpu): void {
   const state = recorder();
   fillRecord(recordSpace(), vcpu);
-  const goOn = state.onExit(vcpu);
+  const goOn = handleExit(vcpu);
   state.exits++;
   store<u8>(recordSpace() + RECORD_OUTCOME, <u8>state.outcome);
   // Nothing logs this intrinsic: it tells Node that the exit is handled.
   pause();
-  return goOn;
+  leaveLoop(vcpu, goOn);
 }
 
 /** Linear address of the last exit that was handled, as an exit record (kernel/abi/trace.ts) without its time of entry. */

@@ -2,13 +2,17 @@
 // the hypervisor's when a replay compares memory.
 import { HEAD_WORDS } from "../abi/recording";
 import { RECORD_BYTES, TRACE_CRC_BYTES, TRACE_HEADER_BYTES, TRACE_MAX_PAYLOAD } from "../abi/trace";
-import { Vcpu } from "../vcpu/vcpu";
+import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 
 @unmanaged
 export class Recorder {
-  /** The backend's own run function, and what it is to call at each exit. */
-  run: (vcpu: Vcpu, onExit: (vcpu: Vcpu) => bool) => void;
-  onExit: (vcpu: Vcpu) => bool;
+  /** The backend's own run function, and what it is to call before entries and at each exit. */
+  run: (vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void) => void;
+  prepare: (vcpu: Vcpu) => bool;
+  onExit: (vcpu: Vcpu) => void;
+  /** 0: the backend's loop is to be left. The request that makes it ask, if the vCPU did not have it. */
+  goOn: u32;
+  forced: u32;
   /** 1 while intrinsics are logged. */
   logging: u32;
   /** 1 when all that was asked for is recorded. */
@@ -54,6 +58,26 @@ export function recorderCheck(): void {
     RECORD_BYTES <= <u32>(FRAME_AT - RECORD_AT) && FRAME_BYTES <= RECORDER_BYTES - FRAME_AT,
     "recorder: layout",
   );
+}
+
+/** Handles an exit, up to readiness for the next entry. False: the VM is to be stopped or reset. */
+export function handleExit(vcpu: Vcpu): bool {
+  const state = recorder();
+  state.onExit(vcpu);
+  return vcpu.requests == 0 || state.prepare(vcpu);
+}
+
+/** Makes the backend's loop go on, or end. */
+export function leaveLoop(vcpu: Vcpu, goOn: bool): void {
+  const state = recorder();
+  state.goOn = goOn ? 1 : 0;
+  state.forced = goOn ? 0 : ~vcpu.requests & REQUEST_SAMPLE;
+  vcpu.requests |= state.forced;
+}
+
+/** What the backend's loop asks before an entry if there are requests: `handleExit` has served them. */
+export function mayEnter(_vcpu: Vcpu): bool {
+  return recorder().goOn != 0;
 }
 
 /** The vCPU's head as the log knows it. */

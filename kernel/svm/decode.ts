@@ -56,7 +56,6 @@ import { knownMove, moveBytes } from "./moves";
 import { interruptibility, loadState } from "./state";
 import { NMI_STEPPING, SvmVcpu, svmOf } from "./svm";
 import {
-  INTERRUPT_SHADOW,
   VMCB_EXITCODE,
   VMCB_EXITINFO1,
   VMCB_EXITINFO2,
