@@ -238,6 +238,34 @@ describe("commands", () => {
     expect(ask("vmexit")).not.toContain("cpuid");
   });
 
+  test("vmexit of one reason lists what its exits were about, the most frequent first", () => {
+    const ports = [0x70, 0x3f8, 0x3f8, 0x71, 0x3f8, 0x71];
+    for (const port of ports) {
+      vcpu.setExit("reason", 0x7b);
+      vcpu.setExit("detail", port);
+      call("exit");
+      vcpu.set("tscEntry", (vcpu.get("tscExit") as bigint) + 1000n);
+      vcpu.set("tscExit", (vcpu.get("tscEntry") as bigint) + 1n);
+    }
+    vcpu.setExit("reason", 0x78);
+    vcpu.setExit("detail", 0);
+    call("exit");
+    const lines = ask("vmexit io")
+      .split("\n")
+      .map((line) => line.replace(/ +/g, " "));
+    expect(lines.slice(2, 5)).toEqual([
+      "at 000003f8 3 50.00% 1.00us",
+      "at 00000071 2 33.33% 1.00us",
+      "at 00000070 1 16.66% 1.00us",
+    ]);
+    expect(lines[5]).toMatch(/^from/);
+    expect(
+      ask("vmexit hlt")
+        .split("\n")
+        .filter((line) => line.startsWith("at ")),
+    ).toEqual([]);
+  });
+
   test("mem: hexadecimal and text, at most what was asked for, and nothing beyond RAM", () => {
     kernel.cpu.poke(RAM + 0x1000n, Buffer.from("Hello, monitor!\x00\xff~", "latin1"));
     expect(ask("mem 0x1000 18").split("\n")).toEqual([
