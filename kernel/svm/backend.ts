@@ -62,7 +62,6 @@ export function svmInstall(table: Backend): void {
   table.createVcpu = createVcpu;
   table.resetVcpu = resetVcpu;
   table.loadVcpu = loadVcpu;
-  table.enter = enter;
   table.run = run;
   table.completeRecord = decodeForTrace;
   table.loadState = loadGroups;
@@ -171,7 +170,7 @@ function loadVcpu(vcpu: Vcpu): void {
   liveRestore(vcpu);
 }
 
-function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
+function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => u32): void {
   gateByGif();
   // The entry keeps no register, so that what is needed after it comes from it.
   let self = changetype<usize>(vcpu);
@@ -188,13 +187,6 @@ function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => 
     onExit(changetype<Vcpu>(self));
   }
   gateByIf();
-}
-
-function enter(vcpu: Vcpu): void {
-  gateByGif();
-  enterChanged(vcpu);
-  gateByIf();
-  decode(vcpu);
 }
 
 /** An entry that needs more than RIP: changed state, an event, a flush. Returns the vCPU's address. */

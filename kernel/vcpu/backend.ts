@@ -13,10 +13,11 @@ export class Backend {
   resetVcpu: (vcpu: Vcpu) => void;
   /** Makes this CPU the one that runs the vCPU (VMPTRLD; host state). */
   loadVcpu: (vcpu: Vcpu) => void;
-  /** Writes back dirty groups and `event`, enters, and after the exit fills `vcpu.exit`; `valid` is then only what was read. */
-  enter: (vcpu: Vcpu) => void;
-  /** `prepare` if there are requests, `enter`, `onExit`; again and again, until `prepare` returns false. */
-  run: (vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void) => void;
+  /**
+   * Again and again, until `prepare` returns false: `prepare` if there are requests; writes back dirty groups and `event`, enters,
+   * and after the exit fills `vcpu.exit`, `valid` being only what was read; `onExit`, whose result is not looked at.
+   */
+  run: (vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => u32) => void;
   /** Fills the fields of `vcpu.exit` that only a trace shows. */
   completeRecord: (vcpu: Vcpu) => void;
   /**

@@ -222,7 +222,8 @@ function armTimer(vmx: VmxVcpu): void {
   vmx.timerParked = 0;
 }
 
-function enter(vcpu: Vcpu): void {
+/** One entry and exit. */
+export function enter(vcpu: Vcpu): void {
   const vmx = vmxOf(vcpu);
   if (vcpu.dirty != 0) storeState(vcpu);
   else storePlainRip(vcpu);
@@ -239,7 +240,7 @@ function enter(vcpu: Vcpu): void {
   if (vcpu.exit.kind == EXIT_NMI) run_nmi_handler();
 }
 
-function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
+function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => u32): void {
   while (vcpu.requests == 0 || prepare(vcpu)) {
     enter(vcpu);
     onExit(vcpu);
@@ -277,7 +278,6 @@ export function vmxInstall(table: Backend): void {
   table.createVcpu = createVcpu;
   table.resetVcpu = resetVcpu;
   table.loadVcpu = loadVcpu;
-  table.enter = enter;
   table.run = run;
   table.completeRecord = completeRecord;
   table.rememberMove = rememberMove;

@@ -29,7 +29,7 @@ import { runPrepare, runVm } from "./kernel/run";
 import { backend } from "./kernel/vcpu/backend";
 import { machine } from "./kernel/vcpu/machine";
 
-function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
+function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => u32): void {
   while (vcpu.requests == 0 || prepare(vcpu)) {
     svm_enter(changetype<usize>(vcpu));
     vcpu.dirty = 0;

@@ -133,7 +133,7 @@ import { ExitRecord } from "./kernel/vcpu/exit";
 import { machine } from "./kernel/vcpu/machine";
 import { Segment } from "./kernel/vcpu/registers";
 import { Vcpu, VCPU_BYTES } from "./kernel/vcpu/vcpu";
-import { vmxInstall } from "./kernel/vmx/backend";
+import { enter as enterGuest, vmxInstall } from "./kernel/vmx/backend";
 import { checkEntry } from "./kernel/vmx/entrychecks";
 import { violation } from "./kernel/vmx/violations";
 
@@ -155,7 +155,7 @@ export function create(root: u64): usize {
   backend().createVcpu(at(vcpu), root);
   return vcpu;
 }
-export function enter(vcpu: usize): void { backend().enter(at(vcpu)); }
+export function enter(vcpu: usize): void { enterGuest(at(vcpu)); }
 export function reset(vcpu: usize): void { backend().resetVcpu(at(vcpu)); }
 export function load(vcpu: usize): void { backend().loadVcpu(at(vcpu)); }
 export function loadState(vcpu: usize, groups: u32): void { backend().loadState(at(vcpu), groups); }
