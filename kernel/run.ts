@@ -38,7 +38,7 @@ import { traceDrain, traceFinish, traceIsOn } from "./trace/stream";
 import { logCounters } from "./trace/table";
 import { backend, need } from "./vcpu/backend";
 import { EXIT_EXTERNAL_INTERRUPT, EXIT_NESTED_FAULT, NO_VECTOR } from "./vcpu/exit";
-import { OUTCOME_ADVANCE, OUTCOME_HALT, OUTCOME_RESET, OUTCOME_RESUME } from "./vcpu/outcome";
+import { OUTCOME_ADVANCE, OUTCOME_DONE, OUTCOME_HALT, OUTCOME_RESET, OUTCOME_RESUME } from "./vcpu/outcome";
 import { VECTOR_NMI } from "./vcpu/raise";
 import { BLOCKED_BY_NMI, GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "./vcpu/registers";
 import { reinject } from "./vcpu/reinject";
@@ -115,34 +115,35 @@ function runVcpu(vcpu: Vcpu): void {
 }
 
 /**
- * One exit, from the filled record to what its handler asked for. Returns the outcome. The only caller of what every exit goes
- * through, so that it becomes one piece of code.
+ * One exit, from the filled record to what its handler asked for. The only caller of what every exit goes through, so that it
+ * becomes one piece of code.
  */
-function onExit(vcpu: Vcpu): u32 {
+function onExit(vcpu: Vcpu): void {
   countExit(vcpu);
   const outcome = dispatch(vcpu);
   recordOutcome(outcome);
-  act(vcpu, outcome);
-  return outcome;
+  // Asked for anew, so that no exit has to keep it.
+  if (outcome != OUTCOME_DONE) act(changetype<Vcpu>(thisCpu().currentVcpu), outcome);
 }
 
 /**
  * Records the exit as well; what that takes is no part of the exit. A ring that fills up is emptied by one frame here; else it is
  * emptied while the vCPU idles.
  */
-function onExitTraced(vcpu: Vcpu): u32 {
+function onExitTraced(vcpu: Vcpu): void {
   const begun = rdtsc();
   backend().completeRecord(vcpu);
   holdClocks(vcpu, traceExit(vcpu));
   const spent = rdtsc() - begun;
-  const outcome = onExit(vcpu);
+  vcpu.exit.outcome = OUTCOME_ADVANCE;
+  onExit(vcpu);
+  const outcome = vcpu.exit.outcome;
   const handled = rdtsc();
   traceOutcome(vcpu, outcome);
   if (outcome == OUTCOME_ADVANCE && vcpu.exit.kind == EXIT_NESTED_FAULT && vcpu.exit.move == 0)
     traceEmulated(vcpu);
   if (ringIsFilling()) holdClocks(vcpu, traceDrain(thisCpu().index));
   traceExclude(vcpu, spent + rdtsc() - handled);
-  return outcome;
 }
 
 /** The guest does not see the time that a port took: its clocks stand still, and its deadline is set anew. */
@@ -162,12 +163,7 @@ function traceEmulated(vcpu: Vcpu): void {
 
 /** Does what the handler of the last exit asked for. */
 function act(vcpu: Vcpu, outcome: u32): void {
-  const next = vcpu.exit.plainRip;
-  if (outcome == OUTCOME_ADVANCE && next != 0) vcpu.rip = next;
-  else actRarely(vcpu, outcome);
-}
-
-function actRarely(vcpu: Vcpu, outcome: u32): void {
+  vcpu.exit.outcome = outcome;
   if (outcome == OUTCOME_ADVANCE) advance(vcpu);
   else if (outcome == OUTCOME_RESUME) takeHostInterrupt(vcpu);
   else if (outcome == OUTCOME_HALT) halt(vcpu);

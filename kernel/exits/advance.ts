@@ -1,7 +1,7 @@
 // Past an instruction: what the processor does when an instruction completes, done for one that a handler completed.
 import { RFLAGS_RF, RFLAGS_TF } from "../arch/cr";
 import { change, need } from "../vcpu/backend";
-import { OUTCOME_RESUME } from "../vcpu/outcome";
+import { OUTCOME_ADVANCE, OUTCOME_DONE, OUTCOME_RESUME } from "../vcpu/outcome";
 import { raise, VECTOR_DB } from "../vcpu/raise";
 import {
   BLOCKED_BY_MOV_SS,
@@ -42,6 +42,17 @@ export function advance(vcpu: Vcpu): u32 {
   vcpu.dirty |= GROUP_RIP;
   const effects = <u64>((vcpu.interruptibility & SHADOWS) | (~vcpu.valid & AT_HAND)) | (vcpu.rflags & TRACED);
   return effects == 0 ? OUTCOME_RESUME : complete(vcpu);
+}
+
+/**
+ * The end of a handler that has completed the instruction: RIP moves past it at once if that is all. Returns OUTCOME_DONE, or
+ * OUTCOME_ADVANCE: `advance` is to be called.
+ */
+export function finish(vcpu: Vcpu): u32 {
+  const next = vcpu.exit.plainRip;
+  if (next == 0) return OUTCOME_ADVANCE;
+  vcpu.rip = next;
+  return OUTCOME_DONE;
 }
 
 /** The length is not known, or the sum needs the width of the code segment. */

@@ -3,6 +3,7 @@ import { cpuidSlot, LEAF_PLAIN } from "../vcpu/cpuid";
 import { machine } from "../vcpu/machine";
 import { OUTCOME_ADVANCE } from "../vcpu/outcome";
 import { Vcpu } from "../vcpu/vcpu";
+import { finish } from "./advance";
 
 export function handleCpuid(vcpu: Vcpu): u32 {
   const leaf = <u32>vcpu.rax;
@@ -15,5 +16,5 @@ export function handleCpuid(vcpu: Vcpu): u32 {
   vcpu.rbx = slot.ebx;
   vcpu.rcx = slot.ecx;
   vcpu.rdx = slot.edx;
-  return OUTCOME_ADVANCE;
+  return finish(vcpu);
 }

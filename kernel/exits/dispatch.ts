@@ -32,14 +32,10 @@ import {
 } from "./unknown";
 import { handleXsetbv } from "./xsetbv";
 
-/** Classes up to this one make up nearly all exits of a running guest. */
-const LAST_FREQUENT: u32 = EXIT_EXTERNAL_INTERRUPT;
-
 /** Handles the exit in `vcpu.exit` and returns an Outcome, on which only the run loop acts. */
 export function dispatch(vcpu: Vcpu): u32 {
   const kind = vcpu.exit.kind;
-  // Two functions, so that the frequent classes do not pay for the registers that the others save.
-  if (kind > LAST_FREQUENT) return dispatchRare(vcpu, kind);
+  // Two functions: these classes make up nearly all exits of a running guest.
   switch (kind) {
     case EXIT_CPUID: return handleCpuid(vcpu);
     case EXIT_RDMSR: return handleRdmsr(vcpu);

@@ -1,8 +1,9 @@
 // IN, OUT, INS and OUTS. The processor has checked IOPL and the I/O permission bitmap before the exit.
 import { IO_DECODED, IO_IN, IO_REP, IO_STRING } from "../vcpu/exit";
 import { machine } from "../vcpu/machine";
-import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../vcpu/outcome";
+import { OUTCOME_RESUME } from "../vcpu/outcome";
 import { Vcpu } from "../vcpu/vcpu";
+import { finish } from "./advance";
 import { Emulator, scratchInstruction, startEmulator } from "./emulate/emulator";
 import { fetchInstruction } from "./emulate/fetch";
 import { OP_INS, OP_OUTS, PREFIX_REP } from "./emulate/instruction";
@@ -14,10 +15,10 @@ export function handleIo(vcpu: Vcpu): u32 {
   if ((flags & IO_STRING) != 0) return handleStringIo(vcpu);
   if ((flags & IO_IN) == 0) {
     machine().portWrite(vcpu, exit.port, exit.size, lowBytes(<u32>vcpu.rax, exit.size));
-    return OUTCOME_ADVANCE;
+    return finish(vcpu);
   }
   setLowBytes(vcpu, machine().portRead(vcpu, exit.port, exit.size), exit.size);
-  return OUTCOME_ADVANCE;
+  return finish(vcpu);
 }
 
 function lowBytes(value: u32, size: u32): u32 {

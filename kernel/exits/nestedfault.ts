@@ -11,8 +11,9 @@ import {
   MOVE_WRITE,
 } from "../vcpu/exit";
 import { machine } from "../vcpu/machine";
-import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../vcpu/outcome";
+import { OUTCOME_RESUME } from "../vcpu/outcome";
 import { Vcpu } from "../vcpu/vcpu";
+import { finish } from "./advance";
 import { emulateAccess } from "./emulate/emulate";
 
 const LOW_HALF: u64 = 0xffffffff;
@@ -33,11 +34,11 @@ function moveKnown(vcpu: Vcpu, move: u32): u32 {
   const register = (move >> MOVE_REGISTER_SHIFT) & 15;
   if ((move & MOVE_WRITE) == 0) {
     vcpu.setGpr(register, machine().mmioRead(vcpu, exit.gpa, 4) & LOW_HALF);
-    return OUTCOME_ADVANCE;
+    return finish(vcpu);
   }
   const value = (move & MOVE_IMMEDIATE) != 0 ? <u64>exit.moveValue : vcpu.gpr(register);
   machine().mmioWrite(vcpu, exit.gpa, 4, value & LOW_HALF);
-  return OUTCOME_ADVANCE;
+  return finish(vcpu);
 }
 
 /** What a real machine might do with all ones, no guest means to do. */

@@ -41,7 +41,7 @@ export function recorderInstall(backendCode: u32): void {
 }
 
 /** In place of the backend's: leaves its loop wherever a window begins, since nothing but memory and globals counts there. */
-function runRecorded(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => u32): void {
+function runRecorded(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
   const state = recorder();
   state.prepare = prepare;
   state.onExit = onExit;
@@ -66,11 +66,10 @@ function isDue(state: Recorder): bool {
 }
 
 /** One exit, up to readiness for the next entry. */
-function handleRecorded(vcpu: Vcpu): u32 {
+function handleRecorded(vcpu: Vcpu): void {
   const goOn = handleExit(vcpu);
   finishExit(recorder(), goOn);
   leaveLoop(vcpu, goOn && recorder().reopen == 0);
-  return recorder().outcome;
 }
 
 function finishExit(state: Recorder, goOn: bool): void {

@@ -12,7 +12,7 @@ export function replay_run(vcpu: usize): void {
 }
 
 /** One exit, up to readiness for the next entry. */
-function handleReplayed(vcpu: Vcpu): u32 {
+function handleReplayed(vcpu: Vcpu): void {
   const state = recorder();
   fillRecord(recordSpace(), vcpu);
   const goOn = handleExit(vcpu);
@@ -21,7 +21,6 @@ function handleReplayed(vcpu: Vcpu): u32 {
   // Nothing logs this intrinsic: it tells Node that the exit is handled.
   pause();
   leaveLoop(vcpu, goOn);
-  return state.outcome;
 }
 
 /** Linear address of the last exit that was handled, as an exit record (kernel/abi/trace.ts) without its time of entry. */

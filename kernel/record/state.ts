@@ -7,9 +7,9 @@ import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 @unmanaged
 export class Recorder {
   /** The backend's own run function, and what it is to call before entries and at each exit. */
-  run: (vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => u32) => void;
+  run: (vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void) => void;
   prepare: (vcpu: Vcpu) => bool;
-  onExit: (vcpu: Vcpu) => u32;
+  onExit: (vcpu: Vcpu) => void;
   /** 0: the backend's loop is to be left. The request that makes it ask, if the vCPU did not have it. */
   goOn: u32;
   forced: u32;

@@ -170,7 +170,7 @@ function loadVcpu(vcpu: Vcpu): void {
   liveRestore(vcpu);
 }
 
-function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => u32): void {
+function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
   gateByGif();
   // The entry keeps no register, so that what is needed after it comes from it.
   let self = changetype<usize>(vcpu);

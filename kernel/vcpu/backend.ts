@@ -15,9 +15,9 @@ export class Backend {
   loadVcpu: (vcpu: Vcpu) => void;
   /**
    * Again and again, until `prepare` returns false: `prepare` if there are requests; writes back dirty groups and `event`, enters,
-   * and after the exit fills `vcpu.exit`, `valid` being only what was read; `onExit`, whose result is not looked at.
+   * and after the exit fills `vcpu.exit`, `valid` being only what was read; `onExit`.
    */
-  run: (vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => u32) => void;
+  run: (vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void) => void;
   /** Fills the fields of `vcpu.exit` that only a trace shows. */
   completeRecord: (vcpu: Vcpu) => void;
   /**

@@ -23,6 +23,8 @@ export class ExitRecord {
   detail: u32;
   /** EXIT_*. */
   kind: u32;
+  /** What the handler asked for (outcome.ts); not written when there was nothing to do but to move RIP. */
+  outcome: u32;
   /** VT-x: exit qualification. AMD-V: EXITINFO1. */
   qualification: u64;
   /** VT-x: guest-linear address or VM-exit instruction information. AMD-V: EXITINFO2. */

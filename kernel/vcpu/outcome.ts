@@ -12,3 +12,5 @@ export const OUTCOME_HALT: u32 = 3;
 export const OUTCOME_STOP: u32 = 4;
 /** Reset this VM. */
 export const OUTCOME_RESET: u32 = 5;
+/** The instruction has been skipped, and there is nothing else to do. */
+export const OUTCOME_DONE: u32 = 6;

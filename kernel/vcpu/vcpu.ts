@@ -147,6 +147,8 @@ export class Vcpu {
   known: usize;
   /** Always 0. */
   zero: u32;
+  /** What an MSR that is being read holds. */
+  msrValue: u64;
 
   /** The last exit. In memory it follows the fields above. */
   get exit(): ExitRecord {

@@ -240,7 +240,7 @@ export function enter(vcpu: Vcpu): void {
   if (vcpu.exit.kind == EXIT_NMI) run_nmi_handler();
 }
 
-function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => u32): void {
+function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
   while (vcpu.requests == 0 || prepare(vcpu)) {
     enter(vcpu);
     onExit(vcpu);

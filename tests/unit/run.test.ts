@@ -18,7 +18,7 @@ const TIMER_VECTOR = 0x61;
 const glue = `${vcpuGlue}
 import { clockSet } from "./kernel/arch/clock";
 import { out8, svm_enter } from "./kernel/arch/intrinsics";
-import { PerCpu } from "./kernel/arch/percpu";
+import { PerCpu, thisCpu } from "./kernel/arch/percpu";
 import { lapicWrite } from "./kernel/devices/lapic";
 import { machineInstall } from "./kernel/guest/machine";
 import { lapicOf, platformAddDebugExit, platformAttach, platformCreate, platformReset } from "./kernel/guest/platform";
@@ -29,7 +29,7 @@ import { runPrepare, runVm } from "./kernel/run";
 import { backend } from "./kernel/vcpu/backend";
 import { machine } from "./kernel/vcpu/machine";
 
-function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => u32): void {
+function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
   while (vcpu.requests == 0 || prepare(vcpu)) {
     svm_enter(changetype<usize>(vcpu));
     vcpu.dirty = 0;
@@ -41,7 +41,7 @@ export function build(): usize {
   logSetSink((byte: u32): void => out8(${LOG_PORT}, byte));
   const table = backend();
   table.run = run;
-  table.loadVcpu = (_vcpu: Vcpu): void => {};
+  table.loadVcpu = (vcpu: Vcpu): void => { thisCpu().currentVcpu = changetype<usize>(vcpu); };
   table.loadState = (_vcpu: Vcpu, _groups: u32): void => {};
   table.updateWindows = (_vcpu: Vcpu): void => {};
   table.flush = (_vcpu: Vcpu): void => {};
