@@ -104,6 +104,11 @@ export function lapicSetVirtualWire(l: Lapic): void {
   l.lvtLint1 = DELIVERY_NMI << LVT_MODE_SHIFT;
 }
 
+/** Linear address of IA32_APIC_BASE, which only `lapicSetBase` changes. */
+export function lapicBaseAddress(l: Lapic): usize {
+  return changetype<usize>(l) + offsetof<Lapic>("base");
+}
+
 /** IA32_APIC_BASE. */
 export function lapicBase(l: Lapic): u64 {
   return l.base;

@@ -83,8 +83,10 @@ export function pit8254Read(d: Pit8254, offset: u32, size: u32, now: u64): u32 {
 /** Read of PIT_PORT_B, which calibrations poll in tight loops: only counter 2 shows here. */
 export function pit8254ReadPortB(d: Pit8254, size: u32, now: u64): u32 {
   const tick = ticksAt(now);
-  counterAdvance(counter(d, 2), tick);
-  return readPortB(d, tick) | (size > 1 ? 0xffffff00 : 0);
+  const c = counter(d, 2);
+  if (c.active) counterAdvance(c, tick);
+  const wide: u32 = size > 1 ? 0xffffff00 : 0;
+  return d.portB | refresh(tick) | wide | (counterOut(c, tick) ? PORT_B_OUT : 0);
 }
 
 /** Port write; a wider access writes the next ports too. */
@@ -163,9 +165,8 @@ function readPort(d: Pit8254, offset: u32, tick: u64): u32 {
   return 0xff; // the control word cannot be read
 }
 
-function readPortB(d: Pit8254, tick: u64): u32 {
-  const refresh: u32 = ((tick / REFRESH_TICKS) & 1) != 0 ? PORT_B_REFRESH : 0;
-  return d.portB | refresh | (counterOut(counter(d, 2), tick) ? PORT_B_OUT : 0);
+function refresh(tick: u64): u32 {
+  return ((tick / REFRESH_TICKS) & 1) != 0 ? PORT_B_REFRESH : 0;
 }
 
 function writePort(d: Pit8254, offset: u32, value: u32, tick: u64): void {

@@ -86,8 +86,11 @@ function elapsed(c: PitCounter, tick: u64): u64 {
 
 /** Level of OUT. */
 export function counterOut(c: PitCounter, tick: u64): bool {
+  return c.active ? activeOut(c, tick) : c.mode != MODE_TERMINAL_COUNT;
+}
+
+function activeOut(c: PitCounter, tick: u64): bool {
   const mode = c.mode;
-  if (!c.active) return mode != MODE_TERMINAL_COUNT;
   if (tick < c.start) return c.heldOut;
   const ticks = elapsed(c, tick);
   const count: u64 = c.count;

@@ -1,5 +1,6 @@
 // RDMSR and WRMSR (SDM, "RDMSR—Read From Model Specific Register"): the registers themselves are the policy of kernel/guest.
 import { machine } from "../vcpu/machine";
+import { knownMsr, MSR_READ, MSR_WRITE_SAME, MSR_WRITE_ZERO } from "../vcpu/msrs";
 import { raiseGp } from "../vcpu/raise";
 import { Vcpu } from "../vcpu/vcpu";
 import { finish } from "./advance";
@@ -7,16 +8,30 @@ import { finish } from "./advance";
 const LOW_HALF: u64 = 0xffffffff;
 
 export function handleRdmsr(vcpu: Vcpu): u32 {
+  const msr = vcpu.exit.msr;
+  const known = knownMsr(vcpu, msr);
+  if (known.msr != msr || (known.flags & MSR_READ) == 0) return readOther(vcpu, msr);
+  return give(vcpu, load<u64>(known.address));
+}
+
+function readOther(vcpu: Vcpu, msr: u32): u32 {
   const result = changetype<usize>(vcpu) + offsetof<Vcpu>("msrValue");
-  if (!machine().msrRead(vcpu, vcpu.exit.msr, result)) return raiseGp(vcpu);
-  const value = vcpu.msrValue;
+  if (!machine().msrRead(vcpu, msr, result)) return raiseGp(vcpu);
+  return give(vcpu, vcpu.msrValue);
+}
+
+function give(vcpu: Vcpu, value: u64): u32 {
   vcpu.rax = value & LOW_HALF;
   vcpu.rdx = value >> 32;
   return finish(vcpu);
 }
 
 export function handleWrmsr(vcpu: Vcpu): u32 {
+  const msr = vcpu.exit.msr;
   const value = (vcpu.rdx << 32) | (vcpu.rax & LOW_HALF);
-  if (!machine().msrWrite(vcpu, vcpu.exit.msr, value)) return raiseGp(vcpu);
+  const known = knownMsr(vcpu, msr);
+  const same = value == 0 ? MSR_WRITE_SAME | MSR_WRITE_ZERO : MSR_WRITE_SAME;
+  if (known.msr == msr && (known.flags & same) != 0 && load<u64>(known.address) == value) return finish(vcpu);
+  if (!machine().msrWrite(vcpu, msr, value)) return raiseGp(vcpu);
   return finish(vcpu);
 }

@@ -45,6 +45,7 @@ import {
 } from "../devices/kvmclock";
 import {
   lapicBase,
+  lapicBaseAddress,
   lapicMsrRead,
   lapicMsrWrite,
   lapicSetBase,
@@ -54,6 +55,7 @@ import {
 import { arenaAlloc } from "../lib/arena";
 import { backend, change, need } from "../vcpu/backend";
 import { GROUP_CONTROL, GROUP_SEGMENTS, GROUP_SYSTEM, SEG_FS, SEG_GS } from "../vcpu/registers";
+import { forgetMsrs, KNOWN_MSRS_BYTES, knowMsr, MSR_READ, MSR_WRITE_SAME, MSR_WRITE_ZERO } from "../vcpu/msrs";
 import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 import { guestCpuid, guestIsAmd } from "./cpuid";
 import {
@@ -117,7 +119,8 @@ export class MsrState {
   eferMask: u64;
 }
 
-const STATE_STRIDE: usize = offsetof<MsrState>() + offsetof<Mtrr>();
+/** What one vCPU has: its state, its MTRRs, its table of known MSRs. */
+const STATE_STRIDE: usize = offsetof<MsrState>() + offsetof<Mtrr>() + KNOWN_MSRS_BYTES;
 
 function stateOf(vcpu: Vcpu): MsrState {
   return changetype<MsrState>(vmOf(vcpu).msrs + <usize>vcpu.index * STATE_STRIDE);
@@ -136,6 +139,7 @@ export function msrCreate(vm: Vm): void {
 export function msrReset(vcpu: Vcpu): void {
   const vm = vmOf(vcpu);
   const state = stateOf(vcpu);
+  if (vcpu.msrs == 0) vcpu.msrs = changetype<usize>(state) + offsetof<MsrState>() + offsetof<Mtrr>();
   memory.fill(changetype<usize>(state), 0, offsetof<MsrState>());
   mtrrReset(mtrrOf(vcpu));
   const structured = guestCpuid(vm, 7, EDX);
@@ -154,6 +158,18 @@ export function msrReset(vcpu: Vcpu): void {
   rdmsr_safe(IA32_BIOS_SIGN_ID, changetype<usize>(state) + offsetof<MsrState>("biosSignId"));
   vcpu.miscEnable = MISC_FAST_STRINGS | MISC_FIXED;
   vcpu.tscAux = 0;
+  knowMsrs(vcpu, state);
+}
+
+/** The MSRs that are memory. */
+function knowMsrs(vcpu: Vcpu, state: MsrState): void {
+  const at = changetype<usize>(state);
+  forgetMsrs(vcpu);
+  knowMsr(vcpu, IA32_APIC_BASE, MSR_READ | MSR_WRITE_SAME, lapicBaseAddress(lapicOf(vcpu)));
+  knowMsr(vcpu, IA32_DEBUGCTL, MSR_WRITE_ZERO, changetype<usize>(vcpu) + offsetof<Vcpu>("debugctl"));
+  knowMsr(vcpu, IA32_TSC_ADJUST, MSR_READ | MSR_WRITE_SAME, at + offsetof<MsrState>("tscAdjust"));
+  knowMsr(vcpu, IA32_BIOS_SIGN_ID, MSR_READ, at + offsetof<MsrState>("biosSignId"));
+  knowMsr(vcpu, IA32_MCG_STATUS, MSR_READ | MSR_WRITE_ZERO, at + offsetof<MsrState>("mcgStatus"));
 }
 
 /** Opens the MSRs that the guest may use without an exit. */

@@ -141,6 +141,8 @@ export class Vcpu {
   counters: usize;
   /** Linear address of its local APIC (kernel/devices/lapic.ts). */
   lapic: usize;
+  /** Linear address of its known MSRs (msrs.ts). */
+  msrs: usize;
   /** Linear address of its VM's CPUID table (kernel/guest/cpuid.ts). */
   cpuid: usize;
   /** AMD-V: linear address of the instructions whose exits are known (kernel/svm/known.ts). */

@@ -12,6 +12,7 @@ import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
 import { emulatorCreate } from "./kernel/exits/emulate/emulator";
 import { advance } from "./kernel/exits/advance";
 import { CpuidSlot, CpuidTable, LEAF_UNKNOWN } from "./kernel/vcpu/cpuid";
+import { KNOWN_MSRS_BYTES } from "./kernel/vcpu/msrs";
 import { dispatch } from "./kernel/exits/dispatch";
 import { backend } from "./kernel/vcpu/backend";
 import { machine } from "./kernel/vcpu/machine";
@@ -33,6 +34,8 @@ let rememberedLength: u32 = 0;
 const leaves = changetype<CpuidTable>(memory.data(offsetof<CpuidTable>(), 16));
 leaves.unknown = changetype<CpuidSlot>(memory.data(offsetof<CpuidSlot>(), 16));
 leaves.unknown.kind = LEAF_UNKNOWN;
+// Nor is any MSR known.
+const noMsrs = memory.data(KNOWN_MSRS_BYTES, 16);
 
 function portRead(_v: Vcpu, port: u32, size: u32): u32 {
   return size == 1 ? in8(port) : size == 2 ? in16(port) : in32(port);
@@ -98,6 +101,7 @@ export function reset(): void {
   memory.fill(changetype<usize>(vcpu), 0, VCPU_BYTES);
   vcpu.emulator = emulator;
   vcpu.cpuid = changetype<usize>(leaves);
+  vcpu.msrs = noMsrs;
   remembered = 0; rememberedLength = 0;
   stopStatus = 0xffffffff; mmioReads = 0; mmioWrites = 0;
 }

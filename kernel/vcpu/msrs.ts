@@ -1,0 +1,47 @@
+// The MSRs of a vCPU whose reads and repeated writes need no more than memory: a small table that kernel/guest fills when the
+// vCPU is reset and that the exit handlers look at first. All other MSRs, and writes of new values, are asked from kernel/guest.
+import { Vcpu } from "./vcpu";
+
+/** One MSR. Free: `address` is 0. */
+@unmanaged
+export class KnownMsr {
+  msr: u32;
+  /** MSR_*. */
+  flags: u32;
+  /** Linear address of its value. */
+  address: usize;
+  reserved: u32;
+}
+
+/** RDMSR gives the value. */
+export const MSR_READ: u32 = 1 << 0;
+/** WRMSR of the value that it has changes nothing. */
+export const MSR_WRITE_SAME: u32 = 1 << 1;
+/** The same for 0 only: the processor clears bits by itself. */
+export const MSR_WRITE_ZERO: u32 = 1 << 2;
+
+/** Entries, a power of two, and bytes of each as a shift. */
+const ENTRIES: u32 = 64;
+const ENTRY_SHIFT: u32 = 4;
+
+/** Bytes of the table, which is at `Vcpu.msrs`. */
+export const KNOWN_MSRS_BYTES: usize = <usize>ENTRIES << ENTRY_SHIFT;
+
+/** Where `msr` is if it is known: the entry may be another's. */
+export function knownMsr(vcpu: Vcpu, msr: u32): KnownMsr {
+  return changetype<KnownMsr>(vcpu.msrs + ((msr & (ENTRIES - 1)) << ENTRY_SHIFT));
+}
+
+/** Makes an MSR known, unless another has its place. */
+export function knowMsr(vcpu: Vcpu, msr: u32, flags: u32, address: usize): void {
+  const entry = knownMsr(vcpu, msr);
+  if (entry.address != 0) return;
+  entry.msr = msr;
+  entry.flags = flags;
+  entry.address = address;
+}
+
+/** Forgets all of them. */
+export function forgetMsrs(vcpu: Vcpu): void {
+  memory.fill(vcpu.msrs, 0, KNOWN_MSRS_BYTES);
+}
