@@ -67,10 +67,10 @@ export const OUTCOME_NAMES: string = "resume advance inject halt stop reset";
 
 // --- flags: I/O ----------------------------------------------------------------------------------------------------------
 export const IO_IN: u32 = 1 << 0;
-export const IO_STRING: u32 = 1 << 1;
-export const IO_REP: u32 = 1 << 2;
+export const IO_STRING: u32 = 1 << 2;
+export const IO_REP: u32 = 1 << 3;
 /** `segment` and `addressSize` were reported by the processor; else the handler decodes the instruction. */
-export const IO_DECODED: u32 = 1 << 3;
+export const IO_DECODED: u32 = 1 << 1;
 
 // --- flags: nested fault ---------------------------------------------------------------------------------------------------
 export const ACCESS_READ: u32 = 1 << 0;

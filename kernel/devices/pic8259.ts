@@ -222,15 +222,14 @@ function readPort(d: Pic8259, offset: u32): u32 {
 }
 
 function writePort(d: Pic8259, offset: u32, value: u32): void {
+  // What is written to the master does not reach the cascade. Masks are most of it.
+  if (offset == PIC_MASTER + 1) return writeOdd(master(d), value);
   switch (offset) {
-    // What is written to the master does not reach the cascade.
     case PIC_MASTER:
       return writeEven(master(d), value);
     case PIC_SLAVE:
       writeEven(slave(d), value);
       break;
-    case PIC_MASTER + 1:
-      return writeOdd(master(d), value);
     case PIC_SLAVE + 1:
       writeOdd(slave(d), value);
       break;

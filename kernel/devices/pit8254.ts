@@ -9,6 +9,7 @@ import {
   counterLatchCount,
   counterLatchStatus,
   counterNextEvent,
+  counterIdleOut,
   counterOut,
   counterRead,
   counterReset,
@@ -85,8 +86,9 @@ export function pit8254ReadPortB(d: Pit8254, size: u32, now: u64): u32 {
   const tick = ticksAt(now);
   const c = counter(d, 2);
   if (c.active) counterAdvance(c, tick);
-  const wide: u32 = size > 1 ? 0xffffff00 : 0;
-  return d.portB | refresh(tick) | wide | (counterOut(c, tick) ? PORT_B_OUT : 0);
+  const out = c.active ? counterOut(c, tick) : counterIdleOut(c);
+  const value = d.portB | refresh(tick) | (out ? PORT_B_OUT : 0);
+  return size == 1 ? value : value | 0xffffff00;
 }
 
 /** Port write; a wider access writes the next ports too. */

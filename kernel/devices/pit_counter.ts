@@ -86,7 +86,12 @@ function elapsed(c: PitCounter, tick: u64): u64 {
 
 /** Level of OUT. */
 export function counterOut(c: PitCounter, tick: u64): bool {
-  return c.active ? activeOut(c, tick) : c.mode != MODE_TERMINAL_COUNT;
+  return c.active ? activeOut(c, tick) : counterIdleOut(c);
+}
+
+/** The same while it is not active. */
+export function counterIdleOut(c: PitCounter): bool {
+  return c.mode != MODE_TERMINAL_COUNT;
 }
 
 function activeOut(c: PitCounter, tick: u64): bool {

@@ -26,6 +26,9 @@ import {
   EXIT_RDMSR,
   ExitRecord,
   IO_DECODED,
+  IO_IN,
+  IO_REP,
+  IO_STRING,
   NO_VECTOR,
 } from "../vcpu/exit";
 import { VECTOR_DB, VECTOR_PF } from "../vcpu/raise";
@@ -72,9 +75,6 @@ import {
 //
 //   31..16  12..10   9    8    7    6     5     4    3    2    0
 //   port    segment  A64  A32  A16  SZ32  SZ16  SZ8  REP  STR  IN
-const IOIO_IN: u32 = 1 << 0;
-const IOIO_STRING: u32 = 1 << 2;
-const IOIO_REP: u32 = 1 << 3;
 
 // EXITINFO1 of a nested page fault: the page-fault error code, and what was being translated.
 const NPF_PRESENT: u64 = 1 << 0;
@@ -148,8 +148,7 @@ function decodeOther(vcpu: Vcpu, linear: u64, code: u32): void {
 
 /** A nested page fault, if it is that of a known access to a device. */
 function decodeMove(vcpu: Vcpu, linear: u64): bool {
-  const svm = svmOf(vcpu);
-  if (vcpu.known != svm.known) return false;
+  if (vcpu.knownClosed != 0) return false;
   const vmcb = vcpu.vmcb;
   const exit = vcpu.exit;
   const length = knownMove(
@@ -179,7 +178,7 @@ function decodeUnknown(vcpu: Vcpu, code: u32): void {
   if (kind == EXIT_NESTED_FAULT) decodeRest(vcpu, svm, code, true);
   else if (isFixed(kind)) decodeFixed(vcpu, code, kind);
   else decodeRest(vcpu, svm, code, false);
-  if (vcpu.known != svm.known) followNmi(vcpu, svm);
+  if (vcpu.knownClosed != 0) followNmi(vcpu, svm);
 }
 
 /** An instruction of fixed encoding, whose end the processor tells or a look at it. */
@@ -272,15 +271,14 @@ function decodeIo(vcpu: Vcpu): void {
   const exit = vcpu.exit;
   const info = phys_load32(vcpu.vmcb + VMCB_EXITINFO1);
   exit.kind = EXIT_IO;
-  // STR and REP are one place further up than in the neutral record.
-  exit.flags = (info & IOIO_IN) | ((info & (IOIO_STRING | IOIO_REP)) >> 1);
+  // These bits are where the neutral record has them.
+  exit.flags = info & (IO_IN | IO_STRING | IO_REP);
   exit.size = (info >> 4) & 7;
   exit.port = info >> 16;
   const next = phys_load64(vcpu.vmcb + VMCB_EXITINFO2);
   completeAt(vcpu, next);
-  if ((info & IOIO_STRING) != 0) decodeStringIo(vcpu, exit, info, next);
-  const svm = svmOf(vcpu);
-  if (vcpu.known != svm.known) followNmi(vcpu, svm);
+  if ((info & IO_STRING) != 0) decodeStringIo(vcpu, exit, info, next);
+  if (vcpu.knownClosed != 0) followNmi(vcpu, svmOf(vcpu));
 }
 
 /** A16, A32, A64 are one bit each, as are the operand sizes: the field is half the address size in bytes. */

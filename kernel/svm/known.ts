@@ -112,7 +112,9 @@ export function knownForget(svm: SvmVcpu): void {
 
 /** Puts the cache to use, or, while every exit has to be looked at closely for the sake of NMIs, out of it. */
 export function knownUse(vcpu: Vcpu, svm: SvmVcpu): void {
-  vcpu.known = svm.nmi == NMI_OPEN ? svm.known : nothing;
+  const open = svm.nmi == NMI_OPEN;
+  vcpu.known = open ? svm.known : nothing;
+  vcpu.knownClosed = open ? 0 : 1;
 }
 
 /** Linear address of the instruction at `rip`. */

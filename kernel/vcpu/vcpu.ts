@@ -147,6 +147,8 @@ export class Vcpu {
   cpuid: usize;
   /** AMD-V: linear address of the instructions whose exits are known (kernel/svm/known.ts). */
   known: usize;
+  /** AMD-V: 1 while that cache is out of use. */
+  knownClosed: u32;
   /** Always 0. */
   zero: u32;
   /** What an MSR that is being read holds. */

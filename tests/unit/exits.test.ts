@@ -20,9 +20,9 @@ const REQUEST_INTERRUPT = 2n;
 const REQUEST_NMI = 4n;
 const REQUEST_FLUSH = 16n;
 const IO_IN = 1;
-const IO_STRING = 2;
-const IO_REP = 4;
-const IO_DECODED = 8;
+const IO_STRING = 4;
+const IO_REP = 8;
+const IO_DECODED = 2;
 const SEG_CS = 1;
 
 let m: ExitsMachine;

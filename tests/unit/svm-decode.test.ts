@@ -179,8 +179,8 @@ describe("details", () => {
     ["OUT 0x3f8, AL", 0x03f8_0010n, { port: 0x3f8n, size: 1n, flags: 0n }],
     ["IN AX, 0x1f0", 0x01f0_0021n, { port: 0x1f0n, size: 2n, flags: 1n }],
     ["IN EAX, 0xffff", 0xffff_0041n, { port: 0xffffn, size: 4n, flags: 1n }],
-    ["REP OUTSB", 0x0080_0000n | 0x9cn, { port: 0x80n, size: 1n, flags: 0b110n }],
-    ["INSW", 0x0060_0025n, { port: 0x60n, size: 2n, flags: 0b011n }],
+    ["REP OUTSB", 0x0080_0000n | 0x9cn, { port: 0x80n, size: 1n, flags: 0b1100n }],
+    ["INSW", 0x0060_0025n, { port: 0x60n, size: 2n, flags: 0b0101n }],
   ])("I/O: %s", (_name, info1, expected) => {
     exit(0x7bn, info1, 0x1007n);
     expect({ port: vcpu.exit("port"), size: vcpu.exit("size"), flags: vcpu.exit("flags") }).toEqual(expected);
@@ -193,7 +193,7 @@ describe("details", () => {
     exit(0x7bn, (0x80n << 16n) | (4n << 10n) | (1n << 9n) | 0x1cn, 0x1002n);
     expect([vcpu.exit("segment"), vcpu.exit("addressSize"), vcpu.exit("flags")]).toEqual([4n, 8n, 0b1110n]);
     exit(0x7bn, (0x80n << 16n) | (3n << 10n) | (1n << 7n) | 0x14n, 0x1002n);
-    expect([vcpu.exit("segment"), vcpu.exit("addressSize"), vcpu.exit("flags")]).toEqual([3n, 2n, 0b1010n]);
+    expect([vcpu.exit("segment"), vcpu.exit("addressSize"), vcpu.exit("flags")]).toEqual([3n, 2n, 0b0110n]);
   });
 
   test.each<[string, bigint, bigint]>([

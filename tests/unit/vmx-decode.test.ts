@@ -147,7 +147,7 @@ describe("I/O", () => {
   });
   test("INSB with 16- and 64-bit addresses", () => {
     expect(exit(30, { EXIT_QUALIFICATION: 0x18n, EXIT_INSTRUCTION_INFO: 0n })).toMatchObject({
-      flags: 0b1011n,
+      flags: 0b0111n,
       addressSize: 2n,
     });
     expect(exit(30, { EXIT_QUALIFICATION: 0x18n, EXIT_INSTRUCTION_INFO: 2n << 7n })).toMatchObject({
