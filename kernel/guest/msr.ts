@@ -55,7 +55,14 @@ import {
 import { arenaAlloc } from "../lib/arena";
 import { backend, change, need } from "../vcpu/backend";
 import { GROUP_CONTROL, GROUP_SEGMENTS, GROUP_SYSTEM, SEG_FS, SEG_GS } from "../vcpu/registers";
-import { forgetMsrs, KNOWN_MSRS_BYTES, knowMsr, MSR_READ, MSR_WRITE_SAME, MSR_WRITE_ZERO } from "../vcpu/msrs";
+import {
+  forgetMsrs,
+  KNOWN_MSRS_BYTES,
+  knowMsr,
+  MSR_READ,
+  MSR_WRITE_SAME,
+  MSR_WRITE_ZERO,
+} from "../vcpu/msrs";
 import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 import { guestCpuid, guestIsAmd } from "./cpuid";
 import {

@@ -14,8 +14,8 @@ export class Backend {
   /** Makes this CPU the one that runs the vCPU (VMPTRLD; host state). */
   loadVcpu: (vcpu: Vcpu) => void;
   /**
-   * Again and again, until `prepare` returns false: `prepare` if there are requests; writes back dirty groups and `event`, enters,
-   * and after the exit fills `vcpu.exit`, `valid` being only what was read; `onExit`.
+   * Again and again, until `prepare` returns false: `prepare` if there are requests; writes back dirty groups and `event`,
+   * enters, and after the exit fills `vcpu.exit`, `valid` being only what was read; `onExit`.
    */
   run: (vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void) => void;
   /** Fills the fields of `vcpu.exit` that only a trace shows. */

@@ -25,7 +25,7 @@ const ENTRIES: u32 = 64;
 const ENTRY_SHIFT: u32 = 4;
 
 /** Bytes of the table, which is at `Vcpu.msrs`. */
-export const KNOWN_MSRS_BYTES: usize = <usize>ENTRIES << ENTRY_SHIFT;
+export const KNOWN_MSRS_BYTES: usize = (<usize>ENTRIES) << ENTRY_SHIFT;
 
 /** Where `msr` is if it is known: the entry may be another's. */
 export function knownMsr(vcpu: Vcpu, msr: u32): KnownMsr {

@@ -96,8 +96,7 @@ function decodeIo(exit: ExitRecord): void {
   exit.qualification = qualification;
   exit.port = qualification >> 16;
   exit.size = (qualification & 7) + 1;
-  exit.flags =
-    ((qualification >> 3) & IO_IN) | ((qualification >> 2) & (IO_STRING | IO_REP));
+  exit.flags = ((qualification >> 3) & IO_IN) | ((qualification >> 2) & (IO_STRING | IO_REP));
   if ((exit.flags & IO_STRING) != 0) {
     exit.gva = vmread(GUEST_LINEAR_ADDRESS);
     if (ioInstructionInfo) {
