@@ -40,15 +40,19 @@ export function detailAt(table: usize, index: u32): DetailCounters {
   return changetype<DetailCounters>(table + ((<usize>index) << ENTRY_SHIFT));
 }
 
-/** The entry of `key`, which a new one gets; `full` when there is no room for it. */
-export function detailOf(table: usize, key: u64, full: DetailCounters): DetailCounters {
-  // Details of one reason are small numbers next to each other, or multiples of 256 apart.
-  const hash = <u32>(key >> 32) + <u32>key * 8;
-  const entry = detailAt(table, hash & (DETAIL_ENTRIES - 1));
-  return keyOf(entry) == key ? entry : probe(table, key, hash, full);
+/** Number of the entry where the search for a key begins. Details of one reason are mostly numbers next to each other. */
+function placeOf(key: u64, detail: u32): u32 {
+  return (<u32>key + detail) & (DETAIL_ENTRIES - 1);
 }
 
-function probe(table: usize, key: u64, hash: u32, full: DetailCounters): DetailCounters {
+/** The entry of `key`, whose upper half is `detail`; a new one gets it. `full` when there is no room for it. */
+export function detailOf(table: usize, key: u64, detail: u32, full: DetailCounters): DetailCounters {
+  const entry = detailAt(table, placeOf(key, detail));
+  return keyOf(entry) == key ? entry : probe(table, key, full);
+}
+
+function probe(table: usize, key: u64, full: DetailCounters): DetailCounters {
+  const hash = placeOf(key, <u32>(key >> 32));
   for (let i: u32 = 0; i < DETAIL_PROBES; i++) {
     const entry = detailAt(table, (hash + i) & (DETAIL_ENTRIES - 1));
     if (keyOf(entry) == NO_KEY) setKey(entry, key);

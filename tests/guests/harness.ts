@@ -25,6 +25,8 @@ export const machines: [name: string, machine: Machine][] = [
 ];
 
 export interface GuestOptions {
+  /** Constants that the hypervisor's image is compiled with. */
+  defines?: Record<string, string>;
   /** Further words for the hypervisor's command line, such as `vm0.lazy=1`. */
   hypervisorArgs?: string[];
   memoryMiB?: number;
@@ -99,7 +101,7 @@ export async function runKernel(
     restart: options.restart ?? false,
     debugExitPort: DEBUG_EXIT,
   };
-  const image = (await buildImage()).elf;
+  const image = (await buildImage({ defines: options.defines })).elf;
   const launch = planLaunch({
     vms: [vm],
     hypervisor: true,
