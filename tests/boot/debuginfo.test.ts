@@ -71,7 +71,7 @@ describe("addr2line on the image", () => {
 
   test.each([
     ["kernel/run/onExit", "kernel/run.ts"],
-    ["kernel/exits/dispatch/dispatch", "kernel/"],
+    ["kernel/exits/io/handleIo", "kernel/exits/"],
     ["kernel/guest/cpuid/cpuidLookup", "kernel/guest/cpuid.ts"],
     ["tv_kmain", "kernel/"],
     ["tv_exception", "kernel/"],

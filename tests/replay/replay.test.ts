@@ -99,7 +99,7 @@ describe.each([
     expect(divergence).toBeDefined();
     expect(divergence?.exit).toBe(numbers[exit]);
     const frames = new StackTranslator(recorded.module.map).frames(divergence!);
-    expect(frames.join("\n")).toMatch(/ \(kernel\/(run|exits\/[a-z]+)\.ts:\d+\)/);
+    expect(frames.join("\n")).toMatch(/ \(kernel\/(run|(exits|svm)\/[a-z]+)\.ts:\d+\)/);
     expect(frames.join("\n")).toMatch(/^run \(kernel\/(svm|vmx)\/backend\.ts:\d+\)/m);
   });
 

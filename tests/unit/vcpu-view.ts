@@ -82,6 +82,8 @@ const exitFields = {
   byteCount: 4,
   bytes0: 8,
   bytes1: 8,
+  move: 4,
+  moveValue: 4,
 } as const;
 
 /** What `detail` is called for some classes of exits. */
