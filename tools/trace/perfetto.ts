@@ -14,6 +14,8 @@ import type { FinishedView } from "./views.ts";
 const COUNTER_PERIOD = 0.01;
 
 interface Track {
+  /** Its place in the viewer, as members of an event. */
+  place: string;
   /** TSC of the last entry; undefined: what happened before is not known. */
   entered?: number;
   /** Exits since the counter was last written, and when that was. */
@@ -32,6 +34,7 @@ export function perfettoView(path: string, symbols: Symbols | undefined): View &
 
 class Timeline implements View, FinishedView {
   private readonly tracks = new Map<number, Track>();
+  private readonly named = new Map<number, string>();
   private separator = "";
 
   constructor(
@@ -43,23 +46,35 @@ class Timeline implements View, FinishedView {
 
   exit(record: ExitRecord, index: number, start: TraceStart): void {
     const track = this.track(record, start);
-    const at = (tsc: number) => ((tsc - start.tsc) * 1e6) / start.tscHz;
-    const common = { ph: "X", ...place(record) };
+    // Nanoseconds are as fine as a TSC gets: more digits would only take time and room.
+    const at = (tsc: number) => Math.round(((tsc - start.tsc) * 1e9) / start.tscHz) / 1e3;
+    const [entry, exit] = [at(record.tscOut), at(record.tscIn)];
     if (track.entered !== undefined && record.tscIn > track.entered) {
       const ts = at(track.entered);
-      this.event({ ...common, name: "guest", cat: "guest", ts, dur: at(record.tscIn) - ts });
+      this.slice(`${track.place},"name":"guest","cat":"guest"`, ts, exit - ts, "");
     }
-    const ts = at(record.tscIn);
-    this.event({
-      ...common,
-      name: record.kind === EXIT_HLT ? "halt" : reasonName(start.backend, record.reason),
-      cat: record.kind === EXIT_HLT ? "halt" : "exit",
-      ts,
-      dur: at(record.tscOut) - ts,
-      args: this.args(record, index),
-    });
+    this.slice(track.place + this.names(record, start), exit, entry - exit, this.args(record, index));
     track.entered = record.tscOut;
     this.count(track, record, start);
+  }
+
+  /** A slice, written by hand: a trace has millions. `args` begins with a comma, or is empty. */
+  private slice(members: string, ts: number, dur: number, args: string): void {
+    this.output.line(`${this.separator}{"ph":"X",${members},"ts":${ts},"dur":${dur.toFixed(3)}${args}}`);
+    this.separator = ",";
+  }
+
+  /** Name and category of an exit's slice, as members of an event. */
+  private names(record: ExitRecord, start: TraceStart): string {
+    const key = record.reason * 64 + record.kind;
+    let text = this.named.get(key);
+    if (text === undefined) {
+      const halt = record.kind === EXIT_HLT;
+      const name = JSON.stringify(halt ? "halt" : reasonName(start.backend, record.reason));
+      text = `,"name":${name},"cat":"${halt ? "halt" : "exit"}"`;
+      this.named.set(key, text);
+    }
+    return text;
   }
 
   /** Between the exits around a gap the guest need not have run. */
@@ -76,23 +91,24 @@ class Timeline implements View, FinishedView {
     await this.output.end();
   }
 
-  private args(record: ExitRecord, index: number): Record<string, string | number> {
+  /** Members of an exit's slice that the viewer shows when it is selected. */
+  private args(record: ExitRecord, index: number): string {
     const symbol = this.symbols?.find(record.rip);
-    return {
-      exit: index,
-      rip: hex(record.rip),
-      ...(symbol === undefined ? {} : { symbol }),
-      class: className(record.kind),
-      detail: describeDetail(record).join(" "),
-      outcome: outcomeName(record.outcome),
-    };
+    const where = symbol === undefined ? "" : `,"symbol":${JSON.stringify(symbol)}`;
+    const detail = JSON.stringify(describeDetail(record).join(" "));
+    return (
+      `,"args":{"exit":${index},"rip":"${hex(record.rip)}"${where},"class":"${className(record.kind)}",` +
+      `"detail":${detail},"outcome":"${outcomeName(record.outcome)}"}`
+    );
   }
 
   private track(record: ExitRecord, start: TraceStart): Track {
     const key = record.vm * 256 + record.vcpu;
     let track = this.tracks.get(key);
     if (track === undefined) {
-      track = { exits: 0, counted: (record.tscIn - start.tsc) / start.tscHz };
+      const { pid, tid } = place(record);
+      const members = `"pid":${pid},"tid":${tid}`;
+      track = { place: members, exits: 0, counted: (record.tscIn - start.tsc) / start.tscHz };
       this.tracks.set(key, track);
       const common = { ph: "M", ...place(record) };
       this.event({ ...common, name: "process_name", args: { name: `VM ${record.vm} (${start.backend})` } });
