@@ -2,10 +2,9 @@
 // (APM volume 2), not taken from the kernel.
 import { beforeEach, describe, expect, test } from "vitest";
 import { type KernelModule, loadKernel, readString } from "./harness.js";
-import { VcpuView, vcpuGlue } from "./vcpu-view.js";
+import { GUEST_RAM, startPaging, svmGlue, VMCB } from "./svm-glue.js";
+import { VcpuView } from "./vcpu-view.js";
 
-const VMCB = 0x10_0000n;
-const GUEST_RAM = 0x40_0000n;
 const KIND = {
   unknown: 0,
   cpuid: 1,
@@ -43,30 +42,6 @@ const KIND = {
   other: 36,
 };
 
-const glue = `${vcpuGlue}
-import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
-import { arenaNew } from "./kernel/lib/arena";
-import { machine } from "./kernel/vcpu/machine";
-import { SvmVcpu, svmCreate } from "./kernel/svm/svm";
-import { decode, decodePrepare } from "./kernel/svm/decode";
-import { codeWalkPrepare } from "./kernel/svm/codewalk";
-import { knownForget, knownPrepare, knownUse } from "./kernel/svm/known";
-import { movesForget } from "./kernel/svm/moves";
-let memory: GuestMemory = arenaNew<GuestMemory>();
-export function prepare(vcpu: Vcpu, vmcb: u64, ram: u64): void {
-  const svm = svmCreate(vcpu, vmcb);
-  guestAddRegion(memory, 0, 0x100000, ram);
-  machine().guestMemory = (_vcpu: Vcpu): usize => changetype<usize>(memory);
-  decodePrepare();
-  knownPrepare();
-  codeWalkPrepare();
-  knownForget(svm);
-  knownUse(vcpu, svm);
-  movesForget(vcpu);
-}
-export function decodeIt(vcpu: Vcpu): void { decode(vcpu); }
-`;
-
 let kernel: KernelModule;
 let vcpu: VcpuView;
 
@@ -74,7 +49,7 @@ let vcpu: VcpuView;
 async function start(features: number): Promise<void> {
   kernel = await loadKernel(
     ["kernel/svm/decode.ts", "kernel/abi/svm-reasons.ts", "kernel/svm/exitcodes.ts"],
-    glue,
+    svmGlue,
   );
   kernel.cpu.cpuidLeaves.set("80000000:0", [0x8000001f, 0, 0, 0]);
   kernel.cpu.cpuidLeaves.set("80000008:0", [40, 0, 0, 0]);
@@ -278,18 +253,7 @@ describe("interrupted delivery", () => {
 });
 
 describe("RIP after the instruction, without NRIP save", () => {
-  /** Long mode with one 2 MiB page that maps linear 0 to guest-physical 0; code at `rip`. */
-  function paging(): void {
-    const table = (gpa: bigint, index: bigint, entry: bigint) =>
-      kernel.cpu.store(GUEST_RAM + gpa + index * 8n, 8, entry);
-    table(0x8000n, 0n, 0x9003n);
-    table(0x9000n, 0n, 0xa003n);
-    table(0xa000n, 0n, 0x83n);
-    kernel.cpu.store(VMCB + 0x558n, 8, 0x8000_0011n);
-    kernel.cpu.store(VMCB + 0x550n, 8, 0x8000n);
-    kernel.cpu.store(VMCB + 0x548n, 8, 0x20n);
-    kernel.cpu.store(VMCB + 0x4d0n, 8, 0x1500n);
-  }
+  const paging = () => startPaging(kernel.cpu);
 
   test.each<[string, bigint, number[], bigint]>([
     ["CPUID", 0x72n, [0x0f, 0xa2], 2n],

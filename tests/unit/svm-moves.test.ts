@@ -2,10 +2,9 @@
 // from it the next time sends the fault back to the decoder. Offsets and bits are typed from the manual (APM volume 2).
 import { beforeEach, expect, test } from "vitest";
 import { type KernelModule, loadKernel } from "./harness.js";
-import { VcpuView, vcpuGlue } from "./vcpu-view.js";
+import { GUEST_RAM, startPaging, svmGlue, VMCB } from "./svm-glue.js";
+import { VcpuView } from "./vcpu-view.js";
 
-const VMCB = 0x10_0000n;
-const GUEST_RAM = 0x40_0000n;
 const RIP = 0x1234n;
 const APIC_EOI = 0xfee0_00b0n;
 const WRITE = 2n;
@@ -16,49 +15,9 @@ const MOVE = 0b011 | (6 << 8);
 /** MOV [RDI-0xA03000], ESI, as Linux writes to its local APIC. */
 const BYTES = [0x89, 0xb7, 0x00, 0xd0, 0x5f, 0xff];
 
-const glue = `${vcpuGlue}
-import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
-import { arenaNew } from "./kernel/lib/arena";
-import { machine } from "./kernel/vcpu/machine";
-import { svmCreate } from "./kernel/svm/svm";
-import { codeWalkPrepare } from "./kernel/svm/codewalk";
-import { decode, decodeForTrace, decodePrepare } from "./kernel/svm/decode";
-import { knownForget, knownPrepare, knownUse } from "./kernel/svm/known";
-import { movesForget, movesPrepare, rememberMove } from "./kernel/svm/moves";
-let memory: GuestMemory = arenaNew<GuestMemory>();
-export function prepare(vcpu: Vcpu, vmcb: u64, ram: u64): void {
-  const svm = svmCreate(vcpu, vmcb);
-  guestAddRegion(memory, 0, 0x100000, ram);
-  machine().guestMemory = (_vcpu: Vcpu): usize => changetype<usize>(memory);
-  decodePrepare();
-  knownPrepare();
-  movesPrepare();
-  codeWalkPrepare();
-  knownForget(svm);
-  knownUse(vcpu, svm);
-  movesForget(vcpu);
-}
-export function decodeIt(vcpu: Vcpu): void { decode(vcpu); }
-export function complete(vcpu: Vcpu): void { decodeForTrace(vcpu); }
-export function remember(vcpu: Vcpu, move: u32, value: u32, length: u32): void { rememberMove(vcpu, move, value, length); }
-`;
-
 let kernel: KernelModule;
 let vcpu: VcpuView;
 const put = (offset: bigint, value: bigint, bytes = 8) => kernel.cpu.store(VMCB + offset, bytes, value);
-
-/** Long mode with one 2 MiB page that maps linear 0 to guest-physical 0. */
-function paging(): void {
-  const table = (gpa: bigint, entry: bigint) => kernel.cpu.store(GUEST_RAM + gpa, 8, entry);
-  table(0x8000n, 0x9003n);
-  table(0x9000n, 0xa003n);
-  table(0xa000n, 0x83n);
-  put(0x558n, 0x8000_0011n);
-  put(0x550n, 0x8000n);
-  put(0x548n, 0x20n);
-  put(0x4d0n, 0x1500n);
-  put(0x412n, BigInt(LONG_MODE_CODE), 2);
-}
 
 function fault(error = WRITE, gpa = APIC_EOI, rip = RIP): bigint {
   put(0x70n, 0x400n);
@@ -70,13 +29,14 @@ function fault(error = WRITE, gpa = APIC_EOI, rip = RIP): bigint {
 }
 
 beforeEach(async () => {
-  kernel = await loadKernel(["kernel/svm/decode.ts"], glue);
+  kernel = await loadKernel(["kernel/svm/decode.ts"], svmGlue);
   kernel.cpu.cpuidLeaves.set("80000000:0", [0x8000001f, 0, 0, 0]);
   kernel.cpu.cpuidLeaves.set("80000008:0", [40, 0, 0, 0]);
   kernel.cpu.cpuidLeaves.set("8000000a:0", [1, 16, 0, 1]);
   vcpu = new VcpuView(kernel);
   kernel.exports.prepare!(vcpu.address, VMCB, GUEST_RAM);
-  paging();
+  startPaging(kernel.cpu);
+  put(0x412n, BigInt(LONG_MODE_CODE), 2);
   kernel.cpu.poke(GUEST_RAM + RIP, Uint8Array.from([...BYTES, 0x90, 0x90, 0x90, 0x90]));
   expect(fault()).toBe(0n);
   kernel.exports.remember!(vcpu.address, MOVE, 0, BYTES.length);

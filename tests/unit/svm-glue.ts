@@ -1,0 +1,46 @@
+// AMD-V's decoding of exits around one vCPU: its VMCB and the guest's RAM where a test puts them, and the guest's page tables.
+import type { FakeCpu } from "./fake-cpu.js";
+import { vcpuGlue } from "./vcpu-view.js";
+
+/** Physical addresses of the VMCB, and of the guest's first MiB. */
+export const VMCB = 0x10_0000n;
+export const GUEST_RAM = 0x40_0000n;
+
+export const svmGlue = `${vcpuGlue}
+import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
+import { arenaNew } from "./kernel/lib/arena";
+import { machine } from "./kernel/vcpu/machine";
+import { svmCreate } from "./kernel/svm/svm";
+import { codeWalkPrepare } from "./kernel/svm/codewalk";
+import { decode, decodeForTrace, decodePrepare } from "./kernel/svm/decode";
+import { knownForget, knownPrepare, knownUse } from "./kernel/svm/known";
+import { movesForget, movesPrepare, rememberMove } from "./kernel/svm/moves";
+let memory: GuestMemory = arenaNew<GuestMemory>();
+export function prepare(vcpu: Vcpu, vmcb: u64, ram: u64): void {
+  const svm = svmCreate(vcpu, vmcb);
+  guestAddRegion(memory, 0, 0x100000, ram);
+  machine().guestMemory = (_vcpu: Vcpu): usize => changetype<usize>(memory);
+  decodePrepare();
+  knownPrepare();
+  movesPrepare();
+  codeWalkPrepare();
+  knownForget(svm);
+  knownUse(vcpu, svm);
+  movesForget(vcpu);
+}
+export function decodeIt(vcpu: Vcpu): void { decode(vcpu); }
+export function complete(vcpu: Vcpu): void { decodeForTrace(vcpu); }
+export function remember(vcpu: Vcpu, move: u32, value: u32, length: u32): void { rememberMove(vcpu, move, value, length); }
+`;
+
+/** Long mode with one 2 MiB page that maps linear 0 to guest-physical 0. */
+export function startPaging(cpu: FakeCpu): void {
+  const table = (gpa: bigint, entry: bigint) => cpu.store(GUEST_RAM + gpa, 8, entry);
+  table(0x8000n, 0x9003n);
+  table(0x9000n, 0xa003n);
+  table(0xa000n, 0x83n);
+  cpu.store(VMCB + 0x558n, 8, 0x8000_0011n);
+  cpu.store(VMCB + 0x550n, 8, 0x8000n);
+  cpu.store(VMCB + 0x548n, 8, 0x20n);
+  cpu.store(VMCB + 0x4d0n, 8, 0x1500n);
+}
