@@ -1,8 +1,16 @@
-// A debugger for tests: attaches to Node's inspector at a port, stops where the replay stops, then at a breakpoint in the
-// WebAssembly code, and says what it saw as JSON. Its arguments: the port, and the breakpoint's offset in the module.
+// A debugger for tests: attaches to Node's inspector at a port, stops where the replay stops, then at the first breakpoint in
+// the WebAssembly code, and says what it saw as JSON. Its arguments: the port, and the breakpoints' offsets in the module.
 // Runs as a process with --experimental-websocket, which Node 20 needs for the global WebSocket.
-const [port, offset] = process.argv.slice(2).map(Number);
+const [port, ...offsets] = process.argv.slice(2).map(Number);
 
+/** A program that never gets to a breakpoint is a failure, not a wait. */
+const PATIENCE_MILLISECONDS = 20_000;
+setTimeout(() => {
+  process.stderr.write(`the program did not stop ${stage}\n`);
+  process.exit(1);
+}, PATIENCE_MILLISECONDS).unref();
+
+let stage = "at the exit";
 const scripts = [];
 const waiting = new Map();
 let pause = deferred();
@@ -20,10 +28,14 @@ const first = await pause.promise;
 const script = scripts.find(
   ({ scriptLanguage, sourceMapURL }) => scriptLanguage === "WebAssembly" && sourceMapURL,
 );
+stage = "after a step";
 const stepped = await after("Debugger.stepOver");
-await send("Debugger.setBreakpoint", {
-  location: { scriptId: script.scriptId, lineNumber: 0, columnNumber: offset },
-});
+stage = "in the handler";
+for (const columnNumber of offsets) {
+  await send("Debugger.setBreakpoint", {
+    location: { scriptId: script.scriptId, lineNumber: 0, columnNumber },
+  });
+}
 const hit = await after("Debugger.resume");
 process.stdout.write(
   JSON.stringify({

@@ -1,7 +1,6 @@
 // A debugger stops a replay in the hypervisor's WebAssembly code, and the source map that it is given leads to the lines of
 // the TypeScript sources.
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { SourceMap, sourcesOf } from "../../tools/aot/sourcemap.ts";
@@ -35,14 +34,14 @@ async function freePort(): Promise<number> {
   return Number(address);
 }
 
-function debuggerAt(port: number, offset: number): Promise<Seen> {
+function debuggerAt(port: number, offsets: number[]): Promise<Seen> {
   const program = join(ROOT, "tests/replay/debugger.mjs");
   const child = spawn(process.execPath, [
     "--experimental-websocket",
     "--no-warnings",
     program,
     `${port}`,
-    `${offset}`,
+    ...offsets.map(String),
   ]);
   let [said, complained] = ["", ""];
   child.stdout.on("data", (text) => (said += text));
@@ -56,9 +55,10 @@ test("a replay stops at an exit under Node's inspector, with TypeScript lines", 
   const folder = temporary();
   const { path, module } = await recordGuest("cpuid", "qemu-tcg", folder, ["--no-reboot"]);
   const ours = new SourceMap(module.map);
-  const offset = decode(module.wasm)
+  const offsets = decode(module.wasm)
     .funcs.flatMap(({ body }) => body.map((instruction) => instruction.offset))
-    .find((at) => ours.find(at)?.file === HANDLER) as number;
+    .filter((at) => ours.find(at)?.file === HANDLER);
+  expect(offsets.length).toBeGreaterThan(0);
   const port = await freePort();
   const { child, finished } = start([
     "replay",
@@ -71,7 +71,7 @@ test("a replay stops at an exit under Node's inspector, with TypeScript lines", 
   await new Promise<void>((resolve) => {
     child.stderr?.on("data", (text) => String(text).includes("Debugger listening on") && resolve());
   });
-  const seen = await debuggerAt(port, offset);
+  const seen = await debuggerAt(port, offsets);
 
   const json = Buffer.from(
     seen.sourceMapURL.replace(/^data:application\/json;base64,/, ""),
@@ -83,17 +83,14 @@ test("a replay stops at an exit under Node's inspector, with TypeScript lines", 
     const { file, line } = lineAt(frame) as { file: string; line: number };
     return sourcesOf(json).get(file)?.split("\n")[line - 1];
   };
-  // First right behind the entry, with the kernel's own frames below.
+  // First where the exit begins to be handled, with the kernel's own frames below.
   const [first] = seen.first as [Frame];
-  expect(lineAt(first)?.file).toBe("kernel/svm/backend.ts");
-  const backend = readFileSync(join(ROOT, "kernel/svm/backend.ts"), "utf8").split("\n");
-  const entry = backend.findIndex((line) => line.includes("svm_enter(")) + 1;
-  expect(lineAt(first)?.line).toBeGreaterThanOrEqual(entry);
-  expect(lineAt(first)?.line).toBeLessThanOrEqual(entry + 2);
+  expect(["$kernel/run/onExit", "$kernel/svm/backend/run"]).toContain(first.name);
+  expect(seen.first.map((frame) => lineAt(frame)?.file)).toContain("kernel/svm/backend.ts");
   expect(seen.stepped[0]?.name).toBe(first.name);
   expect(seen.stepped[0]?.offset).toBeGreaterThan(first.offset);
   // Then in the handler of that exit.
-  expect(seen.hit[0]?.offset).toBe(offset);
+  expect(offsets).toContain(seen.hit[0]?.offset);
   expect(lineAt(seen.hit[0] as Frame)?.file).toBe(HANDLER);
   expect(textOf(seen.hit[0] as Frame)).toMatch(/answerCpuid|vcpu|cpuid/i);
   expect(seen.hit.map((frame) => lineAt(frame)?.file)).toContain("kernel/run.ts");

@@ -7,6 +7,8 @@ import type { ReplayWatcher } from "./replay.ts";
 
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = 9229;
+/** What the backend's loop calls with every exit. */
+const HANDLER = "kernel/run/onExit";
 
 /**
  * Opens Node's inspector and waits until a debugger has attached. Under a debugger already, returns at once.
@@ -57,11 +59,15 @@ export function stopAt(
 class Breakpoints {
   private readonly session = new inspector.Session();
   private readonly offsets: number[];
+  /** Where the function begins that every exit is given to. */
+  private readonly handler: number | undefined;
   private script: string | undefined;
-  private set: string | undefined;
+  private set: string[] = [];
 
   constructor(module: ReplayModule) {
-    this.offsets = decode(module.wasm).funcs.flatMap(({ body }) => body.map(({ offset }) => offset));
+    const { funcs } = decode(module.wasm);
+    this.offsets = funcs.flatMap(({ body }) => body.map(({ offset }) => offset));
+    this.handler = funcs.find(({ name }) => name === HANDLER)?.body[0]?.offset;
     this.session.connect();
     this.session.on("Debugger.scriptParsed", ({ params }) => {
       if (params.sourceMapURL?.includes("json")) this.script = params.scriptId;
@@ -73,16 +79,20 @@ class Breakpoints {
   setBehindCaller(): void {
     const call = /wasm-function\[\d+\]:0x([0-9a-f]+)/.exec(new Error().stack ?? "")?.[1];
     const next = this.offsets.find((offset) => offset > Number.parseInt(call ?? "", 16));
-    if (this.script === undefined || next === undefined) return;
-    const location = { scriptId: this.script, lineNumber: 0, columnNumber: next };
+    // A function that runs already may be beyond a breakpoint's reach; the one that it calls next is not.
+    for (const offset of [next, this.handler]) this.setAt(offset);
+  }
+
+  private setAt(columnNumber: number | undefined): void {
+    if (this.script === undefined || columnNumber === undefined) return;
+    const location = { scriptId: this.script, lineNumber: 0, columnNumber };
     this.session.post("Debugger.setBreakpoint", { location }, (_error, result) => {
-      this.set = result?.breakpointId;
+      if (result !== undefined) this.set.push(result.breakpointId);
     });
   }
 
   remove(): void {
-    if (this.set === undefined) return;
-    this.session.post("Debugger.removeBreakpoint", { breakpointId: this.set });
-    this.set = undefined;
+    for (const breakpointId of this.set) this.session.post("Debugger.removeBreakpoint", { breakpointId });
+    this.set = [];
   }
 }
