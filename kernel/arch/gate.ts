@@ -5,34 +5,36 @@
 // 0 and holds back NMIs too; VMRUN sets it and #VMEXIT clears it, and an exit needs no instruction for either.
 import { clgi, cli, sti, sti_hlt_cli, sti_nop_cli, stgi } from "./intrinsics";
 
-let heldByGif: bool = false;
+/** Whether this computer's CPUs run guests with AMD-V. */
+let usesGif: bool = false;
+
+/** Boot time: guests will be run between gateByGif and gateByIf. */
+export function gateUseGif(): void {
+  usesGif = true;
+}
 
 /** Holds interrupts back by GIF instead of IF, for VMRUN. */
 export function gateByGif(): void {
   clgi();
   sti();
-  heldByGif = true;
 }
 
 /** Back to IF. */
 export function gateByIf(): void {
-  heldByGif = false;
   cli();
   stgi();
 }
 
-/** Takes the interrupts and NMIs that are pending now; their handlers have run on return. */
+/** While guests are run: takes the interrupts and NMIs that are pending now; their handlers have run on return. */
 export function takeInterrupts(): void {
-  const gif = heldByGif;
-  if (gif) gateByIf();
+  if (usesGif) gateByIf();
   sti_nop_cli();
-  if (gif) gateByGif();
+  if (usesGif) gateByGif();
 }
 
-/** Waits for an interrupt; its handler has run on return. */
+/** While guests are run: waits for an interrupt; its handler has run on return. */
 export function waitForInterrupt(): void {
-  const gif = heldByGif;
-  if (gif) gateByIf();
+  if (usesGif) gateByIf();
   sti_hlt_cli();
-  if (gif) gateByGif();
+  if (usesGif) gateByGif();
 }

@@ -1,5 +1,5 @@
 // AMD-V behind the backend interface (kernel/vcpu/backend.ts).
-import { gateByGif, gateByIf } from "../arch/gate";
+import { gateByGif, gateByIf, gateUseGif } from "../arch/gate";
 import { rdmsr, svm_enter, vmsave, wrmsr } from "../arch/intrinsics";
 import { phys_fill, phys_store32, phys_store64 } from "../arch/intrinsics";
 import { AMD_VM_HSAVE_PA, EFER_SVME, IA32_EFER } from "../arch/msr";
@@ -96,6 +96,7 @@ function enableCpu(): string | null {
   vmsave(cpu.hostVmcb);
   asidPrepare(cpu.index);
   liveEnable();
+  gateUseGif();
   prepareOnce();
   return null;
 }
