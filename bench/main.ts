@@ -3,9 +3,11 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { assembleGuest, type GuestResult, PASSED, runKernel } from "../tests/guests/harness.ts";
 import { buildImage } from "../tools/image/build.ts";
 import { logToStderr } from "../tools/lib/progress.ts";
+import { runScript } from "../tools/lib/script.ts";
 import { qemuTcg } from "../tools/machines/qemu-tcg.ts";
 import { measureBoots } from "./boot.ts";
 import { type Figure, printFigures } from "./report.ts";
@@ -92,6 +94,7 @@ function logFigures(log: string): Figure[] {
 }
 
 async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { "no-boot": { type: "boolean", default: false } } });
   const directory = mkdtempSync(join(tmpdir(), "typevisor-bench-"));
   try {
     const { elf } = await buildImage({ log: logToStderr });
@@ -105,11 +108,10 @@ async function main(): Promise<void> {
       budget: IMAGE_BUDGET_KIB,
     };
     printFigures("Size and start", [size, ...logFigures(result.log)]);
-    if (!process.argv.includes("--no-boot"))
-      printFigures("Debian boot to shell", await measureBoots(directory));
+    if (!values["no-boot"]) printFigures("Debian boot to shell", await measureBoots(directory));
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-await main();
+await runScript("bench", main);

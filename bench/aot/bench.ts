@@ -7,6 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { NativeModule } from "../../tools/aot/linux/process.ts";
+import { runScript } from "../../tools/lib/script.ts";
 
 const MODULES = new URL("modules/", import.meta.url).pathname;
 const ASC = new URL("../../node_modules/assemblyscript/bin/asc.js", import.meta.url).pathname;
@@ -175,4 +176,4 @@ function main(): void {
   console.log(`geometric mean of time against wasm2c + gcc -O2: ${mean.toFixed(3)}`);
 }
 
-main();
+await runScript("bench:aot", main);

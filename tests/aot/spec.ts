@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { runScript } from "../../tools/lib/script.ts";
 import { Script, type SpecCommand, Totals } from "./spec/script.ts";
 
 function runFile(path: string, totals: Totals): void {
@@ -48,4 +49,4 @@ function main(): void {
   process.exitCode = totals.failures.length ? 1 : 0;
 }
 
-main();
+await runScript("spec", main);

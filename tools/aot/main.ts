@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { isMistake } from "../lib/script.ts";
 import { compile, PASS_NAMES } from "./compile.ts";
 import { CompileError } from "./errors.ts";
 
@@ -58,16 +59,10 @@ function main(): number {
   return 0;
 }
 
-/** Errors that are not about the module: a file that is not there, an option that does not exist. */
-function isUserError(error: unknown): error is Error {
-  const { code = "", path } = error as NodeJS.ErrnoException;
-  return code.startsWith("ERR_PARSE_ARGS") || path !== undefined;
-}
-
 try {
   process.exitCode = main();
 } catch (error) {
-  if (!(error instanceof CompileError) && !isUserError(error)) throw error;
+  if (!(error instanceof CompileError) && !isMistake(error)) throw error;
   console.error(`aot: ${error.message}`);
   process.exitCode = error instanceof CompileError ? 1 : 2;
 }

@@ -1,6 +1,6 @@
 // `typevisor trace`: shows what `typevisor run --trace` has recorded.
 import { Command, Option } from "commander";
-import { UserError } from "../lib/user-error.ts";
+import { wholeNumber } from "../lib/whole-number.ts";
 import { EXIT_FAILED } from "../machines/status.ts";
 import { analyse, describeGaps, type Selection, type TraceEnd, type View } from "../trace/analysis.ts";
 import { EVENTS } from "../trace/events.ts";
@@ -96,7 +96,7 @@ async function chooseView(
 ): Promise<View & FinishedView> {
   const symbols = options.symbols === undefined ? undefined : Symbols.read(options.symbols);
   if (options.explain !== undefined) {
-    selection.from = parseCount(options.explain, "--explain");
+    selection.from = wholeNumber("--explain", options.explain);
     selection.limit = 1;
     return explainView(symbols);
   }
@@ -112,19 +112,14 @@ async function chooseView(
 
 function readSelection(options: TraceOptions): Selection {
   return {
-    vm: options.vm === undefined ? undefined : parseCount(options.vm, "--vm"),
-    vcpu: options.vcpu === undefined ? undefined : parseCount(options.vcpu, "--vcpu"),
-    from: options.from === undefined ? 0 : parseCount(options.from, "--from"),
+    vm: options.vm === undefined ? undefined : wholeNumber("--vm", options.vm),
+    vcpu: options.vcpu === undefined ? undefined : wholeNumber("--vcpu", options.vcpu),
+    from: options.from === undefined ? 0 : wholeNumber("--from", options.from),
     limit:
       options.limit === undefined
         ? Number.POSITIVE_INFINITY
-        : Math.max(parseCount(options.limit, "--limit"), 1),
+        : Math.max(wholeNumber("--limit", options.limit), 1),
   };
-}
-
-function parseCount(text: string, option: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new UserError(`${option} ${text}: expected a whole number.`);
 }
 
 function report(file: string, end: TraceEnd): number {

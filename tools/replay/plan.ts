@@ -1,6 +1,7 @@
 // What `typevisor run --record` asks for: options to the words of the hypervisor's command line.
 import { MIB, parseSize } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
+import { wholeNumber } from "../lib/whole-number.ts";
 import { WindowRecorder } from "./recorder.ts";
 
 export interface RecordOptions {
@@ -45,6 +46,5 @@ export function planRecording(options: RecordOptions): RecordingPlan | undefined
 
 function count(word: string, text: string | undefined, option: string, least: number): string[] {
   if (text === undefined) return [];
-  if (/^\d{1,15}$/.test(text) && Number(text) >= least) return [`${word}=${text}`];
-  throw new UserError(`${option} ${text}: expected a whole number, at least ${least}.`);
+  return [`${word}=${wholeNumber(option, text, least)}`];
 }

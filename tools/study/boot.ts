@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT } from "../lib/paths.ts";
+import { runScript } from "../lib/script.ts";
+import { UserError } from "../lib/user-error.ts";
 import { MACHINES } from "../machines/select.ts";
 import { compareBoots, type Likeness } from "./compare.ts";
 import { type BootCounts, countBoot } from "./counts.ts";
@@ -24,31 +26,34 @@ interface Studied {
   untraced: Run;
 }
 
-const { values: options } = parseArgs({ options: { write: { type: "boolean", default: false } } });
-const folder = mkdtempSync(join(tmpdir(), "typevisor-study-"));
-try {
-  const studied: Studied[] = [];
-  for (const backend of BACKENDS) studied.push(await study(backend));
-  const sections: [name: string, text: string][] = [
-    ["comparison", comparison(studied)],
-    ...studied.map((one): [string, string] => [one.backend.machine, section(one)]),
-  ];
-  if (options.write) {
-    const document = readFileSync(DOCUMENT, "utf8");
-    writeFileSync(
-      DOCUMENT,
-      sections.reduce((text, [name, part]) => replaceGenerated(text, name, part), document),
-    );
-    process.stderr.write(`${DOCUMENT} is written.\n`);
-  } else process.stdout.write(`${sections.map(([, text]) => text).join("\n\n")}\n`);
-} finally {
-  rmSync(folder, { recursive: true });
+async function main(): Promise<void> {
+  const { values: options } = parseArgs({ options: { write: { type: "boolean", default: false } } });
+  const folder = mkdtempSync(join(tmpdir(), "typevisor-study-"));
+  try {
+    const studied: Studied[] = [];
+    for (const backend of BACKENDS) studied.push(await study(backend, folder));
+    const sections: [name: string, text: string][] = [
+      ["comparison", comparison(studied)],
+      ...studied.map((one): [string, string] => [one.backend.machine, section(one)]),
+    ];
+    if (options.write) {
+      const document = readFileSync(DOCUMENT, "utf8");
+      writeFileSync(
+        DOCUMENT,
+        sections.reduce((text, [name, part]) => replaceGenerated(text, name, part), document),
+      );
+      process.stderr.write(`${DOCUMENT} is written.\n`);
+    } else process.stdout.write(`${sections.map(([, text]) => text).join("\n\n")}\n`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
-async function study(backend: Backend): Promise<Studied> {
+/** `folder`: where traces may lie. */
+async function study(backend: Backend, folder: string): Promise<Studied> {
   const paths = [0, 1].map((i) => join(folder, `${backend.machine}-${i}.trace`)) as [string, string];
   const probe = await MACHINES.find((machine) => machine.name === backend.machine)?.probe();
-  if (probe?.available !== true) throw new Error(`${backend.machine}: ${probe?.reason}`);
+  if (probe?.available !== true) throw new UserError(`${backend.machine}: ${probe?.reason}`);
   tell(`${backend.machine}: recording …`);
   const traced = await runGuest(backend.machine, paths[0]);
   tell(`${backend.machine}: recording again …`);
@@ -105,3 +110,5 @@ function cost({ boot, traced, untraced }: Studied): string {
     `(${slower} %). ${boot.lost === 0 ? "No record" : `${boot.lost} records`} lost.`
   );
 }
+
+await runScript("study", main);

@@ -4,6 +4,7 @@ import { type Guest, obtainGuest } from "../guest/guest.ts";
 import type { Log } from "../lib/progress.ts";
 import { formatSize, MIB, parseSize } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
+import { wholeNumber } from "../lib/whole-number.ts";
 import type { VmConfig } from "./config.ts";
 import { readVmFile } from "./file.ts";
 import { inspectInitrd, inspectKernel, type KernelImage, requireMemory } from "./images.ts";
@@ -56,7 +57,7 @@ async function vmFromOptions(options: VmOptions, log: Log): Promise<VmConfig> {
     initrd,
     bootArgs: "",
     memoryBytes: parseSize(memory, "--memory"),
-    cpus: parseWhole(options.cpus ?? "1", "--cpus"),
+    cpus: wholeNumber("--cpus", options.cpus ?? "1"),
     restart: true,
   };
 }
@@ -104,11 +105,6 @@ function checkSizes(vm: VmConfig): void {
       `--cpus ${vm.cpus}: a VM has from 1 to ${MAX_VCPUS_PER_VM} virtual CPUs; more are not supported yet.`,
     );
   }
-}
-
-function parseWhole(text: string, option: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw new UserError(`${option} ${text}: expected a whole number.`);
-  return Number(text);
 }
 
 function parsePort(text: string): number {

@@ -5,6 +5,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { runScript } from "../../../tools/lib/script.ts";
+import { wholeNumber } from "../../../tools/lib/whole-number.ts";
 import { findDifference, type Plan } from "./compare.ts";
 import { encodeModule, type ModuleAst } from "./encode.ts";
 import { generateModule, Random, randomArguments } from "./generate.ts";
@@ -69,9 +71,9 @@ function main(): void {
       count: { type: "string" },
     },
   });
-  const end = Date.now() + Number(values.minutes) * 60_000;
-  const first = Number(values.seed);
-  const most = values.count ? Number(values.count) : Number.POSITIVE_INFINITY;
+  const end = Date.now() + wholeNumber("--minutes", values.minutes, 1) * 60_000;
+  const first = wholeNumber("--seed", values.seed);
+  const most = values.count ? wholeNumber("--count", values.count, 1) : Number.POSITIVE_INFINITY;
   let programs = 0;
   let calls = 0;
   let failures = 0;
@@ -93,4 +95,4 @@ function main(): void {
   process.exitCode = failures ? 1 : 0;
 }
 
-if (process.argv[1]?.endsWith("fuzz.ts")) main();
+if (process.argv[1]?.endsWith("fuzz.ts")) await runScript("fuzz", main);
