@@ -5,15 +5,21 @@ import { type Block, type FuncIR, isComparison, Terminator, type Value } from ".
 /**
  * Jump threading: a block that only merges values and branches on them is done by its predecessors instead. Those that
  * bring a constant go straight to the right target; the others branch on their own value. This is how `a && b` in a
- * condition loses the 0 or 1 that it was compiled to.
+ * condition loses the 0 or 1 that it was compiled to. Where the merged values are needed later, only those go past the block
+ * that never come there: an inlined function's early `return NOTHING`, say, of which the caller's test is known.
  */
 export function threadJumps(func: FuncIR): void {
-  const users = usersOf(func);
   const order = new Map(func.blocks.map((b, i) => [b, i]));
+  const isHeader = (block: Block) => block.preds.some((p) => order.get(p)! >= order.get(block)!);
+  const merged = usersOf(func);
   for (const block of func.blocks) {
-    const isHeader = block.preds.some((p) => order.get(p)! >= order.get(block)!);
-    if (!isHeader && isPureMerge(block, users)) duplicate(func, block);
+    const [target] = block.term.targets;
+    if (block.term.op === "jump" && !isHeader(block) && !isHeader(target!)) flatten(block, target!, merged);
   }
+  pruneBlocks(func);
+  const users = usersOf(func);
+  for (const block of func.blocks)
+    if (!isHeader(block) && isPureMerge(block)) duplicate(func, block, usedLater(block, users));
   pruneBlocks(func);
 }
 
@@ -40,6 +46,27 @@ function usersOf(func: FuncIR): Map<Value, Use[]> {
   return users;
 }
 
+/** A block that merges values only for the merge behind it, as inlined calls leave them, is left out. */
+function flatten(block: Block, target: Block, users: Map<Value, Use[]>): void {
+  if (!block.phis.length || block.body.some((v) => v.op !== "const")) return;
+  const onlyMerged = (v: Value) =>
+    (users.get(v) ?? []).every((use) => use.phiOf === target && use.block === block);
+  if (!block.phis.every(onlyMerged)) return;
+  for (const pred of [...block.preds]) {
+    const edge = soleEdge(block, pred);
+    if (edge === null || pred.term.targets.includes(target)) continue;
+    connect(block, target, pred, edge);
+    pred.term.targets = pred.term.targets.map((t) => (t === block ? target : t));
+    disconnect(block, edge);
+  }
+}
+
+/** Place of a predecessor that comes to the block one way only. */
+function soleEdge(block: Block, pred: Block): number | null {
+  const edge = block.preds.indexOf(pred);
+  return edge < 0 || block.preds.indexOf(pred, edge + 1) >= 0 ? null : edge;
+}
+
 /** The condition in terms of the block's phis: one itself, or a comparison of one with a constant. */
 interface Condition {
   phi: Value;
@@ -56,40 +83,64 @@ function conditionOf(block: Block): Condition | null {
   return block.phis.includes(a) && b.op === "const" ? { phi: a, compare: condition } : null;
 }
 
-/** Whether the block does nothing but merge and branch, and nobody behind it needs its values except through phis. */
-function isPureMerge(block: Block, users: Map<Value, Use[]>): boolean {
+/** Whether the block does nothing but merge and branch, and knows for some predecessor where to. */
+function isPureMerge(block: Block): boolean {
   const condition = conditionOf(block);
   if (!condition || block.term.targets.includes(block)) return false;
   if (block.body.some((v) => v.op !== "const" && v !== condition.compare)) return false;
-  const known = condition.phi.args.some((a) => a.op === "const");
-  if (!known) return false;
-  const local = (use: Use) => use.block === block;
-  const all = [...block.phis, ...block.body.filter((v) => v.op !== "const")];
-  return all.every((v) => (users.get(v) ?? []).every(local));
+  return condition.phi.args.some((a) => a.op === "const");
 }
 
-function duplicate(func: FuncIR, block: Block): void {
+/** Where values of the block are needed behind it, other than by phis of its targets. */
+function usedLater(block: Block, users: Map<Value, Use[]>): Set<Block> {
+  const own = [...block.phis, ...block.body.filter((v) => v.op !== "const")];
+  const uses = own.flatMap((v) => users.get(v) ?? []);
+  return new Set(uses.map((use) => use.block).filter((b) => b !== block));
+}
+
+/** Whether one of `places` can be reached without passing `around`. */
+function reaches(from: Block, places: Set<Block>, around: Block): boolean {
+  const seen = new Set([around]);
+  const work = [from];
+  while (work.length) {
+    const block = work.pop()!;
+    if (seen.has(block)) continue;
+    if (places.has(block)) return true;
+    seen.add(block);
+    work.push(...block.term.targets);
+  }
+  return false;
+}
+
+function duplicate(func: FuncIR, block: Block, later: Set<Block>): void {
   const { phi, compare } = conditionOf(block)!;
   const { targets, loc } = block.term;
+  const mayPass = targets.map((t) => later.size === 0 || !reaches(t, later, block));
   for (const pred of [...block.preds]) {
-    const edge = block.preds.indexOf(pred);
-    if (edge < 0 || block.preds.indexOf(pred, edge + 1) >= 0) continue;
+    const edge = soleEdge(block, pred);
+    if (edge === null) continue;
     const value = phi.args[edge]!;
     const known = value.op === "const" ? (compare ? foldCompare(compare, value) : value.imm) : null;
     if (known !== null) {
-      const target = targets[known !== 0n ? 0 : 1]!;
+      const at = known !== 0n ? 0 : 1;
+      const target = targets[at]!;
+      if (!mayPass[at]) continue;
       if (pred.term.targets.includes(target) && target.phis.length) continue;
       connect(block, target, pred, edge);
       pred.term.targets = pred.term.targets.map((t) => (t === block ? target : t));
     } else {
-      if (pred.term.op !== "jump") continue;
+      if (pred.term.op !== "jump" || later.size > 0) continue;
       const condition = compare ? copyCompare(func, compare, value, pred) : value;
       for (const target of targets) connect(block, target, pred, edge);
       pred.term = new Terminator("branch", [condition], [...targets], loc);
     }
-    block.preds.splice(edge, 1);
-    for (const p of block.phis) p.args.splice(edge, 1);
+    disconnect(block, edge);
   }
+}
+
+function disconnect(block: Block, edge: number): void {
+  block.preds.splice(edge, 1);
+  for (const phi of block.phis) phi.args.splice(edge, 1);
 }
 
 function foldCompare(compare: Value, value: Value): bigint | null {
