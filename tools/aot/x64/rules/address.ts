@@ -80,6 +80,11 @@ function operandOf(s: Selector, sum: Sum, wrap32: boolean, segment: "" | "gs"): 
   return mem({ base: get(sum.base), index: get(sum.index), scale: sum.scale, disp, wrap32, segment });
 }
 
+/** A sum of two registers that a later operation wants in one: this operand is shorter with that one. */
+function isMadeAnyway(s: Selector, address: Value, sum: Sum): boolean {
+  return sum.index !== null && s.isNeeded(address);
+}
+
 /** A constant address. */
 const constantAddress: AddressRule = (s, address, access) => {
   if (address.op !== "const") return null;
@@ -101,7 +106,7 @@ const wrappedSum: AddressRule = (s, address, access) => {
     return mem({ base: s.low(address), disp: access.offset, wrap32: true, segment: s.target.segment });
   }
   const sum = matchSum(s, address, s.uses(address) === 1);
-  if (sum.folded === 0) return null;
+  if (sum.folded === 0 || isMadeAnyway(s, address, sum)) return null;
   sum.disp += BigInt(access.offset);
   return operandOf(s, sum, true, s.target.segment);
 };
@@ -109,7 +114,7 @@ const wrappedSum: AddressRule = (s, address, access) => {
 /** A sum that cannot reach 2^32, whatever its terms hold, needs no wrap-around. */
 const smallSum: AddressRule = (s, address, access) => {
   const sum = matchSum(s, address, s.uses(address) === 1);
-  if (sum.folded === 0) return null;
+  if (sum.folded === 0 || isMadeAnyway(s, address, sum)) return null;
   sum.disp += BigInt(access.offset);
   const most = (v: Value | null) => (v ? (1n << BigInt(significantBits(v))) - 1n : 0n);
   const bound = most(sum.base) + most(sum.index) * BigInt(sum.scale) + sum.disp;
