@@ -173,19 +173,21 @@ function loadVcpu(vcpu: Vcpu): void {
 
 function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
   gateByGif();
+  // The index of the function does not change in the loop: its check is done here, once.
+  const handler = onExit.index;
   // The entry keeps no register, so that what is needed after it comes from it.
   let self = changetype<usize>(vcpu);
   while (true) {
     vcpu = changetype<Vcpu>(self);
-    if (vcpu.pending == 0) {
-      phys_store64(vcpu.vmcb + VMCB_RIP, vcpu.rip);
-      self = svm_enter(self);
-    } else {
+    if (vcpu.pending != 0) {
       if (vcpu.requests != 0 && !prepare(vcpu)) break;
       self = enterChanged(vcpu);
+    } else {
+      phys_store64(vcpu.vmcb + VMCB_RIP, vcpu.rip);
+      self = svm_enter(self);
     }
     decode(changetype<Vcpu>(self));
-    onExit(changetype<Vcpu>(self));
+    call_indirect<void>(handler, changetype<Vcpu>(self));
   }
   gateByIf();
 }

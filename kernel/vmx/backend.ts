@@ -241,9 +241,11 @@ export function enter(vcpu: Vcpu): void {
 }
 
 function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {
+  // The index of the function does not change in the loop: its check is done here, once.
+  const handler = onExit.index;
   while (vcpu.requests == 0 || prepare(vcpu)) {
     enter(vcpu);
-    onExit(vcpu);
+    call_indirect<void>(handler, vcpu);
   }
 }
 

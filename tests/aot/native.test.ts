@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { NativeModule } from "../../tools/aot/linux/process.ts";
 import { findDifference } from "./fuzz/compare.ts";
 import { encodeModule } from "./fuzz/encode.ts";
@@ -126,5 +126,48 @@ describe("generated code, run natively", () => {
     expect(native.compiled.asm).toMatch(/test byte \[rsp-4096\], 0/);
     expect(native.call("f", [0n])).toMatchObject({ kind: "trap", trap: "call stack exhausted" });
     native.close();
+  });
+
+  describe("checks an index that a loop does not change where the call is", () => {
+    // Entry 1 is empty, entry 2 has another type.
+    const native = new NativeModule(
+      assemble(`(module
+        (type $f (func (param i32) (result i32)))
+        (table 3 funcref)
+        (elem (i32.const 0) $decrement)
+        (elem (i32.const 2) $other)
+        (global $calls (export "calls") (mut i32) (i32.const 0))
+        (func $decrement (type $f) (i32.sub (local.get 0) (i32.const 1)))
+        (func $other)
+        (func (export "countdown") (param $from i32) (param $index i32)
+          (loop $again
+            (if (local.get $from) (then
+              (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+              (local.set $from (call_indirect (type $f) (local.get $from) (local.get $index)))
+              (br $again))))))`),
+      { verify: true },
+    );
+    const countdown = (from: bigint, index: bigint) => {
+      const [outcome, calls] = native.run([
+        { op: "call", name: "countdown", args: [from, index], results: 0 },
+        { op: "global", name: "calls" },
+      ]);
+      return { ...outcome, calls: (calls as { value: bigint }).value };
+    };
+    afterAll(() => native.close());
+
+    it("calls the function as often as the loop says", () => {
+      expect(countdown(5n, 0n)).toMatchObject({ outcome: { kind: "return" }, calls: 5n });
+    });
+
+    it.each([
+      [1n, "uninitialized element"],
+      [2n, "indirect call type mismatch"],
+      [3n, "undefined element"],
+      [0xffff_ffffn, "undefined element"],
+    ])("traps at the first call through entry %d, and not before", (index, trap) => {
+      expect(countdown(5n, index)).toMatchObject({ outcome: { kind: "trap", trap }, calls: 1n });
+      expect(countdown(0n, index)).toMatchObject({ outcome: { kind: "return" }, calls: 0n });
+    });
   });
 });

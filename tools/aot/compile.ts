@@ -1,4 +1,4 @@
-import { instantiatedByCode, StaticData } from "./data.ts";
+import { StaticData } from "./data.ts";
 import { CompileError } from "./errors.ts";
 import { type Interposition, interpose } from "./interpose.ts";
 import type { FuncIR } from "./ir/ir.ts";
@@ -9,6 +9,7 @@ import { FUNCTION_PASSES, PASSES_BEFORE_INLINING } from "./passes/index.ts";
 import { type IsHot, inlineCalls, rootsOf } from "./passes/inline.ts";
 import { buildSsa } from "./passes/ssa.ts";
 import { type Routine, runtimeRoutines } from "./runtime.ts";
+import { instantiatedByCode } from "./sharing.ts";
 import { SourceMap, type SourcePosition } from "./sourcemap.ts";
 import { START_SYMBOL } from "./start.ts";
 import { callersOf, checkSupported, type Locate } from "./support.ts";

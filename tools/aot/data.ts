@@ -1,7 +1,8 @@
 import { CompileError } from "./errors.ts";
 import { linearImageLines } from "./linear-image.ts";
 import { constantValue } from "./linkage.ts";
-import { entrySymbol, functionSymbol, tableCodes, tableTypes } from "./symbols.ts";
+import { instantiatedByCode, isConstantTable, sharesTables } from "./sharing.ts";
+import { entrySymbol, functionSymbol, tableCodes, tableTypes, trapRoutine } from "./symbols.ts";
 import { NULL_PAGE_BYTES, type Target, WASM_PAGE_BYTES } from "./target.ts";
 import type { ConstExpr, Module, SegmentMode } from "./wasm/module.ts";
 
@@ -40,18 +41,17 @@ export function placeOf(module: Module, at: ConstExpr): number {
   return Number(BigInt.asUintN(32, evaluate(module, at)));
 }
 
-/** Segments of a module that shares memory or tables are copied when it starts: what they overwrite is not its own. */
-export function instantiatedByCode(module: Module): boolean {
-  return [...module.memories, ...module.tables].some((space) => space.import);
-}
+/** Types of entries that lead to a routine that traps. */
+const EMPTY = 0;
+const BEHIND = -1;
 
-/** Whether functions of this module may be called through tables by others. */
-function sharesTables(module: Module): boolean {
-  return module.tables.some((table, t) => table.import?.provided || isExported(module, t));
-}
-
-function isExported(module: Module, table: number): boolean {
-  return module.exports.some(({ kind, index }) => kind === "table" && index === table);
+/** Gives every index a code address, so that a function is found without branches: empty entries, and one behind the table. */
+function completeForCallees(codes: string[], types: number[]): void {
+  types.forEach((type, i) => {
+    if (type === EMPTY) codes[i] = trapRoutine("uninitialized element");
+  });
+  codes.push(trapRoutine("undefined element"));
+  types.push(BEHIND);
 }
 
 /** Everything that is laid out at compile time: globals, tables, segments and the initial memory. */
@@ -80,25 +80,13 @@ export class StaticData {
     if (!this.target.linked) this.data.push("tv_globals_end:");
   }
 
-  /** Tables that nothing changes are read-only. */
-  private tableIsConstant(table: number): boolean {
-    if (this.target.linked && (instantiatedByCode(this.module) || isExported(this.module, table)))
-      return false;
-    return !this.module.funcs.some((f) =>
-      f.body.some(
-        ({ op, index, index2 }) =>
-          (op.name === "table.init" && index2 === table) || (op.name === "table.copy" && index === table),
-      ),
-    );
-  }
-
   private tables(): void {
     const { module } = this;
     module.tables.forEach((table, t) => {
       if (table.import) return;
       const size = table.limits.min;
       const codes = new Array<string>(Math.min(size, MAX_TABLE)).fill("0");
-      const types = new Array<number>(codes.length).fill(0);
+      const types = new Array<number>(codes.length).fill(EMPTY);
       if (size > MAX_TABLE)
         throw new CompileError("unsupported", `table of ${size} elements; at most ${MAX_TABLE}`, 0);
       for (const elem of instantiatedByCode(module) ? [] : module.elems) {
@@ -109,7 +97,9 @@ export class StaticData {
           [codes[at + i], types[at + i]] = this.element(item);
         });
       }
-      const section = this.tableIsConstant(t) ? this.rodata : this.data;
+      const isConstant = isConstantTable(module, this.target, t);
+      if (isConstant) completeForCallees(codes, types);
+      const section = isConstant ? this.rodata : this.data;
       section.push("align 8", `${tableCodes(t)}:`, ...codes.map((c) => `  dq ${c}`));
       section.push(`${tableTypes(t)}:`, ...types.map((c) => `  dd ${c}`));
     });

@@ -1,6 +1,7 @@
 import type { TrapKind } from "./ir/ir.ts";
+import { isConstantTable } from "./sharing.ts";
 import { startRoutine, startSteps } from "./start.ts";
-import { type RegionInstruction, regionSymbol, tableCodes, tableTypes } from "./symbols.ts";
+import { type RegionInstruction, regionSymbol, tableCodes, tableTypes, trapRoutine } from "./symbols.ts";
 import { type Target, WASM_PAGE_BYTES } from "./target.ts";
 import type { Module } from "./wasm/module.ts";
 
@@ -252,6 +253,17 @@ function routineFor(instruction: RegionInstruction, module: Module, target: Targ
   }
 }
 
+/** Where table entries lead that may not be called; the frame above tells which call it was. */
+function trapRoutines(): Routine[] {
+  const kinds: TrapKind[] = ["undefined element", "uninitialized element", "indirect call type mismatch"];
+  return kinds.map((kind) => ({
+    symbol: trapRoutine(kind),
+    name: `call_indirect/${kind.replaceAll(" ", "_")}`,
+    traps: [{ label: ".trap", kind }],
+    text: [".trap:", "ud2"],
+  }));
+}
+
 /** The routines that the module's code calls. */
 export function runtimeRoutines(module: Module, target: Target): Routine[] {
   const found = new Map<string, Routine>();
@@ -259,6 +271,8 @@ export function runtimeRoutines(module: Module, target: Target): Routine[] {
     const routine = routineFor(instruction, module, target);
     if (routine) found.set(routine.symbol, routine);
   }
+  if (module.tables.some((_, t) => isConstantTable(module, target, t)))
+    for (const routine of trapRoutines()) found.set(routine.symbol, routine);
   const start = startRoutine(module);
   return start ? [...found.values(), start] : [...found.values()];
 }

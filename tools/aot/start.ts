@@ -1,5 +1,6 @@
-import { instantiatedByCode, placeOf } from "./data.ts";
+import { placeOf } from "./data.ts";
 import type { Routine } from "./runtime.ts";
+import { instantiatedByCode } from "./sharing.ts";
 import { type RegionInstruction, regionSymbol } from "./symbols.ts";
 import type { Module } from "./wasm/module.ts";
 

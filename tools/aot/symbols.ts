@@ -1,3 +1,4 @@
+import type { TrapKind } from "./ir/ir.ts";
 import type { Func, Module } from "./wasm/module.ts";
 
 /** Symbols of a table's two parallel arrays: code addresses (8 bytes each) and type numbers (4 bytes each). */
@@ -7,6 +8,11 @@ export function tableCodes(table: number): string {
 
 export function tableTypes(table: number): string {
   return `tv_table_${table}_type`;
+}
+
+/** What a table's entries lead to that may not be called. */
+export function trapRoutine(kind: TrapKind): string {
+  return `tv_rt_${kind.replaceAll(" ", "_")}`;
 }
 
 /** The assembly symbol of a function. */

@@ -15,4 +15,8 @@
   (func (export "through the table") (param i32) (result i32)
     (call_indirect (type $binary) (i32.const 1) (i32.const 2) (local.get 0)))
   (func (export "a value across a call") (param i32) (result i32)
-    (i32.add (call $add (local.get 0) (i32.const 1)) (local.get 0))))
+    (i32.add (call $add (local.get 0) (i32.const 1)) (local.get 0)))
+  (func (export "through the table, in a loop") (param i32 i32) (result i32)
+    (loop $again
+      (br_if $again (local.tee 0 (call_indirect (type $binary) (local.get 0) (i32.const 2) (local.get 1)))))
+    (local.get 0)))

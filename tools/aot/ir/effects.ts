@@ -6,6 +6,7 @@ const EFFECTS = new Set([
   "global.set",
   "call",
   "call_indirect",
+  "call_callee",
   "memory.grow",
   "memory.copy",
   "memory.fill",
@@ -34,6 +35,7 @@ export function writesMemory(v: Value): boolean {
     case "store":
     case "call":
     case "call_indirect":
+    case "call_callee":
     case "memory.grow":
     case "memory.copy":
     case "memory.fill":
@@ -51,5 +53,6 @@ export function writesMemory(v: Value): boolean {
 
 /** Whether an operation may change a global variable. */
 export function writesGlobals(v: Value): boolean {
-  return v.op === "call" || v.op === "call_indirect" || (v.op === "intrinsic" && !!INTRINSICS[v.name]?.call);
+  if (v.op === "intrinsic") return !!INTRINSICS[v.name]?.call;
+  return v.op === "call" || v.op === "call_indirect" || v.op === "call_callee";
 }

@@ -45,6 +45,7 @@ export const PURE_OPS = [
   "extend32_s",
   "select", // condition ? a : b, operands (a, b, condition)
   "symbol", // address of a symbol of the image
+  "callee", // address of a table's function, or of a routine that traps if it may not be called
   "hold", // its operand, a constant, in a register
 ] as const;
 
@@ -63,6 +64,7 @@ export const EFFECT_OPS = [
   "global.set",
   "call",
   "call_indirect",
+  "call_callee", // of a "callee", its last operand
   "intrinsic",
   "memory.size",
   "memory.grow",
@@ -117,7 +119,7 @@ export class Value {
   imm = 0n;
   /** Function, global, table, segment, parameter or result number. */
   index = 0;
-  /** Second index: the table of call_indirect, the source of table.copy. */
+  /** Second index: the table of call_indirect and callee, the source of table.copy. */
   index2 = 0;
   mem: MemAccess | null = null;
   /** Symbol name, or name of the intrinsic. */

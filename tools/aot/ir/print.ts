@@ -11,7 +11,11 @@ function describe(v: Value): string {
   if (v.mem) parts.push(`${v.mem.bytes * 8}${v.mem.signed ? "s" : ""}`);
   if (v.name) parts.push(v.name);
   if (v.op === "const") parts.push(`${v.imm}`);
-  if (["call", "call_indirect", "global.get", "global.set", "param", "proj"].includes(v.op))
+  if (
+    ["call", "call_indirect", "call_callee", "callee", "global.get", "global.set", "param", "proj"].includes(
+      v.op,
+    )
+  )
     parts.push(`#${v.index}`);
   const args = v.args.map(ref).join(", ");
   const offset = v.mem?.offset ? ` +${v.mem.offset}` : "";

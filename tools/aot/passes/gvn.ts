@@ -157,5 +157,5 @@ class Numbering implements Maker {
 
 function keyOf(v: Value): string {
   if (v.op === "const") return `${v.type}:${v.imm}`;
-  return `${v.op}:${v.type}:${v.name}:${v.args.map((a) => a.id).join()}`;
+  return `${v.op}:${v.type}:${v.name}:${v.index}:${v.index2}:${v.args.map((a) => a.id).join()}`;
 }

@@ -3,6 +3,7 @@ import { type FuncIR, resolveAll } from "../ir/ir.ts";
 import type { Target } from "../target.ts";
 import type { Module } from "../wasm/module.ts";
 import { splitConditions } from "./branches.ts";
+import { resolveCallees } from "./callees.ts";
 import { mergeBlocks, removeDeadValues, removeTrivialPhis, splitCriticalEdges } from "./cleanup.ts";
 import { numberValues } from "./gvn.ts";
 import { optimizeLoops } from "./loops.ts";
@@ -43,6 +44,7 @@ export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
   ["branches", splitConditions],
   ["threading", threadJumps],
   ["switch", recoverSwitches],
+  ["callees", resolveCallees],
   ["gvn3", numberValues],
   ["loops", optimizeLoops],
   ["sink", sink],

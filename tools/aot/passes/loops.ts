@@ -90,6 +90,7 @@ const HOISTABLE = new Set<Op>([
   "extend16_s",
   "extend32_s",
   "select",
+  "callee",
   "add",
 ]);
 
@@ -117,6 +118,7 @@ function isSmall(loop: Loop, loops: Loop[]): boolean {
 const CALLS = new Set<Op>([
   "call",
   "call_indirect",
+  "call_callee",
   "memory.fill",
   "memory.copy",
   "memory.init",

@@ -144,7 +144,9 @@ class Emitter {
     if (end < at) return false;
     return blocks
       .slice(at, end + 1)
-      .every((b) => b.depth <= block.depth && b.insts.every((i) => i.op !== "call" && i.op !== "callMem"));
+      .every(
+        (b) => b.depth <= block.depth && b.insts.every((i) => i.op !== "call" && i.op !== "callIndirect"),
+      );
   }
 
   private targetedBlocks(): Set<MBlock> {

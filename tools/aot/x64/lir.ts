@@ -179,7 +179,7 @@ export const SPECS = {
   mfence: { text: "mfence", roles: "" },
   // control
   call: { text: "call %s", roles: "", flags: "write" },
-  callMem: { text: "call %0:8", roles: "u", flags: "write" },
+  callIndirect: { text: "call %0:8", roles: "u", memory: [0], flags: "write" },
   /** Out-of-line trap when the condition holds; a memory operand that is zero makes it the second kind. */
   trapIf: { text: "j%c %t", roles: "u", flags: "read" },
   jmp: { text: "jmp", roles: "", control: true },

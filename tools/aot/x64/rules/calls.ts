@@ -1,6 +1,6 @@
 import type { Signature, Terminator, Value } from "../../ir/ir.ts";
 import { signatureOf } from "../../passes/ssa.ts";
-import { functionSymbol, regionSymbol, tableCodes, tableTypes } from "../../symbols.ts";
+import { functionSymbol, regionSymbol, tableCodes, tableTypes, trapRoutine } from "../../symbols.ts";
 import { imm, type MInst, mem, type Operand, reg } from "../lir.ts";
 import { ARGUMENT_REGISTERS, CALLEE_SAVED, CALLER_SAVED, RESULT_REGISTERS } from "../registers.ts";
 import type { Selector } from "../select.ts";
@@ -118,7 +118,38 @@ export const callIndirect: Rule = (s, v) => {
   const check = s.trapIf("ne", "indirect call type mismatch", entryType);
   check.trapZero = "uninitialized element";
   const uses = passArguments(s, v.args.slice(0, -1), signature);
-  const inst = s.emit("callMem", 8, mem({ symbol: tableCodes(table), index: i.reg, scale: 8 }));
+  const inst = s.emit("callIndirect", 8, mem({ symbol: tableCodes(table), index: i.reg, scale: 8 }));
+  finishCall(s, v, inst, signature, uses, true);
+};
+
+/**
+ * The same checks ahead of the calls, without a branch. What may not be called becomes the address of a routine that traps: an
+ * index past the table's end reads the entry behind it, and that and empty entries hold their routines and a type below 1.
+ */
+export const callee: Rule = (s, v) => {
+  const table = v.index2;
+  const index = reg(s.reg(v.args[0]!));
+  const entry = s.temp();
+  s.emit("movi", 4, reg(entry), imm(s.module.tables[table]!.limits.min));
+  s.emit("cmp", 4, index, reg(entry));
+  s.emit("cmov", 4, reg(entry), index).cc = "b";
+  const code = s.temp();
+  s.emit("mov", 8, reg(code), mem({ symbol: tableCodes(table), index: entry, scale: 8 }));
+  const type = s.temp();
+  s.emit("mov", 4, reg(type), mem({ symbol: tableTypes(table), index: entry, scale: 4 }));
+  const result = reg(s.def(v));
+  s.emit("lea", 8, result, mem({ symbol: trapRoutine("indirect call type mismatch") }));
+  s.emit("cmp", 4, reg(type), imm(s.module.typeNumbers[v.index]!));
+  s.emit("cmov", 8, result, reg(code)).cc = "e";
+  s.emit("test", 4, reg(type), reg(type));
+  s.emit("cmov", 8, result, reg(code)).cc = "le";
+};
+
+export const callCallee: Rule = (s, v) => {
+  const signature = signatureOf(s.module.types[v.index]!);
+  const target = reg(s.reg(v.args.at(-1)!));
+  const uses = passArguments(s, v.args.slice(0, -1), signature);
+  const inst = s.emit("callIndirect", 8, target);
   finishCall(s, v, inst, signature, uses, true);
 };
 

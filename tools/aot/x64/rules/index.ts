@@ -93,6 +93,8 @@ export const RULES: Record<Op, Rule | null> = {
   "global.set": memory.globalSet,
   call: calls.call,
   call_indirect: calls.callIndirect,
+  callee: calls.callee,
+  call_callee: calls.callCallee,
   intrinsic,
   "memory.size": memorySize,
   "memory.grow": memoryGrow,
