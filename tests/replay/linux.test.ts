@@ -7,27 +7,43 @@ import { expect, test } from "vitest";
 import { replay } from "../../tools/replay/replay.ts";
 import { record } from "./record.ts";
 
-test("Debian's boot on AMD-V (QEMU): the last windows, and one from the middle", async () => {
+async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "replay-linux-"));
   try {
-    const guest = ["--machine", "qemu-tcg", "--exec", "true"];
-    const last = await record([...guest, "--record-window", "1M"], folder, 0);
-    const end = await replay(last.recording, last.module);
-    expect(end.divergence).toBeUndefined();
-    expect(end.end).toBe("stopped");
-    expect(last.recording.windows.length).toBeGreaterThan(1);
-    expect(end.compared).toBe(last.recording.windows.length - 1);
-    expect(end.exits).toBeGreaterThan(200);
-
-    const middle = await record([...guest, "--record-from", "1500", "--record-exits", "300"], folder, 0);
-    const numbers: number[] = [];
-    const part = await replay(middle.recording, middle.module, {
-      exit: (number) => void numbers.push(number),
-    });
-    expect(part).toMatchObject({ exits: 300, windows: 1, end: "limit" });
-    expect(part.divergence).toBeUndefined();
-    expect(numbers).toEqual(Array.from({ length: 300 }, (_, i) => 1500 + i));
+    await work(folder);
   } finally {
     rmSync(folder, { recursive: true });
   }
-}, 400_000);
+}
+
+const guest = (machine: string) => ["--machine", machine, "--exec", "true"];
+
+test.each(["qemu-tcg", "bochs"])(
+  "Debian's boot on %s: the last windows",
+  (machine) =>
+    withFolder(async (folder) => {
+      const { recording, module } = await record([...guest(machine), "--record-window", "1M"], folder, 0);
+      const result = await replay(recording, module);
+      expect(result.divergence).toBeUndefined();
+      expect(result.end).toBe("stopped");
+      expect(recording.windows.length).toBeGreaterThan(1);
+      expect(result.compared).toBe(recording.windows.length - 1);
+      expect(result.exits).toBeGreaterThan(200);
+    }),
+  400_000,
+);
+
+test(
+  "Debian's boot on qemu-tcg: a window from the middle",
+  () =>
+    withFolder(async (folder) => {
+      const asked = ["--record-from", "1500", "--record-exits", "300"];
+      const { recording, module } = await record([...guest("qemu-tcg"), ...asked], folder, 0);
+      const numbers: number[] = [];
+      const part = await replay(recording, module, { exit: (number) => void numbers.push(number) });
+      expect(part).toMatchObject({ exits: 300, windows: 1, end: "limit" });
+      expect(part.divergence).toBeUndefined();
+      expect(numbers).toEqual(Array.from({ length: 300 }, (_, i) => 1500 + i));
+    }),
+  400_000,
+);
