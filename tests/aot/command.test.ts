@@ -47,6 +47,27 @@ test("--dump prints the stages of the functions that --only names", () => {
   expect(stdout).not.toContain("other");
 });
 
+test("--hot inlines for speed between the functions that it names", () => {
+  const file = join(directory, "hot.wasm");
+  const work = Array.from(
+    { length: 20 },
+    (_, i) => `(i32.store offset=${i * 4} (local.get 0) (local.get 1))`,
+  );
+  const callers = ["hot_one", "hot_two"].map(
+    (name) =>
+      `(func $${name} (export "${name}") (param i32 i32) (call $hot_work (local.get 0) (local.get 1)))`,
+  );
+  writeFileSync(
+    file,
+    assemble(`(module (memory 1) (func $hot_work (param i32 i32) ${work.join("")}) ${callers.join("")})`),
+  );
+  const emitted = (...hot: string[]) => aot(file, "--dump=emit", "--only", "hot_one", ...hot).stdout;
+  expect(emitted()).toContain("tv_function_0");
+  expect(emitted("--hot", "^cold_")).toContain("tv_function_0");
+  expect(emitted("--hot", "^hot_")).not.toContain("tv_function_0");
+  expect(aot(file, "--hot", "(").stderr).toMatch(/^aot: --hot: Invalid regular expression: .*\n$/);
+});
+
 test("a pass that does not exist is an error that lists those that do", () => {
   const { status, stdout, stderr } = aot(wasm, "--dump=ssa,licm");
   expect(status).toBe(2);

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { isMistake } from "../lib/script.ts";
+import { UserError } from "../lib/user-error.ts";
 import { compile, PASS_NAMES } from "./compile.ts";
 import { CompileError } from "./errors.ts";
 
@@ -10,11 +11,20 @@ const USAGE = `usage: tools/aot/main.ts in.wasm -o out.asm [options]
   --dump PASS,...         print each function after these passes ("all": after every one):
                           ${PASS_NAMES.join(", ")}
   --only NAME             dump only the functions whose name contains NAME
+  --hot REGEXP            inline for speed between the functions whose names match (the image's: tools/image/hot.ts)
   --verify                check register allocation of every function
   --forbid NAME,...       refuse modules that call these intrinsics, listing the callers`;
 
 function list(text: string | undefined): string[] {
   return text ? text.split(",") : [];
+}
+
+function pattern(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw new UserError(`--hot: ${(error as Error).message}`);
+  }
 }
 
 function main(): number {
@@ -26,6 +36,7 @@ function main(): number {
       map: { type: "string" },
       dump: { type: "string" },
       only: { type: "string", default: "" },
+      hot: { type: "string" },
       verify: { type: "boolean", default: false },
       forbid: { type: "string" },
     },
@@ -43,10 +54,12 @@ function main(): number {
     );
     return 2;
   }
+  const hot = values.hot === undefined ? null : pattern(values.hot);
   const mapFile = values.map ?? `${input}.map`;
   const { asm } = compile(readFileSync(input), {
     target,
     verify: values.verify,
+    isHot: (name) => hot?.test(name) ?? false,
     forbid: list(values.forbid),
     dump: list(values.dump),
     onDump: (pass, text) => {
