@@ -1,4 +1,4 @@
-import type { Block, FuncIR } from "./ir.ts";
+import type { Block, FuncIR, Value } from "./ir.ts";
 
 /** Blocks that can be reached, each before its successors except along loops' back edges. */
 export function reversePostorder(entry: Block): Block[] {
@@ -131,4 +131,16 @@ export function findLoops(func: FuncIR, dom: Dominators): Loop[] {
     loops.push({ header, blocks });
   }
   return loops;
+}
+
+/** How many operands each value is. */
+export function countUses(func: FuncIR): Map<Value, number> {
+  const uses = new Map<Value, number>();
+  const count = (v: Value) => uses.set(v, (uses.get(v) ?? 0) + 1);
+  for (const block of func.blocks) {
+    for (const phi of block.phis) phi.args.forEach(count);
+    for (const v of block.body) v.args.forEach(count);
+    block.term.args.forEach(count);
+  }
+  return uses;
 }

@@ -1,3 +1,4 @@
+import { countUses } from "../ir/graph.ts";
 import { type Block, type FuncIR, isComparison, isPure, Terminator, type Value } from "../ir/ir.ts";
 
 /**
@@ -10,17 +11,6 @@ export function splitConditions(func: FuncIR): void {
     // New blocks are appended and come up in this same walk.
     if (block.term.op === "branch") split(func, block, uses);
   }
-}
-
-function countUses(func: FuncIR): Map<Value, number> {
-  const uses = new Map<Value, number>();
-  const count = (v: Value) => uses.set(v, (uses.get(v) ?? 0) + 1);
-  for (const block of func.blocks) {
-    for (const phi of block.phis) phi.args.forEach(count);
-    for (const v of block.body) v.args.forEach(count);
-    block.term.args.forEach(count);
-  }
-  return uses;
 }
 
 interface Pair {

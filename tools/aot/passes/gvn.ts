@@ -1,4 +1,4 @@
-import { dominators, pruneBlocks, removeEdge } from "../ir/graph.ts";
+import { countUses, dominators, pruneBlocks, removeEdge } from "../ir/graph.ts";
 import {
   type Block,
   type FuncIR,
@@ -11,7 +11,7 @@ import {
   type Value,
 } from "../ir/ir.ts";
 import { mergeBlocks, removeDeadValues, removeTrivialPhis } from "./cleanup.ts";
-import { type Maker, simplify } from "./simplify.ts";
+import { COMMUTATIVE, type Maker, MIRRORED, simplify } from "./simplify.ts";
 
 /** Simplification opens further chances; they are few after this many rounds. */
 const MAX_ROUNDS = 4;
@@ -40,8 +40,12 @@ class Numbering implements Maker {
   private block!: Block;
   private body: Value[] = [];
   private loc = 0;
+  /** As they were before this round. */
+  private readonly uses: Map<Value, number>;
 
-  constructor(private readonly func: FuncIR) {}
+  constructor(private readonly func: FuncIR) {
+    this.uses = countUses(func);
+  }
 
   run(): boolean {
     const { children } = dominators(this.func);
@@ -118,6 +122,10 @@ class Numbering implements Maker {
     return this.number(v);
   }
 
+  usedOnce(v: Value): boolean {
+    return this.uses.get(v) === 1;
+  }
+
   private terminator(block: Block): void {
     const { term } = block;
     this.loc = term.loc;
@@ -155,7 +163,12 @@ class Numbering implements Maker {
   }
 }
 
+/** Equal texts are equal values: a + b is b + a, and a < b is b > a. */
 function keyOf(v: Value): string {
   if (v.op === "const") return `${v.type}:${v.imm}`;
-  return `${v.op}:${v.type}:${v.name}:${v.index}:${v.index2}:${v.args.map((a) => a.id).join()}`;
+  const [a, b] = v.args;
+  const exchanged = COMMUTATIVE.has(v.op) ? v.op : MIRRORED[v.op];
+  const swap = exchanged && a!.id > b!.id;
+  const args = (swap ? [b!, a!] : v.args).map((x) => x.id).join();
+  return `${swap ? exchanged : v.op}:${v.type}:${v.name}:${v.index}:${v.index2}:${args}`;
 }

@@ -8,13 +8,15 @@ import { matchByteSwap, matchRotate } from "./idioms.ts";
 export interface Maker {
   make(op: Op, type: Type, args: Value[]): Value;
   constant(type: Type, value: bigint): Value;
+  /** Whether nothing else is known to use an operand of the value being simplified. */
+  usedOnce(v: Value): boolean;
 }
 
 type Rule = (v: Value, m: Maker) => Value | null;
 
-const COMMUTATIVE = new Set<Op>(["add", "mul", "and", "or", "xor", "eq", "ne", "mulh_s", "mulh_u"]);
+export const COMMUTATIVE = new Set<Op>(["add", "mul", "and", "or", "xor", "eq", "ne", "mulh_s", "mulh_u"]);
 
-const MIRRORED: Partial<Record<Op, Op>> = {
+export const MIRRORED: Partial<Record<Op, Op>> = {
   lt_s: "gt_s",
   gt_s: "lt_s",
   le_s: "ge_s",
@@ -299,8 +301,21 @@ const wrap: Rule = (v, m) => {
     return m.make("wrap", "i32", [a.args[0]!]);
   }
   if (a.op === "extend32_s") return m.make("wrap", "i32", [a.args[0]!]);
-  return null;
+  return narrowed(a, m);
 };
+
+/** Operations whose low bits depend only on the low bits of their operands. */
+const LOW_BITS = new Set<Op>(["add", "sub", "mul", "and", "or", "xor", "shl"]);
+
+/** The low half of a 64-bit result that nobody else needs is computed with 32 bits, which also leaves the upper half clear. */
+function narrowed(a: Value, m: Maker): Value | null {
+  if (!LOW_BITS.has(a.op) || !m.usedOnce(a)) return null;
+  const [x, y] = a.args as [Value, Value];
+  const low = (v: Value) => (isConst(v) ? m.constant("i32", v.imm) : m.make("wrap", "i32", [v]));
+  if (a.op !== "shl") return m.make(a.op, "i32", [low(x), low(y)]);
+  if (!isConst(y)) return null;
+  return BigInt.asUintN(6, y.imm) < 32n ? m.make("shl", "i32", [low(x), low(y)]) : m.constant("i32", 0n);
+}
 
 const extendUnsigned: Rule = (v, m) => {
   const a = v.args[0]!;

@@ -20,4 +20,19 @@
   (func (export "rotation") (param i64) (result i64)
     (i64.or
       (i64.shl (local.get 0) (i64.const 13))
-      (i64.shr_u (local.get 0) (i64.const 51)))))
+      (i64.shr_u (local.get 0) (i64.const 51))))
+  (func (export "either way round") (param i32 i32) (result i32)
+    (i32.sub
+      (i32.mul
+        (i32.xor (local.get 0) (local.get 1))
+        (i32.xor (local.get 1) (local.get 0)))
+      (i32.add
+        (i32.lt_u (local.get 0) (local.get 1))
+        (i32.gt_u (local.get 1) (local.get 0)))))
+  (func (export "only the low half is needed") (param i64 i64) (result i32)
+    (i32.wrap_i64 (i64.and
+      (i64.shl (i64.add (local.get 0) (local.get 1)) (i64.const 3))
+      (i64.const 0xffffffffff000))))
+  (func (export "the whole is needed as well") (param i64 i64) (result i64) (local $sum i64)
+    (local.set $sum (i64.add (local.get 0) (local.get 1)))
+    (i64.xor (local.get $sum) (i64.extend_i32_u (i32.popcnt (i32.wrap_i64 (local.get $sum)))))))
