@@ -1,4 +1,5 @@
 import type { TrapKind } from "../ir/ir.ts";
+import { loopTops } from "./layout.ts";
 import {
   addressText,
   type Frame,
@@ -110,8 +111,9 @@ class Emitter {
     this.frame = NO_FRAME;
     this.enterFrame(entry.frame);
     const targeted = this.targetedBlocks();
+    const tops = loopTops(func.blocks);
     func.blocks.forEach((block, i) => {
-      if (this.isLoopTop(block, i)) this.line("align 16");
+      if (tops.has(block)) this.line("align 16");
       if (targeted.has(block)) this.text.push(`.b${block.id}:`);
       this.setFrame(frameAtStart(block));
       for (const inst of block.insts) this.instruction(inst, func.blocks[i + 1] ?? null, block);
@@ -131,22 +133,6 @@ class Emitter {
     const insts = this.func.blocks.flatMap((block) => block.insts);
     const own = bytesOf(this.frame) > 0 ? insts.find(({ loc }) => this.options.isOwn(loc)) : undefined;
     return (own ?? insts[0])?.loc ?? 0;
-  }
-
-  /**
-   * Whether an inner loop without calls starts here: one that a later block jumps back to, with no other such loop
-   * inside. Only those run often enough between two entries to be worth the padding.
-   */
-  private isLoopTop(block: MBlock, at: number): boolean {
-    if (block.depth === 0) return false;
-    const { blocks } = this.func;
-    const end = blocks.findLastIndex((b) => b.insts.at(-1)?.targets.includes(block));
-    if (end < at) return false;
-    return blocks
-      .slice(at, end + 1)
-      .every(
-        (b) => b.depth <= block.depth && b.insts.every((i) => i.op !== "call" && i.op !== "callIndirect"),
-      );
   }
 
   private targetedBlocks(): Set<MBlock> {

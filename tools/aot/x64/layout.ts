@@ -1,4 +1,4 @@
-import type { MBlock, MFunc } from "./lir.ts";
+import type { MBlock, MFunc, MInst } from "./lir.ts";
 
 /** How often a block runs, per loop level around it. */
 const LOOP_FREQUENCY = 8;
@@ -103,4 +103,38 @@ function threadJumps(func: MFunc): void {
     work.push(...block.succs);
   }
   func.blocks = func.blocks.filter((b) => reached.has(b));
+}
+
+/**
+ * Where inner loops without calls start, in the order of emission: only those run often enough between two entries to be
+ * worth aligning. A jump back closes a loop when control comes to it from the block that it goes to; other jumps back, from
+ * code that was placed out of line or to the middle of a loop, do not, and padding there would be executed each time round.
+ */
+export function loopTops(blocks: readonly MBlock[]): Set<MBlock> {
+  const tops = new Set<MBlock>();
+  blocks.forEach((block, at) => {
+    if (block.depth === 0) return;
+    const isLatch = (b: MBlock, i: number) =>
+      i >= at && b.depth >= block.depth && b.insts.at(-1)?.targets.includes(block);
+    const end = blocks.findLastIndex(isLatch);
+    if (end < at) return;
+    const loop = blocks.slice(at, end + 1);
+    const isInner = loop.every((b) => b.depth <= block.depth && !b.insts.some(isCall));
+    if (isInner && reaches(block, blocks[end]!, new Set(loop))) tops.add(block);
+  });
+  return tops;
+}
+
+function isCall(inst: MInst): boolean {
+  return inst.op === "call" || inst.op === "callIndirect";
+}
+
+/** Whether control comes from one block to another without leaving these. */
+function reaches(from: MBlock, to: MBlock, within: ReadonlySet<MBlock>): boolean {
+  const seen = new Set([from]);
+  for (const block of seen) {
+    if (block === to) return true;
+    for (const target of block.insts.at(-1)?.targets ?? []) if (within.has(target)) seen.add(target);
+  }
+  return false;
 }
