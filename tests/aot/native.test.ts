@@ -109,6 +109,29 @@ describe("generated code, run natively", () => {
     expect(BigInt.asIntN(64, results[3]!)).toBe(7n);
   });
 
+  it("accesses memory as in the kernel: at address 0, without the first page", () => {
+    const wat = `(module (memory 2)
+      (data (i32.const 65536) "first") (data (i32.const 65552) "second")
+      (func (export "load") (param i32) (result i32) (i32.load8_u offset=16 (local.get 0)))
+      (func (export "fill") (param i32 i32) (result i32)
+        (memory.fill (local.get 0) (i32.const 7) (local.get 1))
+        (i32.load (i32.add (local.get 0) (local.get 1)))))`;
+    const native = new NativeModule(assemble(wat), { verify: true, asInKernel: true });
+    expect(native.compiled.asm).not.toContain("gs:");
+    expect(native.call("load", [65_536n])).toMatchObject({
+      kind: "return",
+      results: [BigInt("s".charCodeAt(0))],
+    });
+    expect(native.call("fill", [65_537n, 2n])).toMatchObject({
+      results: [BigInt(Buffer.from("st\0\0").readUInt32LE())],
+    });
+    const outside = { kind: "trap", trap: "out of bounds memory access" };
+    expect(native.call("load", [0n])).toMatchObject(outside);
+    expect(native.call("load", [131_072n])).toMatchObject(outside);
+    expect(native.call("fill", [131_071n, 2n])).toMatchObject(outside);
+    native.close();
+  });
+
   it("touches every page of a large frame, so that overflow meets the guard page", () => {
     const values = Array.from({ length: 700 }, (_, i) => `(local $v${i} i64)`).join(" ");
     const loads = Array.from(

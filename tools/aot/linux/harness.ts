@@ -2,15 +2,48 @@ import { bindingsOf } from "../linkage.ts";
 import { rootsOf } from "../passes/inline.ts";
 import { START_SYMBOL } from "../start.ts";
 import { entrySymbol, functionSymbol, globalSymbol } from "../symbols.ts";
+import { NULL_PAGE_BYTES } from "../target.ts";
 import type { Module } from "../wasm/module.ts";
 
 // The assembly that joins the modules of a process: tables for the runner, entries for calls between modules, memories.
 
 /** Most pages of a memory: all of 32-bit addresses. */
 const MAX_PAGES = 65_536;
-/** Where the runner maps the first memory, and the distance from one to the next: more than any address can reach. */
-export const MEMORY_BASE = 0x10_0000_0000n;
-export const MEMORY_STRIDE = 0x3_0000_0000n;
+/** Where the runner puts memories. */
+export interface MemoryLayout {
+  /** Address of the first memory. */
+  readonly base: bigint;
+  /** From one to the next: more than any address can reach. */
+  readonly stride: bigint;
+  /** Bytes from the base on that are taken for a memory. */
+  readonly reserved: bigint;
+  /** The bytes before this one are not mapped. */
+  readonly first: number;
+  /** Where the executable is linked to, if it matters. */
+  readonly image: bigint | null;
+}
+
+/** Anywhere. Reserved are all 32-bit addresses plus all 32-bit offsets, and a guard. */
+export const GUARDED: MemoryLayout = {
+  base: 0x10_0000_0000n,
+  stride: 0x3_0000_0000n,
+  reserved: 0x2_1000_0000n,
+  first: 0,
+  image: null,
+};
+
+/**
+ * At address 0, as in the kernel; the executable is above it, where 32-bit addresses reach it as they do the kernel's. One
+ * memory only, of less than 1.5 GiB, which wrong addresses can leave. Linux lets everybody map 64 KiB and above
+ * (vm.mmap_min_addr).
+ */
+export const AS_IN_KERNEL: MemoryLayout = {
+  base: 0n,
+  stride: 0n,
+  reserved: 0x6000_0000n,
+  first: 0x1_0000,
+  image: 0x7000_0000n,
+};
 
 /** A module of the process. Its symbols carry the prefix. */
 export interface Member {
@@ -46,7 +79,7 @@ class Harness {
 
   constructor(
     private readonly members: readonly Member[],
-    private readonly nullPageBytes: number,
+    private readonly layout: MemoryLayout,
   ) {}
 
   render(): string {
@@ -59,7 +92,8 @@ class Harness {
       "tv_runner_instances",
       "tv_runner_memories",
       "tv_runner_memories_end",
-      "tv_runner_null_page",
+      "tv_runner_first",
+      "tv_runner_reserved",
     ];
     return [
       "bits 64",
@@ -72,7 +106,8 @@ class Harness {
       "tv_runner_memories:",
       ...this.memories,
       "tv_runner_memories_end:",
-      `tv_runner_null_page: dd ${this.nullPageBytes}`,
+      `tv_runner_reserved: dq ${this.layout.reserved}`,
+      `tv_runner_first: dd ${this.layout.first}`,
       ...this.data,
       "section .text",
       ...this.text,
@@ -110,12 +145,15 @@ class Harness {
   /** Address, size and limit of a memory, and its initial contents, as runner.asm expects them. */
   private memory({ prefix, module }: Member): void {
     const limits = module.memories[0]?.limits;
-    const address = MEMORY_BASE + BigInt(this.memories.length / 4) * MEMORY_STRIDE;
+    const { base, stride, first } = this.layout;
+    const address = base + BigInt(this.memories.length / 4) * stride;
+    // The image of a memory without page 0 starts behind that.
+    const skipped = Math.max(0, first - NULL_PAGE_BYTES);
     this.memories.push(
       `${prefix}tv_memory_base: dq ${address}`,
       `${prefix}tv_memory_pages: dd ${limits?.min ?? 0}`,
       `  dd ${Math.min(limits?.max ?? MAX_PAGES, MAX_PAGES)}`,
-      `  dq ${this.use(`${prefix}tv_linear_init`)}, ${this.use(`${prefix}tv_linear_init_end`)}`,
+      `  dq ${this.use(`${prefix}tv_linear_init`)} + ${skipped}, ${this.use(`${prefix}tv_linear_init_end`)}`,
     );
     this.defined.push(`${prefix}tv_memory_base`, `${prefix}tv_memory_pages`);
   }
@@ -145,6 +183,6 @@ class Harness {
   }
 }
 
-export function harnessText(members: readonly Member[], nullPageBytes: number): string {
-  return new Harness(members, nullPageBytes).render();
+export function harnessText(members: readonly Member[], layout: MemoryLayout): string {
+  return new Harness(members, layout).render();
 }

@@ -5,16 +5,17 @@ import { join } from "node:path";
 import { type CompileOptions, type CompileResult, compile } from "../compile.ts";
 import type { TrapKind } from "../ir/ir.ts";
 import { readElfSymbols } from "../object/elf.ts";
-import { LINUX, NULL_PAGE_BYTES } from "../target.ts";
+import { LINUX, type Target } from "../target.ts";
 import type { Module } from "../wasm/module.ts";
 import {
+  AS_IN_KERNEL,
   exportedCells,
   exportedFunctions,
+  GUARDED,
   harnessText,
   linkerDefinitions,
-  MEMORY_BASE,
-  MEMORY_STRIDE,
   type Member,
+  type MemoryLayout,
 } from "./harness.ts";
 
 const RUNNER_SOURCE = new URL("runner.asm", import.meta.url).pathname;
@@ -36,8 +37,8 @@ export type Command =
 export type Answer = { outcome: Outcome } | { value: bigint } | { pages: number; bytes: Uint8Array };
 
 export interface NativeOptions extends CompileOptions {
-  /** Leaves page 0 of linear memory unmapped, as in the kernel. */
-  nullPage?: boolean;
+  /** Linear memory is at address 0, of a fixed size and without page 0, so that the code is the kernel's: no segment, no base. */
+  asInKernel?: boolean;
   /** Fewer registers than there are, to make spills common. */
   registers?: number;
 }
@@ -67,8 +68,12 @@ export class NativeProcess {
   private readonly instances: Instance[] = [];
   private traps: { pc: bigint; kind: TrapKind }[] = [];
 
-  /** `nullPage`: page 0 of all memories is left unmapped, as in the kernel. */
-  constructor(private readonly nullPage = false) {}
+  private readonly layout: MemoryLayout;
+
+  /** `asInKernel`: the process is of one module only, with its memory where the kernel has it. */
+  constructor(private readonly asInKernel = false) {
+    this.layout = asInKernel ? AS_IN_KERNEL : GUARDED;
+  }
 
   close(): void {
     rmSync(this.directory, { recursive: true, force: true });
@@ -81,7 +86,8 @@ export class NativeProcess {
 
   /** Compiles a module. All modules are added before the first command is run. */
   add(bytes: Uint8Array, options: NativeOptions = {}): Instance {
-    const targetOverrides = { nullPage: this.nullPage, registers: options.registers ?? LINUX.registers };
+    const shape: Partial<Target> = this.asInKernel ? { nullPage: true, segment: "", fixedMemory: true } : {};
+    const targetOverrides = { ...shape, registers: options.registers ?? LINUX.registers };
     const compiled = compile(bytes, { ...options, target: "linux", targetOverrides });
     const prefix = this.nextPrefix;
     const object = join(this.directory, `${prefix}module.o`);
@@ -103,14 +109,16 @@ export class NativeProcess {
   link(): void {
     if (existsSync(this.executable)) return;
     const harness = join(this.directory, "harness.o");
-    this.assemble(harnessText(this.instances, this.nullPage ? NULL_PAGE_BYTES : 0), harness);
+    this.assemble(harnessText(this.instances, this.layout), harness);
     const definitions = join(this.directory, "definitions");
     writeFileSync(definitions, this.instances.flatMap(linkerDefinitions).join("\n"));
+    const { image } = this.layout;
     const objects = [...this.instances.map((i) => i.object), harness, runnerObject()];
     execFileSync("ld", [
       "-static",
       "-z",
       "noexecstack",
+      ...(image === null ? [] : [`-Ttext-segment=0x${image.toString(16)}`]),
       `@${definitions}`,
       "-o",
       this.executable,
@@ -162,8 +170,9 @@ export class NativeProcess {
     const known = this.traps.find((t) => t.pc === pc);
     if (signal !== SIGSEGV && known) return known.kind;
     if (signal === SIGFPE) throw new Error(`division trap at unknown pc 0x${pc.toString(16)}`);
-    const end = MEMORY_BASE + BigInt(this.instances.length) * MEMORY_STRIDE;
-    const inside = address >= MEMORY_BASE && address < end;
+    const { base, stride, reserved } = this.layout;
+    const end = base + BigInt(this.instances.length - 1) * stride + reserved;
+    const inside = address >= base && address < end;
     if (signal !== SIGSEGV) throw new Error(`signal ${signal} at unknown pc 0x${pc.toString(16)}`);
     return inside ? "out of bounds memory access" : "call stack exhausted";
   }
@@ -197,7 +206,7 @@ export class NativeModule {
   private readonly instance: Instance;
 
   constructor(bytes: Uint8Array, options: NativeOptions = {}) {
-    this.process = new NativeProcess(options.nullPage);
+    this.process = new NativeProcess(options.asInKernel);
     try {
       this.instance = this.process.add(bytes, options);
       this.process.link();

@@ -13,7 +13,7 @@
 bits 64
 default rel
 
-extern tv_runner_instances, tv_runner_memories, tv_runner_memories_end, tv_runner_null_page
+extern tv_runner_instances, tv_runner_memories, tv_runner_memories_end, tv_runner_first, tv_runner_reserved
 global _start, tv_runner_enter, tv_runner_grow
 
 struc instance
@@ -49,7 +49,6 @@ ARCH_SET_GS equ 0x1001
 CLOCK_PROCESS_CPUTIME_ID equ 2
 SA_FLAGS equ 0x4c000004                 ; siginfo, on stack, restorer, no defer
 
-RESERVED_BYTES equ 0x210000000          ; every 32-bit address plus every 32-bit offset, and a guard
 STACK_BYTES equ 0x100000
 CROSSING_BYTES equ 16                   ; return address, caller's memory
 CROSSINGS_BYTES equ CROSSING_BYTES * STACK_BYTES / 8    ; each nested call also takes a word of the stack
@@ -255,28 +254,27 @@ unprotect:
 ; Reserves a memory's addresses, makes its pages accessible and copies the initial contents. rbx = memory
 map_memory:
     mov rdi, [rbx + memory.base]
-    mov rsi, RESERVED_BYTES
+    mov ecx, [tv_runner_first]
+    mov rsi, [tv_runner_reserved]
+    add rdi, rcx
+    sub rsi, rcx
     mov edx, PROT_NONE
     call map
     mov esi, [rbx + memory.pages]
     shl rsi, 16
-    jz .done
+    mov ecx, [tv_runner_first]
+    sub rsi, rcx
+    jbe .done
     mov rdi, [rbx + memory.base]
+    add rdi, rcx
+    push rdi
     call unprotect
-    mov rdi, [rbx + memory.base]
-    mov eax, [tv_runner_null_page]
-    add rdi, rax
+    pop rdi
     mov rsi, [rbx + memory.init]
     mov rcx, [rbx + memory.init_end]
     sub rcx, rsi
+    jbe .done
     rep movsb
-    mov esi, [tv_runner_null_page]
-    test esi, esi
-    jz .done
-    mov rdi, [rbx + memory.base]
-    mov edx, PROT_NONE
-    mov eax, SYS_MPROTECT
-    syscall
 .done:
     ret
 
