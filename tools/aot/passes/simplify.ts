@@ -179,8 +179,19 @@ const and: Rule = (v, m) => {
     const narrow = m.make("and", "i32", [a.args[0]!, m.constant("i32", c)]);
     return m.make("extend_u", "i64", [narrow]);
   }
-  return null;
+  const low = withoutHighTerm(a, mask);
+  return low && m.make("and", v.type!, [low, b]);
 };
+
+/** a + (b << n) where the mask keeps less than the lowest n bits: b plays no part in them, so a alone does. */
+function withoutHighTerm(sum: Value, mask: bigint): Value | null {
+  if (!["add", "sub", "or", "xor"].includes(sum.op)) return null;
+  const [a, b] = sum.args as [Value, Value];
+  const isAbove = (v: Value) =>
+    v.op === "shl" && isConst(v.args[1]!) && mask >> (v.args[1]!.imm & BigInt(bitsOf(v.type!) - 1)) === 0n;
+  if (isAbove(b)) return a;
+  return sum.op !== "sub" && isAbove(a) ? b : null;
+}
 
 const or: Rule = (v, m) => {
   const [a, b] = v.args as [Value, Value];

@@ -35,4 +35,8 @@
       (i64.const 0xffffffffff000))))
   (func (export "the whole is needed as well") (param i64 i64) (result i64) (local $sum i64)
     (local.set $sum (i64.add (local.get 0) (local.get 1)))
-    (i64.xor (local.get $sum) (i64.extend_i32_u (i32.popcnt (i32.wrap_i64 (local.get $sum)))))))
+    (i64.xor (local.get $sum) (i64.extend_i32_u (i32.popcnt (i32.wrap_i64 (local.get $sum))))))
+  (func (export "terms above the mask") (param i64) (result i64)
+    (i64.add
+      (i64.and (i64.xor (local.get 0) (i64.shl (local.get 0) (i64.const 17))) (i64.const 0x7fff))
+      (i64.and (i64.sub (local.get 0) (i64.shl (local.get 0) (i64.const 14))) (i64.const 0x7fff)))))
