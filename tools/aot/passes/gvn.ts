@@ -164,11 +164,12 @@ class Numbering implements Maker {
 }
 
 /** Equal texts are equal values: a + b is b + a, and a < b is b > a. */
-function keyOf(v: Value): string {
+export function keyOf(v: Value): string {
   if (v.op === "const") return `${v.type}:${v.imm}`;
   const [a, b] = v.args;
   const exchanged = COMMUTATIVE.has(v.op) ? v.op : MIRRORED[v.op];
   const swap = exchanged && a!.id > b!.id;
-  const args = (swap ? [b!, a!] : v.args).map((x) => x.id).join();
-  return `${swap ? exchanged : v.op}:${v.type}:${v.name}:${v.index}:${v.index2}:${args}`;
+  // Constants by what they are: there is one of each per way down the dominator tree.
+  const args = (swap ? [b!, a!] : v.args).map((x) => (x.op === "const" ? keyOf(x) : x.id));
+  return `${swap ? exchanged : v.op}:${v.type}:${v.name}:${v.index}:${v.index2}:${args.join()}`;
 }

@@ -6,6 +6,7 @@ import { splitConditions } from "./branches.ts";
 import { resolveCallees } from "./callees.ts";
 import { mergeBlocks, removeDeadValues, removeTrivialPhis, splitCriticalEdges } from "./cleanup.ts";
 import { numberValues } from "./gvn.ts";
+import { hoistCommon } from "./hoist.ts";
 import { optimizeLoops } from "./loops.ts";
 import { forwardMemory } from "./memory.ts";
 import { sinkValues } from "./sink.ts";
@@ -46,6 +47,7 @@ export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
   ["switch", recoverSwitches],
   ["callees", resolveCallees],
   ["gvn3", numberValues],
+  ["hoist", hoistCommon],
   ["loops", optimizeLoops],
   ["sink", sink],
   ["prepare", prepare],
