@@ -8,6 +8,7 @@ import { compile } from "../../tools/aot/compile.ts";
 import { readElfSymbols } from "../../tools/aot/object/elf.ts";
 import { sourcesOf } from "../../tools/aot/sourcemap.ts";
 import { type Lookup, SymbolTable } from "../../tools/aot/symtab/read.ts";
+import { scopeOf } from "../../tools/aot/symtab/scopes.ts";
 import { TRAP_NUMBERS } from "../../tools/aot/symtab/traps.ts";
 import { buildSymbolTable } from "../../tools/aot/symtab/write.ts";
 
@@ -159,6 +160,15 @@ describe("the symbol table", () => {
     expect(at("tv_seldom", /^mov .*PTR \[/).frameBytes).toBe(0);
     expect(at("tv_seldom", /^push/).frameBytes).toBe(0);
     expect(at("tv_seldom", /^call/).frameBytes).toBe(8);
+  });
+
+  it.each([
+    ["kernel/run/onExit", { name: "onExit", file: "kernel/run.ts" }],
+    ["kernel/devices/uart/Uart#read", { name: "Uart#read", file: "kernel/devices/uart.ts" }],
+    ["~lib/array/Array<~lib/map/Map<u8,u16>>#push", { name: "Array#push", file: "~lib/array.ts" }],
+    ["main", { name: "main", file: "other.ts" }],
+  ])("tells the function of the source from asc's name %s", (name, scope) => {
+    expect(scopeOf(name, "other.ts")).toEqual(scope);
   });
 
   it("knows nothing of places outside of the code", () => {

@@ -1,5 +1,5 @@
-// What debuggers read of the built image: DWARF lines and function names, against what the code generator knows.
-import { execFileSync } from "node:child_process";
+// What debuggers read of the built image: DWARF lines, functions and inlined functions, against what the code generator knows.
+import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -8,22 +8,25 @@ import { readElfSymbols } from "../../tools/aot/object/elf.ts";
 import { sourcesOf } from "../../tools/aot/sourcemap.ts";
 import { SymbolTable } from "../../tools/aot/symtab/read.ts";
 import { buildSymbolTable } from "../../tools/aot/symtab/write.ts";
+import { dwarfAssembly } from "../../tools/dwarf/assembly.ts";
 import { buildImage } from "../../tools/image/build.ts";
+import { debugInformation, labelLines } from "../../tools/image/debuginfo.ts";
 import { withFrameTable } from "../../tools/image/frametable.ts";
 import { isHot } from "../../tools/image/hot.ts";
-import { withLineTable } from "../../tools/image/linetable.ts";
 import { BUILD } from "../../tools/lib/paths.ts";
 
 const DIRECTORY = join(BUILD, "image", "typevisor");
 
+/** The image with symbols, and as it is loaded. */
 let elf: string;
+let loaded: string;
 let functions: FunctionInfo[];
 /** Offsets in the generated code, and where that is. */
 let labels: Map<string, bigint>;
 let text: bigint;
 
 beforeAll(async () => {
-  elf = (await buildImage()).elf64;
+  ({ elf64: elf, elf: loaded } = await buildImage());
   functions = JSON.parse(readFileSync(join(DIRECTORY, "functions.json"), "utf8"));
   labels = readElfSymbols(join(DIRECTORY, "kernel.o"));
   text = readElfSymbols(elf).get("tv_text_start")!;
@@ -31,16 +34,33 @@ beforeAll(async () => {
 
 const addressOf = (label: string) => text + labels.get(label)!;
 
-/** Function and line of each address, as addr2line tells them. */
-function lookUp(addresses: bigint[]): { name: string; place: string }[] {
-  const input = addresses.map((address) => `0x${address.toString(16)}\n`).join("");
-  const out = execFileSync("addr2line", ["-f", "-e", elf], { input, encoding: "utf8", maxBuffer: 2 ** 26 });
-  const lines = out.trimEnd().split("\n");
-  return addresses.map((_, i) => ({
-    name: lines[2 * i]!,
-    place: lines[2 * i + 1]!.replace(/ \(discriminator \d+\)$/, ""),
-  }));
+interface Found {
+  name: string;
+  place: string;
 }
+
+/** The frames at each address, as addr2line tells them: innermost first. */
+function framesAt(addresses: bigint[]): Found[][] {
+  const input = addresses.map((address) => `0x${address.toString(16)}\n`).join("");
+  const out = execFileSync("addr2line", ["-a", "-i", "-f", "-e", elf], {
+    input,
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+  });
+  // Each address, then two lines for each of its frames.
+  return out
+    .split(/^0x[0-9a-f]{16}\n/m)
+    .slice(1)
+    .map((text) =>
+      [...text.matchAll(/^(.*)\n(.*?)(?: \(discriminator \d+\))?\n/gm)].map(([, name, place]) => ({
+        name: name as string,
+        place: place as string,
+      })),
+    );
+}
+
+/** The innermost frame at each address. */
+const lookUp = (addresses: bigint[]) => framesAt(addresses).map((frames) => frames[0] as Found);
 
 function lineOf(site: SourceSite): string {
   return `${site.position!.file}:${site.position!.line}`;
@@ -59,14 +79,29 @@ describe("addr2line on the image", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("names the function that inlined code became part of", () => {
-    const inlined = functions.flatMap(({ name, sites }) =>
-      sites.filter((site) => site.callers.length > 1 && site.position).map((site) => ({ name, site })),
-    );
-    expect(inlined.length).toBeGreaterThan(50);
-    const found = lookUp(inlined.map(({ site }) => addressOf(site.label)));
-    // objcopy's names have a point for the # of methods.
-    expect(found.map(({ name }) => name)).toEqual(inlined.map(({ name }) => name.replace("#", ".")));
+  test("gives the same inlined frames as the table in the image", () => {
+    const sites = functions.flatMap((f) => f.sites).filter((site) => site.position);
+    const at = new Map(sites.map((site) => [labels.get(site.label)!, site]));
+    const found = framesAt([...at.keys()].map((offset) => text + offset));
+    let deepest = 0;
+    const wrong = [...at].flatMap(([offset, { label, callers }], i) => {
+      const { frames } = table().find(Number(offset))!;
+      // A function into which asc has inlined code is at the last line of its own before: the table counts other lines as well.
+      const exact = frames.length === callers.length + 1 ? frames.length : frames.length - 1;
+      const expected = frames.map(({ name, file, line }, frame) => ({
+        name: name.replace("#", "."),
+        place: frame < exact ? `${file}:${line}` : file,
+      }));
+      const actual = found[i]!.map(({ name, place }, frame) => ({
+        name,
+        place: frame < exact ? place : place.replace(/:\d+$/, ""),
+      }));
+      deepest = Math.max(deepest, actual.length);
+      const same = JSON.stringify(actual) === JSON.stringify(expected);
+      return same ? [] : [`${label}: ${JSON.stringify(actual)} is not ${JSON.stringify(expected)}`];
+    });
+    expect(wrong).toEqual([]);
+    expect(deepest).toBeGreaterThan(4);
   });
 
   test.each([
@@ -92,22 +127,56 @@ test("objdump -dl shows TypeScript lines between the instructions of a function"
   expect(lines.some(([, file]) => file === "kernel/run.ts")).toBe(true);
 });
 
+/** What the kernel itself prints stack traces from. */
+let known: SymbolTable | undefined;
+
+function table(): SymbolTable {
+  known ??= new SymbolTable(buildSymbolTable(functions, labels, sources()));
+  return known;
+}
+
+function sources(): Map<string, string> {
+  return sourcesOf(readFileSync(join(DIRECTORY, "kernel.wasm.map"), "utf8"));
+}
+
+test("objdump -dl --inlines tells for which calls code was inlined", () => {
+  const args = ["-d", "-l", "--inlines", "--disassemble=kernel/run/onExit", elf];
+  const out = execFileSync("objdump", args, { encoding: "utf8" });
+  expect(out).toMatch(/^inlined by kernel\/run\.ts:\d+ \(onExit\)$/m);
+});
+
+test("readelf finds nothing to warn of", () => {
+  const args = ["--debug-dump=info,abbrev,decodedline,Ranges", "--wide", join(DIRECTORY, "debug.o")];
+  const { stdout, stderr } = spawnSync("readelf", args, { encoding: "utf8", maxBuffer: 2 ** 28 });
+  expect(stderr).toBe("");
+  expect(stdout).not.toMatch(/warning/i);
+  expect(stdout).toContain("DW_TAG_inlined_subroutine");
+});
+
+test("nothing of it is loaded", () => {
+  const sections = (path: string) => execFileSync("readelf", ["-S", "--wide", path], { encoding: "utf8" });
+  expect(sections(elf)).toContain(".debug_ranges");
+  expect(sections(loaded)).not.toContain(".debug");
+  const segments = execFileSync("readelf", ["-l", "--wide", elf], { encoding: "utf8" });
+  expect(segments).toContain(".rodata");
+  expect(segments).not.toContain(".debug");
+});
+
 test("the table in the image gives every inlined frame of such a place", () => {
-  const map = sourcesOf(readFileSync(join(DIRECTORY, "kernel.wasm.map"), "utf8"));
-  const table = new SymbolTable(buildSymbolTable(functions, labels, map));
   const deep = functions.flatMap((f) => f.sites.filter((s) => s.callers.length > 1 && s.position));
   for (const site of deep.slice(0, 100)) {
-    const { frames } = table.find(Number(labels.get(site.label)))!;
+    const { frames } = table().find(Number(labels.get(site.label)))!;
     const lines = frames.map(({ file, line }) => `${file}:${line}`);
     const calls = site.callers.map(({ file, line }) => `${file}:${line}`);
     expect(lines.slice(0, 1 + calls.length), site.label).toEqual([lineOf(site), ...calls]);
   }
 });
 
-test("the code generator gives the same text for the kernel again", () => {
+test("the code generator gives the same text and the same debugging information for the kernel again", () => {
   const map = readFileSync(join(DIRECTORY, "kernel.wasm.map"), "utf8");
-  const { asm } = compile(readFileSync(join(DIRECTORY, "kernel.wasm")), { map, isHot });
-  expect(withFrameTable(withLineTable(asm)) === readFileSync(join(DIRECTORY, "kernel.asm"), "utf8")).toBe(
-    true,
-  );
+  const compiled = compile(readFileSync(join(DIRECTORY, "kernel.wasm")), { map, isHot });
+  const { asm, places } = labelLines(compiled.asm);
+  expect(withFrameTable(asm) === readFileSync(join(DIRECTORY, "kernel.asm"), "utf8")).toBe(true);
+  const debug = dwarfAssembly(debugInformation(compiled.functions, places, labels, sources()));
+  expect(debug === readFileSync(join(DIRECTORY, "debug.asm"), "utf8")).toBe(true);
 });

@@ -203,7 +203,7 @@ class Output {
       symbol,
       aliases,
       isOwn: (loc) => this.locations.offset(loc) === loc && isInFileOf(func.name, find(loc)),
-      lineDirective: (loc) => lineDirective(find(loc)),
+      lineDirective: (loc) => lineDirective(find(loc), calls(loc)),
       sameLine: (a, b) => sameText([find(a), ...calls(a)], [find(b), ...calls(b)]),
     });
     this.text.push(...emitted.text);
@@ -318,8 +318,11 @@ function isInFileOf(name: string, position: SourcePosition | null): boolean {
   return !stem || position?.file === `${stem}.ts`;
 }
 
-function lineDirective(position: SourcePosition | null): string {
-  return position ? `%line ${position.line}+0 ${position.file}` : "";
+/** Tells the assembler of a source line. What it was inlined for is a comment: of interest to the debugger's tables. */
+function lineDirective(position: SourcePosition | null, callers: (SourcePosition | null)[]): string {
+  if (!position) return "";
+  const line = `%line ${position.line}+0 ${position.file}`;
+  return callers.length === 0 ? line : `${line}\n;inlined ${callers.map(positionText).join(" ")}`;
 }
 
 function sameText(a: (SourcePosition | null)[], b: (SourcePosition | null)[]): boolean {

@@ -5,7 +5,8 @@ import { compile, type FunctionInfo } from "../aot/compile.ts";
 import { CompileError } from "../aot/errors.ts";
 import { readElfSymbols } from "../aot/object/elf.ts";
 import { sourcesOf } from "../aot/sourcemap.ts";
-import { buildSymbolTable, symbolTableAssembly } from "../aot/symtab/write.ts";
+import { buildSymbolTable, type Symbols, symbolTableAssembly } from "../aot/symtab/write.ts";
+import { dwarfAssembly } from "../dwarf/assembly.ts";
 import { generateRecorders, RECORDERS } from "../gen/recorders.ts";
 import { findProgram, mustRun } from "../lib/command.ts";
 import { withLock } from "../lib/lock.ts";
@@ -14,9 +15,9 @@ import { formatSize } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
 import { refuseAllocation } from "./allocation.ts";
 import { type Cache, filesBelow, openCache } from "./cache.ts";
+import { debugInformation, type LabelledPlace, labelLines } from "./debuginfo.ts";
 import { withFrameTable } from "./frametable.ts";
 import { isHot } from "./hot.ts";
-import { withLineTable } from "./linetable.ts";
 
 export interface BuildOptions {
   log?: (line: string) => void;
@@ -61,7 +62,10 @@ interface Paths extends Image {
   /** What the linker must know beside the objects. */
   link: string;
   functions: string;
+  /** Places of the code that the debugging information is about, by their labels. */
+  places: string;
   symtab: string;
+  debug: string;
   offsets: string;
 }
 
@@ -84,7 +88,7 @@ async function build(options: BuildOptions): Promise<Image> {
   await say("WebAssembly to x86-64", () => generateCode(cache, paths, options));
   await say("structure offsets for the assembler", () => writeOffsets(cache, paths));
   const objects = await assembleAll(cache, paths);
-  objects.push(await makeSymbolTable(cache, paths));
+  objects.push(await makeSymbolTable(cache, paths), await makeDebugInformation(cache, paths));
   if (await link(cache, paths, objects)) {
     log(
       `image: ${relative(ROOT, paths.elf)}, ${formatSize(Math.ceil(statSync(paths.elf).size / 1024) * 1024)}`,
@@ -119,7 +123,9 @@ function pathsOf(options: BuildOptions): Paths {
     asm: join(directory, "kernel.asm"),
     link: join(directory, "link.json"),
     functions: join(directory, "functions.json"),
+    places: join(directory, "places.json"),
     symtab: join(directory, "symtab.asm"),
+    debug: join(directory, "debug.asm"),
     offsets: join(directory, "vcpu.inc"),
     elf: join(BUILD, `${name}.elf`),
     elf64: join(BUILD, `${name}.elf64`),
@@ -157,7 +163,7 @@ function generateCode(cache: Cache, paths: Paths, options: BuildOptions): Promis
     name: "aot",
     inputs: [paths.wasm, paths.map, ...compilerSources()],
     parameters: [options.recording],
-    outputs: [paths.asm, paths.link, paths.functions],
+    outputs: [paths.asm, paths.link, paths.functions, paths.places],
     run: async () => {
       const map = readFileSync(paths.map, "utf8");
       const interpose = options.recording ? RECORDERS_INTERPOSED : undefined;
@@ -165,7 +171,9 @@ function generateCode(cache: Cache, paths: Paths, options: BuildOptions): Promis
         compile(readFileSync(paths.wasm), { target: "kernel", map, isHot, interpose }),
       );
       refuseAllocation(result.module, map);
-      writeFileSync(paths.asm, withFrameTable(withLineTable(result.asm)));
+      const { asm, places } = labelLines(result.asm);
+      writeFileSync(paths.asm, withFrameTable(asm));
+      writeFileSync(paths.places, JSON.stringify(places));
       writeFileSync(paths.functions, JSON.stringify(result.functions));
       const pages = result.module.memories[0]?.limits.min ?? 0;
       writeFileSync(paths.link, JSON.stringify({ linearBytes: pages * WASM_PAGE }));
@@ -221,26 +229,50 @@ async function assembleAll(cache: Cache, paths: Paths): Promise<string[]> {
 async function assemble(source: string, object: string, directory: string): Promise<void> {
   const format = source.startsWith(directory) ? NASM_FORMAT : [...NASM_FORMAT, ...NASM_DEBUG];
   const include = ["-I", join(ROOT, "boot/"), "-I", `${directory}/`];
-  await mustRun("nasm", [...format, ...include, "-o", object, source], { cwd: ROOT });
+  // From the project's folder, so that debuggers find the sources in any checkout.
+  await mustRun("nasm", [...format, ...include, "-o", object, relative(ROOT, source)], { cwd: ROOT });
 }
 
 /** The table that turns addresses into TypeScript lines; it needs the offsets that NASM gave the generated code. */
-async function makeSymbolTable(cache: Cache, paths: Paths): Promise<string> {
+function makeSymbolTable(cache: Cache, paths: Paths): Promise<string> {
+  const inputs = filesBelow(join(ROOT, "tools/aot/symtab"), /\.ts$/);
+  return makeTable(cache, paths, paths.symtab, inputs, (functions, symbols, sources) =>
+    symbolTableAssembly(buildSymbolTable(functions, symbols, sources)),
+  );
+}
+
+/** The same for debuggers, which is not loaded. */
+function makeDebugInformation(cache: Cache, paths: Paths): Promise<string> {
+  const writers = ["tools/dwarf", "tools/aot/symtab"].flatMap((folder) =>
+    filesBelow(join(ROOT, folder), /\.ts$/),
+  );
+  const inputs = [paths.places, join(ROOT, "tools/image/debuginfo.ts"), ...writers];
+  return makeTable(cache, paths, paths.debug, inputs, (functions, symbols, sources) => {
+    const places = JSON.parse(readFileSync(paths.places, "utf8")) as LabelledPlace[];
+    return dwarfAssembly(debugInformation(functions, places, symbols, sources));
+  });
+}
+
+/** Assembles a table about the generated code into an object of its own, which it returns. */
+async function makeTable(
+  cache: Cache,
+  paths: Paths,
+  source: string,
+  inputs: string[],
+  write: (functions: FunctionInfo[], symbols: Symbols, sources: Map<string, string>) => string,
+): Promise<string> {
+  const name = basename(source, ".asm");
   const code = join(paths.directory, `${basename(paths.asm, ".asm")}.o`);
-  const object = join(paths.directory, "symtab.o");
+  const object = join(paths.directory, `${name}.o`);
   await cache.step({
-    name: "symtab",
-    inputs: [code, paths.functions, paths.map],
+    name,
+    inputs: [code, paths.functions, paths.map, ...inputs],
     outputs: [object],
     run: async () => {
       const functions = JSON.parse(readFileSync(paths.functions, "utf8")) as FunctionInfo[];
-      const table = buildSymbolTable(
-        functions,
-        readElfSymbols(code),
-        sourcesOf(readFileSync(paths.map, "utf8")),
-      );
-      writeFileSync(paths.symtab, symbolTableAssembly(table));
-      await assemble(paths.symtab, object, paths.directory);
+      const sources = sourcesOf(readFileSync(paths.map, "utf8"));
+      writeFileSync(source, write(functions, readElfSymbols(code), sources));
+      await assemble(source, object, paths.directory);
     },
   });
   return object;
@@ -291,7 +323,7 @@ function compilerSources(): string[] {
   return [
     ...filesBelow(join(ROOT, "tools/aot"), /\.ts$/),
     join(ROOT, "tools/image/hot.ts"),
-    join(ROOT, "tools/image/linetable.ts"),
+    join(ROOT, "tools/image/debuginfo.ts"),
     join(ROOT, "tools/image/frametable.ts"),
   ];
 }

@@ -29,6 +29,7 @@ export const PACKAGES: DebianPackage[] = [
   { name: "ovmf", why: "UEFI firmware, to test CD images", purpose: "test" },
   { name: "acpica-tools", why: "checks the guest's ACPI tables", purpose: "test" },
   { name: "chromium", why: "draws the HTML report of a trace, to test it", purpose: "test" },
+  { name: "gdb", why: "reads the image's debugging information, to test it", purpose: "test" },
   { name: "wabt", why: "reads the WebAssembly specification's tests", purpose: "test" },
 ];
 

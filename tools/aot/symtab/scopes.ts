@@ -1,6 +1,34 @@
 import ts from "typescript";
+import type { SourcePosition } from "../sourcemap.ts";
 
-interface Scope {
+/** A function of the source. */
+export interface Scope {
+  name: string;
+  file: string;
+}
+
+export function sameScope(a: Scope, b: Scope): boolean {
+  return a.name === b.name && a.file === b.file;
+}
+
+/**
+ * The function that asc has named "path/of/file/name". Names without a path tell no file: `otherwise` is it. All instances of a
+ * generic function are one function of the source.
+ */
+export function scopeOf(name: string, otherwise: string): Scope {
+  const plain = withoutTypeArguments(name);
+  const slash = plain.lastIndexOf("/");
+  const stem = plain.slice(0, Math.max(slash, 0));
+  return { name: plain.slice(slash + 1), file: stem ? `${stem}.ts` : otherwise };
+}
+
+function withoutTypeArguments(name: string): string {
+  const shorter = name.replace(/<[^<>]*>/g, "");
+  return shorter === name ? name : withoutTypeArguments(shorter);
+}
+
+/** Where a function is in its file. */
+interface Extent {
   name: string;
   firstLine: number;
   lastLine: number;
@@ -8,7 +36,7 @@ interface Scope {
 
 /** Names of the functions of source files by line: tells code that was inlined from the function that holds it. */
 export class Scopes {
-  private readonly files = new Map<string, Scope[]>();
+  private readonly files = new Map<string, Extent[]>();
 
   constructor(sources: ReadonlyMap<string, string>) {
     for (const [file, text] of sources) this.files.set(file, functionsOf(file, text));
@@ -21,18 +49,25 @@ export class Scopes {
 
   /** The innermost function around a line, as asc names it after the file: "walk" or "Uart#read"; "" for none. */
   find(file: string, line: number): string {
-    let best: Scope | null = null;
+    let best: Extent | null = null;
     for (const scope of this.files.get(file) ?? []) {
       if (line < scope.firstLine || line > scope.lastLine) continue;
       if (!best || scope.firstLine >= best.firstLine) best = scope;
     }
     return best?.name ?? "";
   }
+
+  /** The function around a position inside code of the function `own`: that function when the source names no other. */
+  around({ file, line }: SourcePosition, own: Scope): Scope {
+    const name = this.find(file, line);
+    if (name) return { name, file };
+    return file === own.file ? own : { name: "(top level)", file };
+  }
 }
 
-function functionsOf(file: string, text: string): Scope[] {
+function functionsOf(file: string, text: string): Extent[] {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, false, ts.ScriptKind.TS);
-  const scopes: Scope[] = [];
+  const scopes: Extent[] = [];
   const lineOf = (position: number) => source.getLineAndCharacterOfPosition(position).line + 1;
   const visit = (node: ts.Node, owner: string) => {
     let inner = owner;

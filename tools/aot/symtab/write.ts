@@ -2,7 +2,7 @@ import type { FunctionInfo } from "../compile.ts";
 import { dataLines } from "../data.ts";
 import { internalError } from "../errors.ts";
 import type { SourcePosition } from "../sourcemap.ts";
-import { Scopes } from "./scopes.ts";
+import { type Scope, Scopes, sameScope, scopeOf } from "./scopes.ts";
 import { StringTable } from "./strings.ts";
 import { TRAP_NUMBERS } from "./traps.ts";
 
@@ -75,14 +75,8 @@ class ScopeTable {
     return this.sources.declaration(file, name);
   }
 
-  /** The scope around a position inside code of the function `own`: that function when the source names no other. */
   around(position: SourcePosition, own: Scope): Scope {
-    const name = this.sources.find(position.file, position.line);
-    return name
-      ? { name, file: position.file }
-      : position.file === own.file
-        ? own
-        : { name: "(top level)", file: position.file };
+    return this.sources.around(position, own);
   }
 }
 
@@ -110,17 +104,9 @@ class CallTable {
   }
 }
 
-interface Scope {
-  name: string;
-  file: string;
-}
-
-/** asc names functions "path/of/file/name". */
-function scopeOf(info: FunctionInfo): Scope {
-  const slash = info.name.lastIndexOf("/");
-  const name = info.name.slice(slash + 1);
-  const stem = info.name.slice(0, Math.max(slash, 0));
-  return { name, file: stem ? `${stem}.ts` : (info.sites.find((s) => s.position)?.position?.file ?? "") };
+/** The function of the source that compiled code is named after. */
+export function sourceOf({ name, sites }: FunctionInfo): Scope {
+  return scopeOf(name, sites.find((site) => site.position)?.position?.file ?? "");
 }
 
 /**
@@ -142,7 +128,7 @@ export function buildSymbolTable(
     .sort((a, b) => a.start - b.start);
   for (const { info, start } of placed) {
     const size = offsetOf(symbols, `${info.symbol}.end`) - start;
-    const own = scopeOf(info);
+    const own = sourceOf(info);
     const body = new Bytes();
     body.uleb(start - end);
     body.uleb(size);
@@ -231,7 +217,7 @@ class Entries {
 
   private place(at: number, position: SourcePosition): void {
     const scope = this.scopes.around(position, this.own);
-    if (scope.name !== this.current.name || scope.file !== this.current.file) {
+    if (!sameScope(scope, this.current)) {
       this.start(SCOPE, at);
       this.out.uleb(this.scopes.number(scope.name, scope.file));
       this.out.sleb(position.line - this.scopes.declaration(scope.name, scope.file));
