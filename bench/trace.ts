@@ -25,6 +25,7 @@ try {
     ...[[], ["--event", "msr"], ["--log"], ["--csv"]],
     ["--html", join(folder, "page.html")],
     ["--perfetto", join(folder, "timeline.json")],
+    ["--live"],
   ];
   for (const options of views) await measure(path, options);
 } finally {
@@ -36,17 +37,15 @@ async function measure(path: string, options: string[]): Promise<void> {
   const memory = "process.on('exit',()=>console.error('peak '+process.resourceUsage().maxRSS))";
   const preload = `data:text/javascript,${encodeURIComponent(memory)}`;
   const launcher = join(ROOT, "bin/typevisor.mjs");
+  const command = [process.execPath, "--import", preload, launcher, "trace", path, ...options];
   const begin = performance.now();
-  const { stderr } = await capture(process.execPath, [
-    "--import",
-    preload,
-    launcher,
-    "trace",
-    path,
-    ...options,
-  ]);
+  // --live wants a terminal, which script(1) makes.
+  const [program, ...rest] = options.includes("--live")
+    ? ["script", "-qec", command.map((word) => `'${word.replaceAll("'", "%27")}'`).join(" "), "/dev/null"]
+    : command;
+  const { stdout, stderr } = await capture(program as string, rest);
   const seconds = ((performance.now() - begin) / 1000).toFixed(2);
-  const peak = Math.round(Number(/peak (\d+)/.exec(stderr)?.[1]) / 1024);
+  const peak = Math.round(Number(/peak (\d+)/.exec(stderr + stdout.slice(-1000))?.[1]) / 1024);
   const view = options.length === 0 ? "table" : options.slice(0, 2).join(" ").replace(folder, "…");
   process.stdout.write(`${view.padEnd(24)} ${seconds} s, at most ${peak} MiB\n`);
 }

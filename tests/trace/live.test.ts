@@ -7,6 +7,7 @@ import { FrameSplitter } from "../../tools/trace/frames.ts";
 import { LiveTable } from "../../tools/trace/live.ts";
 import { FrameDecoder } from "../../tools/trace/reader.ts";
 import { Terminal, typevisor } from "../cli/cli.ts";
+import { writeLongTrace } from "./long.ts";
 import { exitAt, HZ, stream, svmSample, temporary, traceFile } from "./sample.ts";
 
 const SECOND = Number(HZ);
@@ -33,6 +34,19 @@ test("a growing file on a terminal, to its end", async () => {
   appendFileSync(path, whole.subarray(20));
   await terminal.expect("6 in all");
   await terminal.expect("status 0");
+});
+
+test("a long file is shown piece by piece, so that it can be left", async () => {
+  const path = join(temporary(), "long.trace");
+  const frames: Buffer[] = [];
+  await writeLongTrace(200_000, (frame) => frames.push(frame));
+  writeFileSync(path, Buffer.concat(frames));
+  const terminal = new Terminal(`stty rows 24 cols 100; $TYPEVISOR trace ${path} --live; echo status $?`);
+  await terminal.expect("status 0");
+  const totals = new Set(Array.from(terminal.screen.matchAll(/(\d+) in all/g), ([, total]) => Number(total)));
+  // More than three pieces of 1 MiB.
+  expect(totals.size).toBeGreaterThan(3);
+  expect(Math.max(...totals)).toBe(200_000);
 });
 
 test("without a terminal it is refused", async () => {

@@ -4,10 +4,13 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as exits from "../../kernel/abi/exits.ts";
 import * as abi from "../../kernel/abi/trace.ts";
-import { csvLine } from "../../tools/trace/csv.ts";
+import { writeCsv } from "../../tools/trace/csv.ts";
 import { describeLine } from "../../tools/trace/describe.ts";
 import { EVENTS } from "../../tools/trace/events.ts";
 import { explain } from "../../tools/trace/explain.ts";
+import { msrName } from "../../tools/trace/msrs.ts";
+import { className, outcomeName, reasonName } from "../../tools/trace/names.ts";
+import { Text } from "../../tools/trace/text.ts";
 import { typevisor } from "../cli/cli.ts";
 import { filterPayload } from "./encode.ts";
 import {
@@ -196,9 +199,13 @@ describe("one exit explained", () => {
   });
 });
 
-test("CSV: as many values as columns, quoted where needed", async () => {
+test("CSV: as many values as columns", async () => {
   const lines: string[] = [];
-  await eachRecord(svm(), (record, index, start) => lines.push(csvLine(index, record, start)));
+  await eachRecord(svm(), (record, index, start) => {
+    const text = new Text();
+    writeCsv(text, index, record, start);
+    lines.push(text.toString());
+  });
   expect(lines[1]).toBe(
     "1,0.000010000,4.000,0,0,io,123,io,advance,0xffffffff81000010,0x3f80010,,0x1241,0x0,0x0,out port=0x3f8 size=1 value=0x41",
   );
@@ -207,6 +214,25 @@ test("CSV: as many values as columns, quoted where needed", async () => {
   expect(line).toBe(lines[1]);
   expect(header?.split(",").length).toBe(line?.split(",").length);
   expect(rest).toBe("");
+});
+
+test("no name needs quotes in CSV or escapes in JSON", () => {
+  const numbers = Array.from({ length: 0x1000 }, (_, i) => [
+    i,
+    0xc000_0000 + i,
+    0xc001_0000 + i,
+    0x8000_0000 + i,
+  ]);
+  for (const number of numbers.flat()) {
+    const names = [
+      reasonName("vmx", number),
+      reasonName("svm", number),
+      className(number & 0xff),
+      outcomeName(number & 0xff),
+      msrName(number) ?? "",
+    ];
+    for (const name of names) expect(name).toMatch(/^[ !#-+\--[\]-~]*$/);
+  }
 });
 
 test("Perfetto: slices follow each other on their track and add up to the trace", async () => {

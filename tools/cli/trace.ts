@@ -83,7 +83,8 @@ async function trace(file: string, options: TraceOptions): Promise<number> {
   if (options.live) return reportError(file, await followTrace(file));
   const selection = readSelection(options);
   const view = await chooseView(file, options, selection);
-  const end = await analyse(file, selection, view, showProgress);
+  const lines = options.log === true || options.csv === true;
+  const end = await analyse(file, selection, view, (fraction) => showProgress(fraction, lines));
   clearProgress();
   await view.finish(end);
   return report(file, end);
@@ -137,10 +138,11 @@ function reportError(file: string, error: TraceError | null): number {
 
 let shownPercent = 0;
 
-/** Progress only where nothing else is shown meanwhile: with standard output elsewhere, and long files. */
-function showProgress(fraction: number): void {
+/** Progress of long files, unless the terminal shows the `lines` of a view meanwhile. */
+function showProgress(fraction: number, lines: boolean): void {
   const percent = Math.floor(100 * fraction);
-  if (!process.stderr.isTTY || process.stdout.isTTY || percent === shownPercent || percent === 100) return;
+  const busy = lines && process.stdout.isTTY;
+  if (!process.stderr.isTTY || busy || percent === shownPercent || percent === 100) return;
   shownPercent = percent;
   process.stderr.write(`\rreading ${percent}%`);
 }

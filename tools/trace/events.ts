@@ -42,8 +42,8 @@ export function isMmio(record: ExitRecord): boolean {
 
 function mmioKey(record: ExitRecord): string | undefined {
   if (!isMmio(record)) return undefined;
-  const { gpa, kind } = memoryAccess(record);
-  return `0x${gpa.toString(16)}:${kind.includes("W") ? "W" : "R"}`;
+  const { kind } = memoryAccess(record);
+  return `0x${record.gpa.toString(16)}:${kind.includes("W") ? "W" : "R"}`;
 }
 
 function ioKey(record: ExitRecord): string | undefined {

@@ -1,5 +1,6 @@
 // One exit in full: what the processor said, bit by bit, what the instruction was, and what the hypervisor made of it.
 import * as exits from "../../kernel/abi/exits.ts";
+import { RECORD_RIP } from "../../kernel/abi/trace.ts";
 import { describeBits } from "./bits.ts";
 import { describeDetail, hex } from "./describe.ts";
 import { disassemble } from "./disassemble.ts";
@@ -48,7 +49,7 @@ const OUTCOME_MEANINGS = [
 export function explain(index: number, record: ExitRecord, start: TraceStart, symbols?: Symbols): string[] {
   const { backend } = start;
   const micros = (ticks: number) => `${((ticks * 1e6) / start.tscHz).toFixed(2)} us`;
-  const symbol = symbols?.find(record.rip);
+  const symbol = symbols?.find(record.highOf(RECORD_RIP), record.lowOf(RECORD_RIP));
   const lines = [
     `Exit ${index} of VM ${record.vm}, vCPU ${record.vcpu}: ${reasonName(backend, record.reason)}`,
     "",
@@ -63,7 +64,7 @@ export function explain(index: number, record: ExitRecord, start: TraceStart, sy
     ...(hasGpa(record.kind) ? [field("guest-physical", hex(record.gpa))] : []),
   ];
   const detail = describeDetail(record);
-  if (detail.length > 0) lines.push(field("decoded", detail.join(" ")));
+  if (detail !== "") lines.push(field("decoded", detail));
   lines.push(
     field(
       "registers",

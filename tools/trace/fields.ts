@@ -51,8 +51,9 @@ export function ioAccess(record: ExitRecord): IoAccess {
   };
 }
 
+const KINDS = ["", "R", "W", "RW", "X", "RX", "WX", "RWX"];
+
 export interface MemoryAccess {
-  gpa: bigint;
   /** `R`, `W` or `X`, several when the processor reports several. */
   kind: string;
   present: boolean;
@@ -62,14 +63,11 @@ export interface MemoryAccess {
 /** Of an exit of class `nested_fault`. */
 export function memoryAccess(record: ExitRecord): MemoryAccess {
   const flags = (record.detailLow >>> 24) | (record.detailHigh << 8);
-  const letters = [
-    (flags & exits.ACCESS_READ) !== 0 ? "R" : "",
-    (flags & exits.ACCESS_WRITE) !== 0 ? "W" : "",
-    (flags & exits.ACCESS_FETCH) !== 0 ? "X" : "",
-  ];
+  const read = (flags & exits.ACCESS_READ) !== 0 ? 1 : 0;
+  const write = (flags & exits.ACCESS_WRITE) !== 0 ? 2 : 0;
+  const fetch = (flags & exits.ACCESS_FETCH) !== 0 ? 4 : 0;
   return {
-    gpa: record.gpa,
-    kind: letters.join(""),
+    kind: KINDS[read | write | fetch] as string,
     present: (flags & exits.ACCESS_PRESENT) !== 0,
     pageWalk: (flags & exits.ACCESS_PAGE_WALK) !== 0,
   };

@@ -53,8 +53,11 @@ export class LiveTable {
     const second = Math.floor((record.tscIn - start.tsc) / start.tscHz);
     if (second > this.second) this.turn(second);
     const name = reasonName(start.backend, record.reason);
-    const row = this.rows.get(name) ?? { total: 0, running: 0, before: 0, time: 0 };
-    this.rows.set(name, row);
+    let row = this.rows.get(name);
+    if (row === undefined) {
+      row = { total: 0, running: 0, before: 0, time: 0 };
+      this.rows.set(name, row);
+    }
     row.total++;
     row.running++;
     row.time += record.tscOut - record.tscIn;
@@ -104,9 +107,10 @@ export async function followTrace(path: string): Promise<TraceError | null> {
   process.stdout.write(OTHER_SCREEN);
   try {
     while (!stopped && !table.ended) {
-      while (read() && !stopped);
+      const more = read();
       process.stdout.write(CLEAR + table.lines(path, process.stdout.rows - 1).join("\n"));
-      if (!table.ended) await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+      // Between the pieces of a long file, too, for Ctrl-C.
+      await new Promise((resolve) => setTimeout(resolve, more ? 0 : POLL_MILLISECONDS));
     }
     return null;
   } catch (error) {
@@ -129,7 +133,7 @@ function follower(path: string, table: LiveTable): () => boolean {
   const splitter = new FrameSplitter();
   const decoder = new FrameDecoder(table.visitor);
   return () => {
-    const piece = Buffer.alloc(PIECE_BYTES);
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
     const length = readSync(descriptor, piece, 0, PIECE_BYTES, null);
     for (const frame of splitter.push(piece.subarray(0, length))) decoder.frame(frame);
     return length > 0;

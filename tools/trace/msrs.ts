@@ -58,11 +58,9 @@ const NAMES: Record<number, string> = {
 };
 
 const X2APIC_FIRST = 0x800;
-const X2APIC_LAST = 0x83f;
+const X2APIC_REGISTERS = Array.from({ length: 64 }, (_, i) => `x2APIC register 0x${i.toString(16)}0`);
 
 /** Name of an MSR; undefined when this table has none. */
 export function msrName(msr: number): string | undefined {
-  if (msr >= X2APIC_FIRST && msr <= X2APIC_LAST)
-    return `x2APIC register 0x${(msr - X2APIC_FIRST).toString(16)}0`;
-  return NAMES[msr];
+  return X2APIC_REGISTERS[msr - X2APIC_FIRST] ?? NAMES[msr];
 }

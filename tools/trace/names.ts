@@ -9,6 +9,7 @@ export type TraceBackend = "vmx" | "svm";
 /** Exit reasons that are looked at when one is searched by name. */
 const VMX_REASONS = 78;
 const SVM_REASONS = 0x404;
+const CACHED_REASONS = 1024;
 
 /** Indexed by EXIT_*. */
 const CLASSES = EXIT_NAMES.split(" ");
@@ -16,22 +17,26 @@ const CLASSES = EXIT_NAMES.split(" ");
 /** Indexed by OUTCOME_*. */
 const OUTCOMES = OUTCOME_NAMES.split(" ");
 
-const cache = { vmx: new Map<number, string>(), svm: new Map<number, string>() };
+const nameCache = { vmx: new Map<number, string>(), svm: new Map<number, string>() };
+const wordCache = { vmx: new Map<number, string>(), svm: new Map<number, string>() };
 
 /** An exit reason as kvm_exit prints it; a number when the manual knows none. */
 export function reasonName(backend: TraceBackend, reason: number): string {
-  let name = cache[backend].get(reason);
-  if (name === undefined) {
-    name = findName(backend, reason);
-    cache[backend].set(reason, name);
-  }
-  return name;
+  return remembered(nameCache[backend], reason, () => findName(backend, reason));
 }
 
 /** The same as one word: blanks are written as `_`. */
 export function reasonWord(backend: TraceBackend, reason: number): string {
-  const name = reasonName(backend, reason);
-  return name.includes(" ") ? name.replaceAll(" ", "_") : name;
+  return remembered(wordCache[backend], reason, () => reasonName(backend, reason).replaceAll(" ", "_"));
+}
+
+/** A damaged trace may have millions of reasons: what does not fit into the cache is made each time. */
+function remembered(cache: Map<number, string>, reason: number, make: () => string): string {
+  const known = cache.get(reason);
+  if (known !== undefined) return known;
+  const made = make();
+  if (cache.size < CACHED_REASONS) cache.set(reason, made);
+  return made;
 }
 
 function findName(backend: TraceBackend, reason: number): string {

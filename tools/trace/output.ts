@@ -3,11 +3,13 @@ import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { systemErrorText, UserError } from "../lib/user-error.ts";
+import { Text } from "./text.ts";
 
-const PIECE_CHARACTERS = 1 << 16;
+const PIECE_BYTES = 1 << 16;
 
 export class Output {
-  private pending = "";
+  /** The line that is being written, after those that wait. */
+  readonly text = new Text();
   private drained: Promise<void> | undefined;
   private readonly stream: Writable;
   private readonly failure: Promise<void> | undefined;
@@ -24,9 +26,16 @@ export class Output {
     this.failure.catch(() => {});
   }
 
+  /** A whole line. */
   line(text: string): void {
-    this.pending += `${text}\n`;
-    if (this.pending.length >= PIECE_CHARACTERS) this.flush();
+    this.text.add(text);
+    this.endLine();
+  }
+
+  /** Ends the line in `text`. */
+  endLine(): void {
+    this.text.add("\n");
+    if (this.text.length >= PIECE_BYTES) this.flush();
   }
 
   /** Resolves when the reader has caught up. @throws UserError when a file cannot be written. */
@@ -47,9 +56,7 @@ export class Output {
   }
 
   private flush(): void {
-    const text = this.pending;
-    this.pending = "";
-    if (text === "" || this.stream.write(text)) return;
+    if (this.text.length === 0 || this.stream.write(this.text.take())) return;
     this.drained ??= new Promise((resolve) => this.stream.once("drain", resolve));
   }
 

@@ -17,11 +17,6 @@ import {
 
 const TWO_32 = 2 ** 32;
 
-/** A 64-bit number, given as two unsigned halves, as `0x…`. */
-export function hexOfHalves(high: number, low: number): string {
-  return high === 0 ? `0x${low.toString(16)}` : `0x${high.toString(16)}${low.toString(16).padStart(8, "0")}`;
-}
-
 /** Longest instruction, and the byte of the record that holds how many bytes there are. */
 const LENGTH_AT = 15;
 
@@ -108,9 +103,12 @@ export class ExitRecord {
   get rdxLow(): number {
     return this.low[RECORD_RDX / 8] as number;
   }
-  /** The word at `offset` (RECORD_*) in hexadecimal: many times faster than by way of a BigInt. */
-  hex(offset: number): string {
-    return hexOfHalves(this.high[offset / 8] as number, this.low[offset / 8] as number);
+  /** Halves of the word at `offset` (RECORD_*): many times faster than a BigInt. */
+  lowOf(offset: number): number {
+    return this.low[offset >>> 3] as number;
+  }
+  highOf(offset: number): number {
+    return this.high[offset >>> 3] as number;
   }
   /** Low half of `detail`: the port, MSR, register or vector. */
   get detailLow(): number {

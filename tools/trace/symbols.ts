@@ -8,11 +8,18 @@ const SHT_SYMTAB = 2;
 const SYMBOL_BYTES = 24;
 const SECTION_HEADER_BYTES = 64;
 /** An address this far behind the last symbol before it belongs to something without a symbol. */
-const REACH = 1n << 20n;
+const REACH = 1 << 20;
+const TWO_32 = 2 ** 32;
+/** Answers kept, by the address's low bits. */
+const ANSWERS = 4096;
 
 export class Symbols {
+  private readonly answers = new Array<Answer | undefined>(ANSWERS);
+
+  /** Halves of addresses in ascending order, with their names. */
   private constructor(
-    private readonly addresses: BigUint64Array,
+    private readonly high: Uint32Array,
+    private readonly low: Uint32Array,
     private readonly names: string[],
   ) {}
 
@@ -33,25 +40,42 @@ export class Symbols {
     }
     pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
     return new Symbols(
-      BigUint64Array.from(pairs, ([address]) => address),
+      Uint32Array.from(pairs, ([address]) => Number(address >> 32n)),
+      Uint32Array.from(pairs, ([address]) => Number(address & 0xffff_ffffn)),
       pairs.map(([, name]) => name),
     );
   }
 
-  /** `function+0x12` for an address; undefined when no symbol is near below it. */
-  find(address: bigint): string | undefined {
-    let low = 0;
-    let high = this.addresses.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.addresses[middle] as bigint) <= address) low = middle + 1;
-      else high = middle;
-    }
-    if (low === 0) return undefined;
-    const offset = address - (this.addresses[low - 1] as bigint);
-    if (offset >= REACH) return undefined;
-    return offset === 0n ? this.names[low - 1] : `${this.names[low - 1]}+0x${offset.toString(16)}`;
+  /** `function+0x12` for an address, given as two unsigned halves; undefined when no symbol is near below it. */
+  find(high: number, low: number): string | undefined {
+    const known = this.answers[low % ANSWERS];
+    if (known?.low === low && known.high === high) return known.text;
+    const text = this.search(high, low);
+    this.answers[low % ANSWERS] = { high, low, text };
+    return text;
   }
+
+  private search(high: number, low: number): string | undefined {
+    let first = 0;
+    let end = this.names.length;
+    while (first < end) {
+      const middle = (first + end) >>> 1;
+      const above = (this.high[middle] as number) - high || (this.low[middle] as number) - low;
+      if (above <= 0) first = middle + 1;
+      else end = middle;
+    }
+    if (first === 0) return undefined;
+    const at = first - 1;
+    const offset = (high - (this.high[at] as number)) * TWO_32 + low - (this.low[at] as number);
+    if (offset >= REACH) return undefined;
+    return offset === 0 ? this.names[at] : `${this.names[at]}+0x${offset.toString(16)}`;
+  }
+}
+
+interface Answer {
+  high: number;
+  low: number;
+  text: string | undefined;
 }
 
 type Pair = [address: bigint, name: string];

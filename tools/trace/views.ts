@@ -1,7 +1,7 @@
 // The views of `typevisor trace` that are text.
 import type { Selection, TraceEnd, View } from "./analysis.ts";
-import { CSV_HEADER, csvLine } from "./csv.ts";
-import { describeLine } from "./describe.ts";
+import { CSV_HEADER, writeCsv } from "./csv.ts";
+import { writeLine } from "./describe.ts";
 import { EVENTS, type Event } from "./events.ts";
 import { explain } from "./explain.ts";
 import { describeFilters } from "./filter.ts";
@@ -40,7 +40,10 @@ export function tableView(eventName: string, key: SortKey, selection: Selection)
 export function logView(symbols: Symbols | undefined): View & FinishedView {
   const output = new Output();
   return {
-    exit: (record, index, start) => output.line(describeLine(index, record, start, symbols)),
+    exit: (record, index, start) => {
+      writeLine(output.text, index, record, start, symbols);
+      output.endLine();
+    },
     lost: (records) => output.line(`        -- ${records} exits lost --`),
     pause: () => output.ready(),
     finish: () => output.end(),
@@ -52,7 +55,10 @@ export function csvView(): View & FinishedView {
   const output = new Output();
   output.line(CSV_HEADER);
   return {
-    exit: (record, index, start) => output.line(csvLine(index, record, start)),
+    exit: (record, index, start) => {
+      writeCsv(output.text, index, record, start);
+      output.endLine();
+    },
     pause: () => output.ready(),
     finish: () => output.end(),
   };

@@ -130,7 +130,7 @@ export class ReportCollector {
   private hotSpots(): HotSpot[] {
     const most = [...this.places].sort(([, a], [, b]) => b.count - a.count).slice(0, SHOWN_PLACES);
     return most.map(([rip, { count, time, reasons }]) => {
-      const symbol = this.symbols?.find(rip);
+      const symbol = this.symbols?.find(Number(rip >> 32n), Number(rip & 0xffff_ffffn));
       const place = symbol === undefined ? hex(rip) : `${symbol} (${hex(rip)})`;
       const [reason] = [...reasons].sort(([, a], [, b]) => b - a)[0] as [string, number];
       return { place, count, time, reason };
