@@ -3,12 +3,15 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
+import { EXIT_CPUID } from "../../kernel/abi/exits.ts";
+import { RECORD_RIP } from "../../kernel/abi/trace.ts";
 import { findProgram, mustRun } from "../../tools/lib/command.ts";
 import { ReportCollector } from "../../tools/trace/html/collect.ts";
 import { renderPage } from "../../tools/trace/html/render.ts";
 import type { Report } from "../../tools/trace/html/report.ts";
 import { TimeBins } from "../../tools/trace/html/timebins.ts";
-import { eachRecord, stream, svmSample, temporary } from "./sample.ts";
+import { typevisor } from "../cli/cli.ts";
+import { eachRecord, exitAt, stream, svmSample, temporary, traceFile } from "./sample.ts";
 
 /** `typevisor setup` installs Chromium; Ubuntu packages it in a way that keeps it from reading temporary files. */
 const browser = findProgram("google-chrome") ?? findProgram("chromium") ?? "chromium";
@@ -59,24 +62,23 @@ test("bins of time grow with the trace and lose nothing", () => {
   expect(bins.row("even").every((count) => Math.abs(count - 50 * bins.width) <= 1)).toBe(true);
 });
 
+/** A page after its script has run, as HTML. */
+async function drawn(path: string): Promise<string> {
+  const options = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    `--user-data-dir=${join(temporary(), "profile")}`,
+  ];
+  return mustRun(browser, [...options, "--dump-dom", pathToFileURL(path).href]);
+}
+
 describe("the page in a browser", () => {
-  const page = async () => {
-    const folder = temporary();
-    const path = join(folder, "report.html");
+  test("is drawn: table rows, charts, warning; and loads nothing from elsewhere", async () => {
+    const path = join(temporary(), "report.html");
     const html = await renderPage(await report());
     writeFileSync(path, html);
-    const options = [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      `--user-data-dir=${join(folder, "profile")}`,
-    ];
-    const dom = await mustRun(browser, [...options, "--dump-dom", pathToFileURL(path).href]);
-    return { html, dom };
-  };
-
-  test("is drawn: table rows, charts, warning; and loads nothing from elsewhere", async () => {
-    const { html, dom } = await page();
+    const dom = await drawn(path);
     expect(dom).toContain('data-drawn="true"');
     expect(dom).toContain("<h1>a &lt;sample&gt; &amp; more</h1>");
     expect(dom).toContain("something is missing");
@@ -84,5 +86,69 @@ describe("the page in a browser", () => {
     // Two charts of uPlot and the heat map.
     expect(dom.match(/<canvas/g)).toHaveLength(3);
     expect(html).not.toMatch(/<(script|link|img)[^>]*(src|href)=/);
+  }, 120_000);
+
+  /** Rows of the table of addresses: place, reason, exits and more. */
+  const hotSpots = (dom: string) => {
+    const section = /<h2>Where the guest exits<\/h2>.*?<\/table>/s.exec(dom)?.[0] ?? "";
+    const rows = Array.from(section.matchAll(/<tr>(<td>.*?)<\/tr>/gs), ([, row]) => row as string);
+    return rows.map((row) => row.split(/<.*?>/).filter((text) => text !== ""));
+  };
+  const placesOf = (dom: string) => hotSpots(dom).flatMap(([place]) => place ?? []);
+
+  test("names its hot spots by a System.map, and leaves others as they are", async () => {
+    const folder = temporary();
+    writeFileSync(
+      join(folder, "System.map"),
+      "ffffffff81000000 T start<kernel>\nffffffff81000020 t helper\n",
+    );
+    const output = join(folder, "page.html");
+    const options = ["--html", output, "--symbols", join(folder, "System.map")];
+    const { status } = await typevisor(["trace", traceFile(stream(svmSample)), ...options]);
+    expect(status).toBe(0);
+    const places = placesOf(await drawn(output));
+    expect(places.toSorted()).toEqual(
+      [
+        "0x0",
+        "0x1000",
+        "0x401000",
+        "helper (0xffffffff81000020)",
+        "helper+0x10 (0xffffffff81000030)",
+        "start&lt;kernel&gt;+0x10 (0xffffffff81000010)",
+      ].toSorted(),
+    );
+  }, 120_000);
+
+  test("names its hot spots by an ELF file, most exits first", async () => {
+    const folder = temporary();
+    const at = (name: string) => join(folder, name);
+    writeFileSync(
+      at("code.asm"),
+      "bits 64\nglobal busy:function, idle:function\nidle: nop\nnop\nbusy: cpuid\nret\n",
+    );
+    await mustRun("nasm", ["-f", "elf64", "-o", at("code.o"), at("code.asm")]);
+    await mustRun("ld", ["-Ttext", "0x400000", "-e", "idle", "-o", at("code"), at("code.o")]);
+    const rips = [0x400002n, 0x400001n, 0x400002n, 0x400002n, 0x400001n, 0x7000_0000n];
+    const records = rips.map((rip, i) =>
+      exitAt(1000 * i, 500, { reason: 0x72, kind: EXIT_CPUID, words: { [RECORD_RIP]: rip } }),
+    );
+    const { status } = await typevisor([
+      ...["trace", traceFile(stream(records)), "--html", at("page.html"), "--symbols", at("code")],
+    ]);
+    expect(status).toBe(0);
+    const rows = hotSpots(await drawn(at("page.html")));
+    expect(rows.map((cells) => cells.slice(0, 3))).toEqual([
+      ["busy (0x400002)", "cpuid", "3"],
+      ["idle+0x1 (0x400001)", "cpuid", "2"],
+      ["0x70000000", "cpuid", "1"],
+    ]);
+  }, 120_000);
+
+  test("has bare addresses without symbols", async () => {
+    const output = join(temporary(), "page.html");
+    await typevisor(["trace", traceFile(stream(svmSample)), "--html", output]);
+    const places = placesOf(await drawn(output));
+    expect(places).toHaveLength(6);
+    for (const place of places) expect(place).toMatch(/^0x[0-9a-f]+$/);
   }, 120_000);
 });

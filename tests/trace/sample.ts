@@ -41,11 +41,11 @@ export const detailWord = (value: bigint) => ({ [abi.RECORD_DETAIL]: value });
 /** A whole stream. */
 export function stream(
   records: PlainRecord[],
-  options: { backend?: number; lost?: bigint; end?: boolean; filters?: Buffer[] } = {},
+  options: { backend?: number; lost?: bigint; end?: boolean; filters?: Buffer[]; hz?: bigint } = {},
 ): Buffer {
-  const { backend = abi.TRACE_BACKEND_SVM, lost = 0n, end = true, filters = [] } = options;
+  const { backend = abi.TRACE_BACKEND_SVM, lost = 0n, end = true, filters = [], hz = HZ } = options;
   let sequence = 0;
-  const frames = [frame(abi.TRACE_FRAME_START, sequence++, startPayload(HZ, START_TSC, backend))];
+  const frames = [frame(abi.TRACE_FRAME_START, sequence++, startPayload(hz, START_TSC, backend))];
   for (const filter of filters) frames.push(frame(abi.TRACE_FRAME_FILTER, sequence++, filter));
   for (let at = 0; at < records.length; at += RECORDS_A_FRAME) {
     const payload = exitsPayload(0, records.slice(at, at + RECORDS_A_FRAME));

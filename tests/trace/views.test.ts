@@ -1,5 +1,3 @@
-// What people see of a trace: each view of the same few exits.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as exits from "../../kernel/abi/exits.ts";
@@ -17,8 +15,6 @@ import {
   detailWord,
   eachRecord,
   exitAt,
-  HZ,
-  START_TSC,
   stream,
   svmSample,
   temporary,
@@ -233,27 +229,6 @@ test("no name needs quotes in CSV or escapes in JSON", () => {
     ];
     for (const name of names) expect(name).toMatch(/^[ !#-+\--[\]-~]*$/);
   }
-});
-
-test("Perfetto: slices follow each other on their track and add up to the trace", async () => {
-  const output = join(temporary(), "timeline.json");
-  const { status } = await typevisor(["trace", traceFile(svm()), "--perfetto", output]);
-  expect(status).toBe(0);
-  const { traceEvents } = JSON.parse(readFileSync(output, "utf8"));
-  const slices = traceEvents.filter(
-    (event: { ph: string; tid: number }) => event.ph === "X" && event.tid === 1,
-  );
-  expect(slices.map((slice: { name: string }) => slice.name)).toEqual(
-    ["cpuid", "io", "io", "npf", "msr"].flatMap((name) => ["guest", name]).slice(1),
-  );
-  for (let i = 1; i < slices.length; i++) {
-    expect(slices[i].ts).toBeCloseTo(slices[i - 1].ts + slices[i - 1].dur, 6);
-  }
-  const last = svmSample.at(-1);
-  const micros = Number(((last?.tscOut ?? 0n) - START_TSC) * 1_000_000n) / Number(HZ);
-  expect(slices.at(-1).ts + slices.at(-1).dur).toBeCloseTo(micros, 6);
-  const halt = traceEvents.find((event: { name: string }) => event.name === "halt");
-  expect(halt).toMatchObject({ ph: "X", tid: 2, ts: 50, dur: 1000 });
 });
 
 describe("a trace that is not whole", () => {

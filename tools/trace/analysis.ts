@@ -21,6 +21,8 @@ export interface View {
   start?(start: TraceStart): void;
   exit(record: ExitRecord, index: number, start: TraceStart): void;
   lost?(records: number): void;
+  /** What the trace holds from here on, when that may not be every exit. */
+  filter?(filter: RecordedFilter): void;
   /** Awaited between pieces of the file. */
   pause?(): Promise<void>;
 }
@@ -75,6 +77,7 @@ export async function analyse(
       },
       filter(filter) {
         end.filters.push(filter);
+        view.filter?.(filter);
       },
       overhead(cpu, ticks) {
         overheads[cpu] = ticks;

@@ -67,6 +67,12 @@ function keyNames(): string {
   return Object.keys(KEYS).join(", ");
 }
 
+/** Whether a recorded filter lets every exit pass. */
+export function passesAll(filter: RecordedFilter): boolean {
+  const { vm, vcpu, every, reasons, ranges } = filter;
+  return vm === undefined && vcpu === undefined && every === 1 && reasons.length + ranges.length === 0;
+}
+
 /** A recorded filter in the words of `--trace-filter`; empty when everything passed. */
 export function filterWords(filter: RecordedFilter, backend: TraceBackend): string {
   const names = filter.reasons.map((reason) => reasonName(backend, reason).replaceAll(" ", "_"));

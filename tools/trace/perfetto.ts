@@ -5,9 +5,10 @@ import { EXIT_HLT } from "../../kernel/abi/exits.ts";
 import { RECORD_RIP } from "../../kernel/abi/trace.ts";
 import type { View } from "./analysis.ts";
 import { writeDetail, writeWord } from "./describe.ts";
+import { passesAll } from "./filter.ts";
 import { className, outcomeName, reasonName } from "./names.ts";
 import { Output } from "./output.ts";
-import type { TraceStart } from "./reader.ts";
+import type { RecordedFilter, TraceStart } from "./reader.ts";
 import type { ExitRecord } from "./record.ts";
 import type { Symbols } from "./symbols.ts";
 import type { Text } from "./text.ts";
@@ -16,16 +17,17 @@ import type { FinishedView } from "./views.ts";
 /** The exit rate is sampled this often, nanoseconds. */
 const COUNTER_PERIOD = 10_000_000;
 
-/** Slices that are no exit reason. */
+/** Slices that are no exit reason; the last is that between exits of a filtered trace. */
 const GUEST = -1;
 const HALT = -2;
+const UNRECORDED = -3;
 /** A damaged trace may have millions of reasons. */
 const KEPT_SLICES = 1024;
 
 interface Track {
   /** Its place in the viewer, as members of an event. */
   place: string;
-  /** Beginnings of its slices' events, by exit reason, GUEST or HALT. */
+  /** Beginnings of its slices' events, by exit reason or GUEST, HALT, UNRECORDED. */
   slices: Map<number, Buffer>;
   /** Its counter's events up to their time. */
   counter: string;
@@ -45,6 +47,7 @@ class Timeline implements View, FinishedView {
   private readonly tracks = new Map<number, Track>();
   private readonly text: Text;
   private separator = "";
+  private between = GUEST;
 
   constructor(
     private readonly output: Output,
@@ -59,7 +62,7 @@ class Timeline implements View, FinishedView {
     const entry = nanoseconds(record.tscOut, start);
     const track = this.track(record, start, exit);
     if (track.entered !== undefined && exit > track.entered) {
-      this.slice(track, GUEST, start, track.entered, exit);
+      this.slice(track, this.between, start, track.entered, exit);
       this.endEvent();
     }
     this.slice(track, record.kind === EXIT_HLT ? HALT : record.reason, start, exit, entry);
@@ -72,6 +75,11 @@ class Timeline implements View, FinishedView {
   /** Between the exits around a gap the guest need not have run. */
   lost(): void {
     for (const track of this.tracks.values()) track.entered = undefined;
+  }
+
+  filter(filter: RecordedFilter): void {
+    this.between = passesAll(filter) ? GUEST : UNRECORDED;
+    this.lost();
   }
 
   pause(): Promise<void> {
@@ -165,6 +173,8 @@ class Timeline implements View, FinishedView {
 function sliceHead(place: string, what: number, start: TraceStart): string {
   if (what === GUEST) return `,{"ph":"X",${place},"name":"guest","cat":"guest","ts":`;
   if (what === HALT) return `,{"ph":"X",${place},"name":"halt","cat":"halt","ts":`;
+  if (what === UNRECORDED)
+    return `,{"ph":"X",${place},"name":"guest or unrecorded exits","cat":"guest","ts":`;
   return `,{"ph":"X",${place},"name":"${reasonName(start.backend, what)}","cat":"exit","ts":`;
 }
 
