@@ -1,10 +1,16 @@
 // biome-ignore-all format: aligned tables.
 //
-// The current VMCS on the log, field by field, by the manual's names (SDM volume 3, appendix "Field Encoding in VMCS").
+// The current VMCS on the log, field by field, by the manual's names (SDM volume 3, appendix "Field Encoding in VMCS"),
+// with the bits that are set.
 import { vmread } from "../arch/intrinsics";
-import { LOG_WARN, logByte, logEnd, logHex, logHexFixed, logStart, logText, logWord } from "../lib/log";
+import { EXCEPTIONS, logChoice, logEvent, logFieldName, logFlags, logRights } from "../lib/fields";
+import { LOG_WARN, logEnd, logHex, logHexFixed, logStart, logText, logWord } from "../lib/log";
 import { Vcpu } from "../vcpu/vcpu";
 import { reasonName } from "../abi/vmx-reasons";
+import {
+  ACTIVITY_NAMES, ENTRY_NAMES, EVENT_TYPES, EXIT_NAMES, INTERRUPTIBILITY_NAMES, PENDING_DEBUG_NAMES, PIN_NAMES,
+  PRIMARY_NAMES, SECONDARY_NAMES,
+} from "./bitnames";
 import {
   CR0_MASK, CR0_READ_SHADOW, CR4_MASK, CR4_READ_SHADOW, ENTRY_CONTROLS, ENTRY_EXCEPTION_ERROR_CODE,
   ENTRY_INSTRUCTION_LENGTH, ENTRY_INTERRUPTION_INFO, EPT_POINTER, EXCEPTION_BITMAP, EXIT_CONTROLS,
@@ -37,7 +43,6 @@ const fields: StaticArray<u32> = [
   HOST_TR_BASE, HOST_GDTR_BASE, HOST_IDTR_BASE,
 ];
 
-/** Separated by `|`. */
 const names: string =
   "Exit reason|Exit qualification|VM-exit interruption information|VM-exit interruption error code|" +
   "IDT-vectoring information|IDT-vectoring error code|VM-exit instruction length|VM-exit instruction information|" +
@@ -55,18 +60,25 @@ const names: string =
   "Host DS selector|Host ES selector|Host FS selector|Host GS selector|Host TR selector|Host FS base|" +
   "Host GS base|Host TR base|Host GDTR base|Host IDTR base";
 
-const SEPARATOR: u32 = 0x7c;
 const SEGMENT_NAMES: string = "ES CS SS DS FS GS LDTR TR";
 const SEGMENTS: u32 = 8;
-/** Column of the values. */
-const WIDTH: i32 = 36;
 
-/** Logs the name that begins at `start` of `names`, and blanks. Returns where the next one begins. */
-function logName(start: i32): i32 {
-  let at = start;
-  for (; at < names.length && names.charCodeAt(at) != SEPARATOR; at++) logByte(names.charCodeAt(at));
-  for (let column = at - start; column < WIDTH; column++) logText(" ");
-  return at + 1;
+/** Logs what the bits of a field mean. */
+function describe(field: u32, value: u64): void {
+  switch (field) {
+    case PIN_CONTROLS:           logFlags(value, PIN_NAMES); break;
+    case PRIMARY_CONTROLS:       logFlags(value, PRIMARY_NAMES); break;
+    case SECONDARY_CONTROLS:     logFlags(value, SECONDARY_NAMES); break;
+    case EXIT_CONTROLS:          logFlags(value, EXIT_NAMES); break;
+    case ENTRY_CONTROLS:         logFlags(value, ENTRY_NAMES); break;
+    case EXCEPTION_BITMAP:       logFlags(value, EXCEPTIONS); break;
+    case GUEST_INTERRUPTIBILITY: logFlags(value, INTERRUPTIBILITY_NAMES); break;
+    case GUEST_PENDING_DEBUG:    logFlags(value, PENDING_DEBUG_NAMES); break;
+    case GUEST_ACTIVITY:         logChoice(value, ACTIVITY_NAMES); break;
+    case EXIT_INTERRUPTION_INFO:
+    case IDT_VECTORING_INFO:
+    case ENTRY_INTERRUPTION_INFO: logEvent(value, EVENT_TYPES);
+  }
 }
 
 function logSegment(index: u32): void {
@@ -80,7 +92,9 @@ function logSegment(index: u32): void {
   logText(" limit ");
   logHexFixed(vmread(GUEST_ES_LIMIT + 2 * index), 8);
   logText(" access rights ");
-  logHexFixed(vmread(GUEST_ES_ACCESS + 2 * index), 5);
+  const rights = <u32>vmread(GUEST_ES_ACCESS + 2 * index);
+  logHexFixed(rights, 5);
+  logRights(rights);
   logEnd();
 }
 
@@ -94,8 +108,11 @@ export function dumpVmcs(vcpu: Vcpu): void {
   let name = 0;
   for (let i = 0; i < fields.length; i++) {
     if (!logStart(LOG_WARN)) return;
-    name = logName(name);
-    logHex(vmread(unchecked(fields[i])));
+    name = logFieldName(names, name);
+    const field = unchecked(fields[i]);
+    const value = vmread(field);
+    logHex(value);
+    describe(field, value);
     logEnd();
   }
   for (let i: u32 = 0; i < SEGMENTS; i++) logSegment(i);

@@ -110,7 +110,13 @@ describe.each(machines)("%s", (name, machine) => {
       /PDE 0 at 0x[0-9a-f]+: 0x[0-9a-f]+ .*the page\r\nhost-physical 0x/,
     );
     expect(await session.ask("npt 0xfee00000")).toContain("not mapped: accesses exit");
-    expect(await session.ask("vmcs")).toMatch(isVmx ? /Guest RIP +0x1.*\r\n/ : /RIP 0x1/);
+    const structure = await session.ask("vmcs");
+    expect(structure).toMatch(isVmx ? /\nGuest RIP +0x1/ : /\nRIP +0x1/);
+    expect(structure).toMatch(
+      isVmx
+        ? /\nSecondary processor-based controls +0x[0-9a-f]+: Enable EPT, .*Enable VPID, .*Unrestricted guest/
+        : /\nIntercepts, vector 3 +0x[0-9a-f]+: interrupt, nmi, .*cpuid, [\s\S]*\nNested paging +0x1: NP_ENABLE\r\n/,
+    );
     expect(await session.ask("vmexit")).toMatch(isVmx ? /IO_INSTRUCTION +\d\d / : /io +\d\d /);
     session.type(CTRL_D);
     session.type(OPEN);

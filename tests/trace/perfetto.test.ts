@@ -62,7 +62,7 @@ function byTrack<T extends TimelineEvent>(events: T[]): T[][] {
 
 const nanoseconds = (tsc: bigint, hz: bigint) => Math.round((Number(tsc - START_TSC) * 1e9) / Number(hz));
 
-/** Exits of two VMs with two vCPUs each, which take turns on one processor; some without guest time before them, some of no length. */
+/** Exits of two VMs with two vCPUs each, in turn on one processor; some without guest time before them, some of no length. */
 function manyExits(count: number): PlainRecord[] {
   const random = new Random(7);
   let free = START_TSC;
