@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { NativeModule } from "../../tools/aot/linux/process.ts";
-import { findDifference } from "./fuzz/compare.ts";
+import { type Call, findDifference } from "./fuzz/compare.ts";
 import { encodeModule } from "./fuzz/encode.ts";
 import { planFor } from "./fuzz/fuzz.ts";
 import { generateModule } from "./fuzz/generate.ts";
@@ -89,6 +89,47 @@ describe("generated code, run natively", () => {
     expect(
       findDifference(assemble(`(module ${funcs.join("\n")})`), { calls, globals: [] }, false),
     ).toBeNull();
+  });
+
+  it("walks tables by pointers as V8 does by counters", () => {
+    const funcs: string[] = [];
+    const calls: Call[] = [];
+    const ends = [-7, -1, 0, 1, 9, 10, 0x7fffffff].flatMap((end) =>
+      ["lt_s", "lt_u", "le_s", "le_u", "ge_s", "gt_u", "ne"].map((op) => ({ op, end })),
+    );
+    for (const { op, end } of ends) {
+      for (const [start, step, shift] of [
+        [0, 1, 1],
+        [3, 5, 2],
+        [-4, 3, 0],
+        [1, 0x4000_0000, 2],
+      ]) {
+        const name = `${op} ${end} from ${start} by ${step} shift ${shift}`;
+        const test = `(i32.${op} (local.get $i) (i32.const ${end}))`;
+        const leave = op.startsWith("g") ? test : `(i32.eqz ${test})`;
+        // Some would go on for long, or for ever.
+        const guard = `(br_if $done (i32.gt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 40)))`;
+        funcs.push(`(func (export "${name}") (param $a i32) (result i32) (local $i i32) (local $n i32) (local $sum i32)
+          (local.set $i (i32.const ${start}))
+          (block $done (loop $again
+            (br_if $done ${leave})
+            ${guard}
+            (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 31)) (i32.load16_u offset=40
+              (i32.shl (i32.add (local.get $a) (i32.mul (local.get $i) (i32.const 3))) (i32.const ${shift})))))
+            (i32.store8 (i32.add (i32.mul (i32.sub (local.get $a) (local.get $i)) (i32.const 2))
+              (i32.const 512)) (local.get $sum))
+            (local.set $i (i32.add (local.get $i) (i32.const ${step})))
+            (br $again)))
+          (local.get $sum))`);
+        for (const a of [0n, 20n]) calls.push({ name, params: ["i32"], result: "i32", args: [a] });
+      }
+    }
+    const data = Array.from(
+      { length: 256 },
+      (_, i) => `\\${((i * 89 + 7) & 255).toString(16).padStart(2, "0")}`,
+    );
+    const wat = `(module (memory 1) (data (i32.const 0) "${data.join("")}") ${funcs.join("\n")})`;
+    expect(findDifference(assemble(wat), { calls, globals: [] }, false)).toBeNull();
   });
 
   it("passes arguments and results on the stack", () => {

@@ -8,6 +8,7 @@ import {
   type Type,
   type Value,
 } from "../ir/ir.ts";
+import { advancePointers } from "./pointers.ts";
 
 /** Operations that addressing modes, fused branches or renaming absorb: moving them out only costs a register. */
 const FREE = new Set<Op>(["const", "add", "wrap", "extend_u", "symbol"]);
@@ -29,7 +30,10 @@ export function optimizeLoops(func: FuncIR): void {
     for (const outer of loops)
       if (outer !== loop && outer.blocks.has(loop.header)) outer.blocks.add(preheader);
     hoistInvariants(loop, preheader);
-    if (isSmall(loop, loops)) reduceStrength(func, loop, preheader);
+    if (isSmall(loop, loops)) {
+      advancePointers(func, loop, preheader);
+      reduceStrength(func, loop, preheader);
+    }
     preheaders.set(loop, preheader);
   }
   // Outer loops first: a constant is held once, as far out as it is used.
