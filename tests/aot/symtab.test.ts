@@ -166,6 +166,7 @@ describe("the symbol table", () => {
     ["kernel/run/onExit", { name: "onExit", file: "kernel/run.ts" }],
     ["kernel/devices/uart/Uart#read", { name: "Uart#read", file: "kernel/devices/uart.ts" }],
     ["~lib/array/Array<~lib/map/Map<u8,u16>>#push", { name: "Array#push", file: "~lib/array.ts" }],
+    ["start:kernel/main", { name: "(top level)", file: "kernel/main.ts" }],
     ["main", { name: "main", file: "other.ts" }],
   ])("tells the function of the source from asc's name %s", (name, scope) => {
     expect(scopeOf(name, "other.ts")).toEqual(scope);

@@ -34,11 +34,12 @@ const LINE_BASE = -5;
 const LINE_RANGE = 14;
 const LAST_OPCODE = 255;
 
-/** The files of a line table, numbered from 1. */
+/** The files of a line table, numbered from 1. An empty name is none, number 0: in the table it would be the end. */
 export class Files {
   private readonly numbers = new Map<string, number>();
 
   number(name: string): number {
+    if (name === "") return 0;
     const known = this.numbers.get(name);
     if (known !== undefined) return known;
     this.numbers.set(name, this.numbers.size + 1);

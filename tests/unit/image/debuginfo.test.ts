@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { readElfSymbols } from "../../../tools/aot/object/elf.ts";
 import { dwarfAssembly } from "../../../tools/dwarf/assembly.ts";
 import { debugInformation, labelLines } from "../../../tools/image/debuginfo.ts";
-import { mustRun } from "../../../tools/lib/command.ts";
+import { capture, mustRun } from "../../../tools/lib/command.ts";
 
 /** More files than fit in one byte of LEB128, each with a function and code that was inlined into it. */
 const FILES = 300;
@@ -32,6 +32,10 @@ const assembly = [
     "  ret",
     ".end:",
   ]).flat(),
+  "tv_function_start:",
+  "%line 7+0 kernel/other.ts",
+  "  ret",
+  ".end:",
   "tv_text_end:",
   "",
 ].join("\n");
@@ -46,12 +50,16 @@ const sources = new Map([
   ]),
 ]);
 
-const functions = Array.from({ length: FILES }, (_, i) => ({
-  symbol: `tv_function_${i}`,
-  name: `kernel/file${i}/own${i}`,
-  frameBytes: 0,
-  sites: [],
-}));
+const functions = [
+  ...Array.from({ length: FILES }, (_, i) => ({
+    symbol: `tv_function_${i}`,
+    name: `kernel/file${i}/own${i}`,
+    frameBytes: 0,
+    sites: [],
+  })),
+  // Of no file itself.
+  { symbol: "tv_function_start", name: "~start", frameBytes: 0, sites: [] },
+];
 
 let directory: string;
 
@@ -84,6 +92,16 @@ test("every instruction has its function, file and line, and those that it was i
     return [...own(100), ...own(100), ...inlined, ...own(102), ...own(102)];
   }).flat();
   expect(said.trim().split("\n")).toEqual(expected);
+});
+
+test("a function of no source file has code of others inlined", async () => {
+  const words = [`0x${(TEXT + FILES * BYTES).toString(16)}`];
+  const said = await mustRun("addr2line", ["-f", "-i", "-e", "code.elf", ...words], { cwd: directory });
+  expect(said.trim().split("\n").slice(0, 3)).toEqual(["inner", "kernel/other.ts:7", "~start"]);
+  const { stderr } = await capture("readelf", ["--debug-dump=info,decodedline", "code.elf"], {
+    cwd: directory,
+  });
+  expect(stderr).toBe("");
 });
 
 test("a source without directives stays as it is", () => {

@@ -11,12 +11,18 @@ export function sameScope(a: Scope, b: Scope): boolean {
   return a.name === b.name && a.file === b.file;
 }
 
+/** Statements of a file outside of its functions. */
+const TOP_LEVEL = "(top level)";
+/** What asc calls the function that runs those of a module: "start:path/of/file". */
+const START = "start:";
+
 /**
  * The function that asc has named "path/of/file/name". Names without a path tell no file: `otherwise` is it. All instances of a
  * generic function are one function of the source.
  */
 export function scopeOf(name: string, otherwise: string): Scope {
   const plain = withoutTypeArguments(name);
+  if (plain.startsWith(START)) return { name: TOP_LEVEL, file: `${plain.slice(START.length)}.ts` };
   const slash = plain.lastIndexOf("/");
   const stem = plain.slice(0, Math.max(slash, 0));
   return { name: plain.slice(slash + 1), file: stem ? `${stem}.ts` : otherwise };
@@ -61,7 +67,7 @@ export class Scopes {
   around({ file, line }: SourcePosition, own: Scope): Scope {
     const name = this.find(file, line);
     if (name) return { name, file };
-    return file === own.file ? own : { name: "(top level)", file };
+    return file === own.file ? own : { name: TOP_LEVEL, file };
   }
 }
 
