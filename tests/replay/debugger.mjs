@@ -3,6 +3,9 @@
 // Runs as a process with --experimental-websocket, which Node 20 needs for the global WebSocket.
 const [port, ...offsets] = process.argv.slice(2).map(Number);
 
+/** Bytes of code that the first step skips, as debuggers do to step by lines: more than an instruction has. */
+const SKIPPED_BYTES = 16;
+
 /** A program that never gets to a breakpoint is a failure, not a wait. */
 const PATIENCE_MILLISECONDS = 20_000;
 setTimeout(() => {
@@ -26,10 +29,19 @@ await send("Debugger.enable");
 await send("Runtime.runIfWaitingForDebugger");
 const first = await pause.promise;
 const script = scripts.find(
-  ({ scriptLanguage, sourceMapURL }) => scriptLanguage === "WebAssembly" && sourceMapURL,
+  ({ scriptLanguage, sourceMapURL, debugSymbols }) =>
+    scriptLanguage === "WebAssembly" &&
+    (sourceMapURL || [debugSymbols].flat().some(({ type }) => type === "EmbeddedDWARF")),
 );
+const { bytecode } = await send("Debugger.getScriptSource", { scriptId: script.scriptId });
 stage = "after a step";
-const stepped = await after("Debugger.stepOver");
+const [{ offset: from }] = frames(first);
+const skipped = {
+  scriptId: script.scriptId,
+  start: { lineNumber: 0, columnNumber: from },
+  end: { lineNumber: 0, columnNumber: from + SKIPPED_BYTES },
+};
+const stepped = await after("Debugger.stepOver", { skipList: [skipped] });
 stage = "in the handler";
 for (const columnNumber of offsets) {
   await send("Debugger.setBreakpoint", {
@@ -40,6 +52,10 @@ const hit = await after("Debugger.resume");
 process.stdout.write(
   JSON.stringify({
     sourceMapURL: script.sourceMapURL,
+    symbols: [script.debugSymbols].flat().map(({ type }) => type),
+    codeOffset: script.codeOffset,
+    bytecode,
+    skipped: SKIPPED_BYTES,
     first: frames(first),
     stepped: frames(stepped),
     hit: frames(hit),
@@ -71,9 +87,9 @@ function send(method, params = {}) {
 }
 
 /** Where the program stops next after a command that lets it go on. */
-async function after(method) {
+async function after(method, params) {
   pause = deferred();
-  await send(method);
+  await send(method, params);
   return pause.promise;
 }
 

@@ -8,6 +8,8 @@ interface Entry {
   offset: number;
   file: number;
   line: number;
+  /** From 0. */
+  column: number;
 }
 
 const DIGITS = new Map(
@@ -41,7 +43,20 @@ export class SourceMap {
     }
     const entry = this.entries[low - 1];
     if (!entry || entry.offset < from) return null;
-    return { file: this.files[entry.file] ?? "?", line: entry.line };
+    return this.position(entry);
+  }
+
+  /** All mappings in ascending order. Columns count from 1. */
+  all(): { offset: number; position: SourcePosition; column: number }[] {
+    return this.entries.map((entry) => ({
+      offset: entry.offset,
+      position: this.position(entry),
+      column: entry.column + 1,
+    }));
+  }
+
+  private position({ file, line }: Entry): SourcePosition {
+    return { file: this.files[file] ?? "?", line };
   }
 }
 
@@ -50,6 +65,7 @@ function decodeMappings(mappings: string): Entry[] {
   let offset = 0;
   let file = 0;
   let line = 1;
+  let column = 0;
   for (const segment of mappings.split(/[,;]/)) {
     if (!segment) continue;
     const fields = decodeVlq(segment);
@@ -57,7 +73,8 @@ function decodeMappings(mappings: string): Entry[] {
     if (fields.length < 4) continue;
     file += fields[1]!;
     line += fields[2]!;
-    entries.push({ offset, file, line });
+    column += fields[3]!;
+    entries.push({ offset, file, line, column });
   }
   return entries.sort((a, b) => a.offset - b.offset);
 }

@@ -1,18 +1,19 @@
 // `typevisor replay`: runs what `typevisor run --record` has recorded again, in Node.
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { UserError } from "../lib/user-error.ts";
 import { EXIT_FAILED } from "../machines/status.ts";
 import { StackTranslator } from "../replay/divergence.ts";
-import { openInspector, stopAt } from "../replay/inspect.ts";
-import { prepareModule, type ReplayModule } from "../replay/module.ts";
+import { isVsCodeAttached, openInspector, stopAt } from "../replay/inspect.ts";
+import { type DebugFormat, prepareModule, type ReplayModule } from "../replay/module.ts";
 import { readRecording } from "../replay/reader.ts";
 import { type Replayed, type ReplayWatcher, replay } from "../replay/replay.ts";
 import { describeDivergence, ExitPrinter, type Range, summary } from "../replay/report.ts";
-import { changedSources, placeSources } from "../replay/sources.ts";
+import { changedSources, placeSources, sourceFiles } from "../replay/sources.ts";
 
 interface ReplayOptions {
   exit?: string;
   inspect?: string | true;
+  debugInfo?: DebugFormat["format"];
   log?: boolean;
   from?: string;
   to?: string;
@@ -22,8 +23,8 @@ const HELP = `
 The file holds the hypervisor's WebAssembly code, its state, and all that the processor told it. The code runs again in Node,
 and everything it asks and writes is compared: it does the same again, or the first difference is reported.
 
-With --inspect, open chrome://inspect in Chrome: the replay stops where the handling of exit N begins, in the TypeScript
-sources. docs/replay.md shows it.
+With --inspect, attach VS Code, or open chrome://inspect in Chrome: the replay stops where the handling of exit N begins, in the
+TypeScript sources. docs/replay.md shows it.
 
 Exit status: 0; ${EXIT_FAILED} when something differs, or the file cannot be read to its end.
 
@@ -40,6 +41,12 @@ export function replayCommand(): Command {
     .argument("<file>", "what `typevisor run --record` wrote")
     .option("--exit <n>", "everything about exit number N; with --inspect, stop there")
     .option("--inspect [host:port]", "wait for a debugger (default: 127.0.0.1:9229) and stop at an exit")
+    .addOption(
+      new Option(
+        "--debug-info <format>",
+        "with --inspect: what the debugger reads (default: dwarf for VS Code, source-map for others)",
+      ).choices(["dwarf", "source-map"]),
+    )
     .option("--log", "one line per exit")
     .option("--from <n>", "with --log: start with exit number N")
     .option("--to <n>", "with --log: end with exit number N")
@@ -54,13 +61,17 @@ async function replayFile(file: string, options: ReplayOptions): Promise<number>
   const print = (line: string) => void process.stdout.write(`${line}\n`);
   const warn = (line: string) => void process.stderr.write(`typevisor: ${line}\n`);
   const source = recording.module;
-  const module = prepareModule({ ...source, map: placeSources(source.map) });
   const changed = changedSources(source.map);
   if (changed.length > 0) {
     const build =
       recording.header.commit === undefined ? "other sources" : `commit ${recording.header.commit}`;
     warn(`${file} was recorded with ${build}: ${listed(changed)} differ from this checkout.`);
   }
+  if (options.inspect !== undefined) openInspector(options.inspect === true ? undefined : options.inspect);
+  const module = prepareModule(
+    { ...source, map: placeSources(source.map) },
+    debugFormat(options, source.map, warn),
+  );
   const wanted = options.exit === undefined ? undefined : exitNumber(options.exit, "--exit");
   const watcher = new ExitPrinter(recording, rangeOf(options, wanted), wanted !== undefined, print);
   const replayed = await replay(recording, module, debugged(options, wanted, module, watcher));
@@ -81,16 +92,24 @@ function listed(files: string[]): string {
   return files.length > 3 ? `${shown} and ${files.length - 3} more files` : shown;
 }
 
-/** With --inspect, the replay waits for a debugger first, and stops it at an exit. */
+/** What the module tells debuggers of its sources. VS Code needs files on disk, and only DWARF leads it to them. */
+function debugFormat(options: ReplayOptions, map: string, warn: (line: string) => void): DebugFormat {
+  const format = options.debugInfo ?? (isVsCodeAttached() ? "dwarf" : "source-map");
+  if (options.inspect === undefined || format === "source-map") return { format: "source-map" };
+  const { pathOf, folder, written } = sourceFiles(map);
+  if (written > 0)
+    warn(`${written} sources that are not in this checkout as they were recorded are in ${folder}.`);
+  return { format, pathOf };
+}
+
+/** With --inspect, the replay stops at an exit. */
 function debugged(
   options: ReplayOptions,
   wanted: number | undefined,
   module: ReplayModule,
   watcher: ReplayWatcher,
 ): ReplayWatcher {
-  if (options.inspect === undefined) return watcher;
-  openInspector(options.inspect === true ? undefined : options.inspect);
-  return stopAt(wanted, module, watcher);
+  return options.inspect === undefined ? watcher : stopAt(wanted, module, watcher);
 }
 
 function rangeOf(options: ReplayOptions, wanted: number | undefined): Range {

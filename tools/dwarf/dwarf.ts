@@ -169,7 +169,7 @@ class Unit {
 
   private lines(functions: readonly Code[]): Section {
     const sequences = functions.map(({ end, places }) => ({
-      rows: places.map(({ offset, position }) => ({ offset, ...position })),
+      rows: places.map(({ offset, position, column }) => ({ offset, ...position, column: column ?? 0 })),
       end,
     }));
     return lineSection(

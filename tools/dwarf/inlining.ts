@@ -8,6 +8,8 @@ export interface Place {
   /** From the start of all code. */
   offset: number;
   position: SourcePosition;
+  /** From 1; absent: unknown. */
+  column?: number;
   /** Where the calls are that the code was inlined for, innermost first. */
   callers: readonly SourcePosition[];
 }
@@ -18,6 +20,19 @@ export interface Code {
   start: number;
   end: number;
   places: readonly Place[];
+}
+
+/** Gives each function the places in it. Both are in ascending order. */
+export function withPlaces(functions: readonly Omit<Code, "places">[], all: readonly Place[]): Code[] {
+  let next = 0;
+  return functions.map((code) => {
+    const places: Place[] = [];
+    for (; (all[next]?.offset ?? code.end) < code.end; next++) {
+      const place = all[next] as Place;
+      if (place.offset >= code.start) places.push(place);
+    }
+    return { ...code, places };
+  });
 }
 
 /** A call that is no call any more: the code of `scope`, for the call at a position. */

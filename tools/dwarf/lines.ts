@@ -1,12 +1,14 @@
 // The line table. (DWARF Debugging Information Format, version 4, "Line Number Information")
 import { Section, withLength } from "./section.ts";
 
-/** From here on the code belongs to another line. */
+/** From here on the code belongs to another place of the source. */
 export interface Row {
   /** From the start of all code. */
   offset: number;
   file: string;
   line: number;
+  /** From 1; 0: unknown. */
+  column: number;
 }
 
 /** Code without gaps, with its rows in ascending order. */
@@ -22,6 +24,7 @@ const COPY = 1;
 const ADVANCE_PC = 2;
 const ADVANCE_LINE = 3;
 const SET_FILE = 4;
+const SET_COLUMN = 5;
 const EXTENDED = 0;
 const END_SEQUENCE = 1;
 const SET_ADDRESS = 2;
@@ -85,7 +88,7 @@ function writeSequence(out: Section, { rows, end }: Sequence, files: Files): voi
   out.uleb(1 + out.addressBytes);
   out.u8(SET_ADDRESS);
   out.address(first.offset);
-  const state = { offset: first.offset, file: 1, line: 1 };
+  const state = { offset: first.offset, file: 1, line: 1, column: 0 };
   for (const [i, row] of rows.entries()) {
     // Of several places at one address the last one has the instruction.
     if (row.offset === (rows[i + 1]?.offset ?? end)) continue;
@@ -94,8 +97,12 @@ function writeSequence(out: Section, { rows, end }: Sequence, files: Files): voi
       out.u8(SET_FILE);
       out.uleb(file);
     }
+    if (row.column !== state.column) {
+      out.u8(SET_COLUMN);
+      out.uleb(row.column);
+    }
     writeRow(out, row.offset - state.offset, row.line - state.line);
-    Object.assign(state, { offset: row.offset, file, line: row.line });
+    Object.assign(state, { offset: row.offset, file, line: row.line, column: row.column });
   }
   out.u8(ADVANCE_PC);
   out.uleb(end - state.offset);

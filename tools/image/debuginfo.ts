@@ -6,7 +6,7 @@ import { internalError } from "../aot/errors.ts";
 import type { SourcePosition } from "../aot/sourcemap.ts";
 import { type Symbols, sourceOf } from "../aot/symtab/write.ts";
 import { type Dwarf, dwarfOf } from "../dwarf/dwarf.ts";
-import type { Code, Place } from "../dwarf/inlining.ts";
+import { withPlaces } from "../dwarf/inlining.ts";
 
 const FUNCTION_LABEL = /^tv_function_\d+:$/;
 /** Lines of assembly within which a function's first directive comes. */
@@ -76,20 +76,12 @@ export function debugInformation(
       scope: sourceOf(info),
       start: offset(info.symbol),
       end: offset(`${info.symbol}.end`),
-      places: [] as Place[],
     }))
     .sort((a, b) => a.start - b.start);
-  distribute(placed, codes);
   const textBytes = offset("tv_text_end");
-  return dwarfOf(codes, sources, { addressBytes: ADDRESS_BYTES, name: "kernel", textBytes });
-}
-
-/** Gives each function the places in it; both are in ascending order. */
-function distribute(placed: readonly Place[], codes: readonly (Code & { places: Place[] })[]): void {
-  let next = 0;
-  for (const { start, end, places } of codes) {
-    for (; next < placed.length && (placed[next] as Place).offset < end; next++) {
-      if ((placed[next] as Place).offset >= start) places.push(placed[next] as Place);
-    }
-  }
+  return dwarfOf(withPlaces(codes, placed), sources, {
+    addressBytes: ADDRESS_BYTES,
+    name: "kernel",
+    textBytes,
+  });
 }

@@ -1,12 +1,13 @@
 // The recorded WebAssembly module as Node runs it: its code as it is; its globals made visible, so that they can be set; and
-// the place of its source map named, for debuggers.
-
+// for debuggers a source map or DWARF.
 import { decode } from "../aot/wasm/decode.ts";
 import { Reader } from "../aot/wasm/reader.ts";
 import type { KernelModule } from "./file.ts";
+import { moduleDwarf } from "./moduledwarf.ts";
 
 const SECTION_CUSTOM = 0;
 const SECTION_EXPORT = 7;
+const SECTION_CODE = 10;
 const EXPORT_GLOBAL = 3;
 const PREAMBLE_BYTES = 8;
 
@@ -20,17 +21,29 @@ export interface ReplayModule {
   globals: { wide: boolean; mutable: boolean }[];
 }
 
-/** @param mapUrl where a debugger finds the source map; absent: in the module itself. */
-export function prepareModule({ wasm, map }: KernelModule, mapUrl?: string): ReplayModule {
+/**
+ * How debuggers find the sources. Chrome reads source maps, VS Code reads DWARF. A module has one of them: of one with both,
+ * V8 before version 13 tells debuggers of the map only.
+ */
+export type DebugFormat =
+  | { format: "source-map" /** Where the map is; absent: in the module itself. */; url?: string }
+  | { format: "dwarf" /** Absolute path of a source file. */; pathOf: (file: string) => string };
+
+export function prepareModule(
+  { wasm, map }: KernelModule,
+  debug: DebugFormat = { format: "source-map" },
+): ReplayModule {
   const module = decode(wasm);
   const pieces: Uint8Array[] = [wasm.subarray(0, PREAMBLE_BYTES)];
   const reader = new Reader(wasm, PREAMBLE_BYTES);
   let grown = 0;
+  let code = { start: 0, end: 0 };
   while (!reader.atEnd) {
     const start = reader.pos;
     const id = reader.u8();
     const body = reader.take(reader.u32());
     if (id === SECTION_CUSTOM && new Reader(body).name() === "sourceMappingURL") continue;
+    if (id === SECTION_CODE) code = { start: reader.pos - body.length, end: reader.pos };
     if (id === SECTION_EXPORT) {
       const section = exportsWithGlobals(body, module.globals.length);
       grown = section.length - (reader.pos - start);
@@ -38,13 +51,22 @@ export function prepareModule({ wasm, map }: KernelModule, mapUrl?: string): Rep
     } else pieces.push(wasm.subarray(start, reader.pos));
   }
   const shifted = shiftMap(map, grown);
-  const url = mapUrl ?? `data:application/json;base64,${Buffer.from(shifted).toString("base64")}`;
-  pieces.push(section(SECTION_CUSTOM, Buffer.concat([name("sourceMappingURL"), name(url)])));
+  if (debug.format === "dwarf") {
+    const sections = Object.entries(moduleDwarf(module, map, code, debug.pathOf));
+    pieces.push(...sections.map(([title, { bytes }]) => custom(`.${title}`, bytes)));
+  } else {
+    const url = debug.url ?? `data:application/json;base64,${Buffer.from(shifted).toString("base64")}`;
+    pieces.push(custom("sourceMappingURL", name(url)));
+  }
   return {
     wasm: Buffer.concat(pieces),
     map: shifted,
     globals: module.globals.map(({ type, mutable }) => ({ wide: type === "i64", mutable })),
   };
+}
+
+function custom(title: string, body: Uint8Array): Uint8Array {
+  return section(SECTION_CUSTOM, Buffer.concat([name(title), body]));
 }
 
 function exportsWithGlobals(body: Uint8Array, globals: number): Uint8Array {
