@@ -103,6 +103,13 @@ function viaAot(wasm: string): Contender & { close(): void } {
   };
 }
 
+/** How many rounds take about the time of a measurement. The first estimate is of cold code. */
+function roundsFor(contender: Contender): number {
+  let n = 10;
+  for (let i = 0; i < 2; i++) n = Math.max(1, Math.round((n * TARGET_NS) / Math.max(contender.run(n).ns, 1)));
+  return n;
+}
+
 interface Row {
   name: string;
   ours: number;
@@ -136,7 +143,7 @@ function measure(source: string): Row {
     const needsAbort = WebAssembly.Module.imports(new WebAssembly.Module(readFileSync(wasm))).length > 0;
     const gcc = viaGcc(wasm, directory, needsAbort);
     const aot = viaAot(wasm);
-    const n = Math.max(1, Math.round((10 * TARGET_NS) / Math.max(aot.run(10).ns, 1)));
+    const n = roundsFor(aot);
     let ours = Number.POSITIVE_INFINITY;
     let theirs = Number.POSITIVE_INFINITY;
     for (let round = 0; round < ROUNDS; round++) {
