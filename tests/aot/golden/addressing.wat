@@ -15,6 +15,8 @@
     (i32.load offset=8192 (i32.add (local.get 0) (local.get 1))))
   (func (export "masked index cannot wrap") (param i32) (result i32)
     (i32.load offset=8192 (i32.shl (i32.and (local.get 0) (i32.const 511)) (i32.const 2))))
+  (func (export "a negative constant may wrap, whatever the offset") (param i32) (result i32)
+    (i32.load offset=12 (i32.sub (i32.and (local.get 0) (i32.const 511)) (i32.const 8))))
   (func (export "wrapped i64") (param i64) (result i32)
     (i32.load offset=4 (i32.wrap_i64 (local.get 0))))
   (func (export "dropped loads still trap") (param i32) (drop (i32.load (local.get 0))))

@@ -115,10 +115,12 @@ const wrappedSum: AddressRule = (s, address, access) => {
 const smallSum: AddressRule = (s, address, access) => {
   const sum = matchSum(s, address, s.uses(address) === 1);
   if (sum.folded === 0 || isMadeAnyway(s, address, sum)) return null;
+  // Below zero is also beyond 2^32, which the offset of the access does not bring back.
+  if (sum.disp < 0n) return null;
   sum.disp += BigInt(access.offset);
   const most = (v: Value | null) => (v ? (1n << BigInt(significantBits(v))) - 1n : 0n);
   const bound = most(sum.base) + most(sum.index) * BigInt(sum.scale) + sum.disp;
-  if (sum.disp < 0n || bound > 0x7fff_ffffn) return null;
+  if (bound > 0x7fff_ffffn) return null;
   return operandOf(s, sum, false, s.target.segment);
 };
 
