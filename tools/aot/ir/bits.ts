@@ -1,6 +1,8 @@
 import { bitsOf, isComparison, type Value } from "./ir.ts";
 
 const MAX_DEPTH = 6;
+/** Values that are looked at to learn about a phi. */
+const MAX_SOURCES = 12;
 
 /** An upper bound of the unsigned value: how many low bits it can have set. */
 export function significantBits(v: Value, depth = 0): number {
@@ -20,7 +22,7 @@ export function significantBits(v: Value, depth = 0): number {
     case "xor":
       return Math.max(of(0), of(1));
     case "phi":
-      return v.args.reduce((most, arg) => Math.max(most, significantBits(arg, depth + 2)), 0);
+      return sourcesOf(v)?.reduce((most, arg) => Math.max(most, significantBits(arg, depth + 2)), 0) ?? all;
     case "select":
       return Math.max(of(0), of(1));
     case "shr_u":
@@ -47,4 +49,15 @@ export function significantBits(v: Value, depth = 0): number {
     default:
       return all;
   }
+}
+
+/** The values other than phis that a phi can have, also by way of others and round a loop; null if there are many. */
+function sourcesOf(phi: Value): Value[] | null {
+  const phis = new Set([phi]);
+  const sources = new Set<Value>();
+  for (const p of phis) {
+    for (const arg of p.args) (arg.op === "phi" ? phis : sources).add(arg);
+    if (phis.size + sources.size > MAX_SOURCES) return null;
+  }
+  return [...sources];
 }
