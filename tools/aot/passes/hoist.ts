@@ -16,6 +16,8 @@ const SEPARATE = new Set<Op>([
   "ctz",
   "popcnt",
   "bswap",
+  // Costs nothing where it is, but what follows it could not come up without it.
+  "wrap",
   "mulh_s",
   "mulh_u",
 ]);
