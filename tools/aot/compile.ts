@@ -19,7 +19,7 @@ import { decode } from "./wasm/decode.ts";
 import type { Func, Module } from "./wasm/module.ts";
 import { validate } from "./wasm/validate.ts";
 import { checkAllocation } from "./x64/checker.ts";
-import { emitFunction, type Site } from "./x64/emit.ts";
+import { emitFunction, LOOP_ALIGNMENT, type Site } from "./x64/emit.ts";
 import type { MFunc } from "./x64/lir.ts";
 import { MACHINE_PASSES } from "./x64/passes.ts";
 import { printMachine } from "./x64/print.ts";
@@ -267,7 +267,7 @@ class Output {
       `tv_linear_pages equ ${pages}`,
       ...this.externs(data).map((symbol) => `extern ${symbol}`),
       "",
-      "section .text align=16",
+      `section .text align=${LOOP_ALIGNMENT}`,
       "tv_text_start:",
       ...this.text,
       "tv_text_end:",

@@ -15,6 +15,10 @@ import { registerName, type Width } from "./registers.ts";
 import { invert } from "./rules/compare.ts";
 import { shortenJumps } from "./short-jumps.ts";
 
+/** Processors fetch code in pieces of 32 or 64 bytes: a loop should not begin at the end of one. */
+export const LOOP_ALIGNMENT = 32;
+/** Where size counts for more. */
+const SMALL_LOOP_ALIGNMENT = 16;
 const GUARD_PAGE_BYTES = 4096;
 /** Registers whose restoring is as short as a jump, which is longer the further it goes. */
 const MAX_POPS = 2;
@@ -113,7 +117,7 @@ class Emitter {
     const targeted = this.targetedBlocks();
     const tops = loopTops(func.blocks);
     func.blocks.forEach((block, i) => {
-      if (tops.has(block)) this.line("align 16");
+      if (tops.has(block)) this.line(`align ${func.isHot ? LOOP_ALIGNMENT : SMALL_LOOP_ALIGNMENT}`);
       if (targeted.has(block)) this.text.push(`.b${block.id}:`);
       this.setFrame(frameAtStart(block));
       for (const inst of block.insts) this.instruction(inst, func.blocks[i + 1] ?? null, block);

@@ -120,7 +120,8 @@ export function loopTops(blocks: readonly MBlock[]): Set<MBlock> {
     if (end < at) return;
     const loop = blocks.slice(at, end + 1);
     const isInner = loop.every((b) => b.depth <= block.depth && !b.insts.some(isCall));
-    if (isInner && reaches(block, blocks[end]!, new Set(loop))) tops.add(block);
+    const around = new Set(loop.filter((b) => b.depth === block.depth));
+    if (isInner && reaches(block, blocks[end]!, around)) tops.add(block);
   });
   return tops;
 }
