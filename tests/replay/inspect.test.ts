@@ -9,10 +9,11 @@ import { decode } from "../../tools/aot/wasm/decode.ts";
 import { Reader } from "../../tools/aot/wasm/reader.ts";
 import { ROOT } from "../../tools/lib/paths.ts";
 import { listenSerial } from "../../tools/machines/emulator.ts";
+import { EXIT_FAILED } from "../../tools/machines/status.ts";
 import { openInspector } from "../../tools/replay/inspect.ts";
 import { prepareModule } from "../../tools/replay/module.ts";
 import { sourceFiles } from "../../tools/replay/sources.ts";
-import { start } from "../cli/cli.ts";
+import { start, typevisor } from "../cli/cli.ts";
 import { temporary } from "../trace/sample.ts";
 import { recordGuest } from "./record.ts";
 import { Symbols } from "./symbols.ts";
@@ -176,4 +177,10 @@ function codeStart(wasm: Uint8Array): number {
 
 test.each(["127.0.0.1:99999", "a:b:c", "port"])("--inspect %s is refused", (address) => {
   expect(() => openInspector(address)).toThrow(/^--inspect .*: expected HOST:PORT or PORT\.$/);
+});
+
+test("--debug-info without a debugger is refused", async () => {
+  const { status, stderr } = await typevisor(["replay", "any.rec", "--debug-info", "dwarf"]);
+  expect(status).toBe(EXIT_FAILED);
+  expect(stderr).toBe("typevisor: --debug-info says what a debugger reads: give --inspect too.\n");
 });

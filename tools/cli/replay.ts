@@ -57,6 +57,8 @@ export function replayCommand(): Command {
 }
 
 async function replayFile(file: string, options: ReplayOptions): Promise<number> {
+  if (options.debugInfo !== undefined && options.inspect === undefined)
+    throw new UserError("--debug-info says what a debugger reads: give --inspect too.");
   const recording = readRecording(file);
   const print = (line: string) => void process.stdout.write(`${line}\n`);
   const warn = (line: string) => void process.stderr.write(`typevisor: ${line}\n`);
