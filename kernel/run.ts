@@ -33,10 +33,12 @@ import {
   traceExit,
   traceInstruction,
   traceOutcome,
+  traceWantsInstruction,
 } from "./trace/ring";
 import { traceDrain, traceFinish, traceIsOn } from "./trace/stream";
 import { logCounters } from "./trace/table";
 import { backend, need } from "./vcpu/backend";
+import { instructionEnds, readInstruction } from "./vcpu/codebytes";
 import { EXIT_EXTERNAL_INTERRUPT, EXIT_NESTED_FAULT, NO_VECTOR } from "./vcpu/exit";
 import { OUTCOME_ADVANCE, OUTCOME_DONE, OUTCOME_HALT, OUTCOME_RESET, OUTCOME_RESUME } from "./vcpu/outcome";
 import { VECTOR_NMI } from "./vcpu/raise";
@@ -135,14 +137,15 @@ function onExitTraced(vcpu: Vcpu): void {
   const begun = rdtsc();
   backend().completeRecord(vcpu);
   holdClocks(vcpu, traceExit(vcpu));
+  if (traceWantsInstruction()) traceFetched(vcpu);
+  const isOpenEnded = !instructionEnds(vcpu.exit);
   const spent = rdtsc() - begun;
   vcpu.exit.outcome = OUTCOME_ADVANCE;
   onExit(vcpu);
   const outcome = vcpu.exit.outcome;
   const handled = rdtsc();
-  traceOutcome(vcpu, outcome);
-  if (outcome == OUTCOME_ADVANCE && vcpu.exit.kind == EXIT_NESTED_FAULT && vcpu.exit.move == 0)
-    traceEmulated(vcpu);
+  traceOutcome(outcome);
+  if (isOpenEnded && (outcome == OUTCOME_ADVANCE || outcome == OUTCOME_HALT)) traceDecoded(vcpu);
   if (ringIsFilling()) holdClocks(vcpu, traceDrain(thisCpu().index));
   traceExclude(vcpu, spent + rdtsc() - handled);
 }
@@ -154,9 +157,16 @@ function holdClocks(vcpu: Vcpu, ticks: u64): void {
   vcpu.request(REQUEST_SAMPLE);
 }
 
-/** Device accesses are emulated: their instruction is known. (Of one that came decoded, the backend has given the bytes.) */
-function traceEmulated(vcpu: Vcpu): void {
+/** The instruction as the guest has it, read before the handler changes anything. */
+function traceFetched(vcpu: Vcpu): void {
+  const code = readInstruction(vcpu);
+  if (code.count != 0) traceInstruction(code.bytes0, code.bytes1, <u32>code.count);
+}
+
+/** Where the end of the instruction was not known, it has been decoded to be emulated or passed: if so, take that. */
+function traceDecoded(vcpu: Vcpu): void {
   const instruction = emulatedInstruction(vcpu);
+  if (vcpu.exit.kind != EXIT_NESTED_FAULT && vcpu.rip - vcpu.exit.rip != instruction.length) return;
   traceInstruction(instruction.bytes0, instruction.bytes1, instruction.length);
 }
 

@@ -10,7 +10,7 @@ import { Backend } from "../vcpu/backend";
 import { liveEnable, liveRestore, liveSave } from "../vcpu/live";
 import { powerUp } from "../vcpu/reset";
 import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
-import { codeWalkPrepare } from "./codewalk";
+import { codeWalk, codeWalkPrepare } from "./codewalk";
 import { movesForget, movesPrepare, rememberMove } from "./moves";
 import { asidAssign, asidPrepare } from "./asid";
 import { hasHugePages, SVM_CLEAN_BITS, SVM_FLUSH_BY_ASID, svmFeatures, svmMissing } from "./capabilities";
@@ -64,6 +64,7 @@ export function svmInstall(table: Backend): void {
   table.loadVcpu = loadVcpu;
   table.run = run;
   table.completeRecord = decodeForTrace;
+  table.codeWalk = codeWalk;
   table.loadState = loadGroups;
   table.rememberMove = rememberMove;
   table.updateWindows = windows;

@@ -1,14 +1,19 @@
 // Where the bytes of the guest's instruction are: the page walk that its fetch made.
 import { physicalAddressBits } from "../arch/cpuid";
-import { phys_load64, phys_load8 } from "../arch/intrinsics";
+import { EFER_LMA } from "../arch/msr";
+import { phys_load16, phys_load64, phys_load8 } from "../arch/intrinsics";
 import { NO_HPA } from "../mm/frames";
 import { GuestMemory, guestTranslate } from "../mm/guestmem";
 import { GuestWalk, WALK_FETCH, WALK_OK, WALK_USER, walkGuest } from "../mm/guestwalk";
 import { machine } from "../vcpu/machine";
 import { Vcpu } from "../vcpu/vcpu";
-import { VMCB_CPL, VMCB_CR0, VMCB_CR3, VMCB_CR4, VMCB_EFER } from "./vmcb";
+import { VMCB_CPL, VMCB_CR0, VMCB_CR3, VMCB_CR4, VMCB_CS, VMCB_EFER } from "./vmcb";
 
 const USER: u32 = 3;
+/** Within a segment of the VMCB; L is bit 9 of the attributes. */
+const ATTRIBUTES: u64 = 2;
+const BASE: u64 = 8;
+const ATTRIBUTE_LONG: u32 = 1 << 9;
 
 /** One serves all vCPUs of this CPU, since a walk never yields. */
 const walk = changetype<GuestWalk>(memory.data(256, 16));
@@ -22,6 +27,21 @@ export function codeWalkPrepare(): void {
 
 /** Host-physical address of `bytes` of code at a guest-linear address, within one page; 0: not mapped for a fetch, or not RAM. */
 export function translateCode(vcpu: Vcpu, linear: u64, bytes: u64): u64 {
+  prepareWalk(vcpu, walk);
+  if (walkGuest(walk, linear) != WALK_OK) return 0;
+  const hpa = guestTranslate(walk.memory, walk.gpa, bytes);
+  return hpa == NO_HPA ? 0 : hpa;
+}
+
+/** Backend.codeWalk. */
+export function codeWalk(vcpu: Vcpu, walk: GuestWalk): u64 {
+  prepareWalk(vcpu, walk);
+  const isLong =
+    (walk.efer & EFER_LMA) != 0 && (phys_load16(vcpu.vmcb + VMCB_CS + ATTRIBUTES) & ATTRIBUTE_LONG) != 0;
+  return isLong ? vcpu.exit.rip : (phys_load64(vcpu.vmcb + VMCB_CS + BASE) + vcpu.exit.rip) & U32.MAX_VALUE;
+}
+
+function prepareWalk(vcpu: Vcpu, walk: GuestWalk): void {
   const vmcb = vcpu.vmcb;
   walk.memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
   walk.cr0 = phys_load64(vmcb + VMCB_CR0);
@@ -30,7 +50,4 @@ export function translateCode(vcpu: Vcpu, linear: u64, bytes: u64): u64 {
   walk.efer = phys_load64(vmcb + VMCB_EFER);
   walk.access = phys_load8(vmcb + VMCB_CPL) == USER ? WALK_FETCH | WALK_USER : WALK_FETCH;
   walk.physicalBits = physicalBits;
-  if (walkGuest(walk, linear) != WALK_OK) return 0;
-  const hpa = guestTranslate(walk.memory, walk.gpa, bytes);
-  return hpa == NO_HPA ? 0 : hpa;
 }

@@ -45,17 +45,8 @@ import {
   exitKind,
 } from "./exitcodes";
 import { interruptedEvent, nmiFinishStep, nmiReachedIret, nmiSuspendStep } from "./inject";
-import {
-  findNextRip,
-  fixedDetail,
-  isFixed,
-  isKnown,
-  knownBytes,
-  knownEntry,
-  knownUse,
-  linearAddress,
-} from "./known";
-import { knownMove, moveBytes } from "./moves";
+import { findNextRip, fixedDetail, isFixed, isKnown, knownEntry, knownUse, linearAddress } from "./known";
+import { knownMove } from "./moves";
 import { interruptibility, loadState } from "./state";
 import { NMI_STEPPING, SvmVcpu, svmOf } from "./svm";
 import {
@@ -212,11 +203,7 @@ export function decodeForTrace(vcpu: Vcpu): void {
   exit.rip = vcpu.rip;
   exit.qualification = phys_load64(vcpu.vmcb + VMCB_EXITINFO1);
   exit.info = phys_load64(vcpu.vmcb + VMCB_EXITINFO2);
-  exit.byteCount = 0;
-  const linear = linearAddress(vcpu.vmcb, vcpu.rip);
-  const known = knownEntry(vcpu, linear, exit.reason);
-  if (isKnown(vcpu, known, linear, exit.reason)) knownBytes(known, exit);
-  else if (exit.kind == EXIT_NESTED_FAULT) moveBytes(vcpu, exit, linear);
+  if (exit.kind == EXIT_NESTED_FAULT) exit.flags = faultFlags(exit.qualification);
 }
 
 function decodeRare(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {
@@ -291,17 +278,21 @@ function decodeStringIo(vcpu: Vcpu, exit: ExitRecord, info: u32, next: u64): voi
   if (decodeAssists && exit.addressSize != 0) exit.flags |= IO_DECODED;
 }
 
-function decodeNestedFault(exit: ExitRecord, vmcb: u64): void {
-  exit.move = 0;
-  const error = exit.qualification;
-  exit.gpa = exit.info;
-  exit.detail = <u32>(exit.info >> PAGE_SHIFT);
+function faultFlags(error: u64): u32 {
   let flags: u32 = 0;
   if ((error & NPF_FETCH) != 0) flags = ACCESS_FETCH;
   else flags = (error & NPF_WRITE) != 0 ? ACCESS_WRITE : ACCESS_READ;
   if ((error & NPF_PRESENT) != 0) flags |= ACCESS_PRESENT;
   if ((error & NPF_PAGE_WALK) != 0) flags |= ACCESS_PAGE_WALK;
-  exit.flags = flags;
+  return flags;
+}
+
+function decodeNestedFault(exit: ExitRecord, vmcb: u64): void {
+  exit.move = 0;
+  const error = exit.qualification;
+  exit.gpa = exit.info;
+  exit.detail = <u32>(exit.info >> PAGE_SHIFT);
+  exit.flags = faultFlags(error);
   // QEMU reports reserved bits with P = 0: the RSVD bit alone decides.
   if ((error & NPF_RESERVED) != 0) exit.kind = EXIT_NESTED_MISCONFIG;
   if (!decodeAssists) return;

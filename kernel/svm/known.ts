@@ -8,7 +8,7 @@
 // page tables: a stale entry can only make us look at the guest's own RAM, where anything but the very bytes that exited
 // before is a miss, so the worst a guest achieves is to mislead itself. What misses here is decoded in full.
 import { phys_load32, phys_load64 } from "../arch/intrinsics";
-import { EXIT_CLASSES, EXIT_CPUID, EXIT_HYPERCALL, EXIT_RDMSR, EXIT_WRMSR, ExitRecord } from "../vcpu/exit";
+import { EXIT_CLASSES, EXIT_CPUID, EXIT_HYPERCALL, EXIT_RDMSR, EXIT_WRMSR } from "../vcpu/exit";
 import { Vcpu } from "../vcpu/vcpu";
 import { translateCode } from "./codewalk";
 import { KNOWN_BYTES, NMI_OPEN, SvmVcpu, svmOf } from "./svm";
@@ -140,13 +140,6 @@ export function isKnown(vcpu: Vcpu, known: KnownInstruction, linear: u64, code: 
     known.cr3 == phys_load64(vcpu.vmcb + VMCB_CR3) &&
     phys_load32(known.hpa) == known.bytes
   );
-}
-
-/** Gives the exit record the bytes of a known instruction. */
-export function knownBytes(known: KnownInstruction, exit: ExitRecord): void {
-  exit.byteCount = <u32>known.length;
-  exit.bytes0 = known.bytes & (U32.MAX_VALUE >> (32 - 8 * <u32>known.length));
-  exit.bytes1 = 0;
 }
 
 /** Whether exits of `kind` (EXIT_*) are those of one instruction of fixed encoding. */

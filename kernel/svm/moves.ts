@@ -87,14 +87,6 @@ export function knownMove(vcpu: Vcpu, exit: ExitRecord, linear: u64, error: u64,
   return known.length;
 }
 
-/** Gives the exit record the bytes of the known MOV at `linear` that the exit is about. */
-export function moveBytes(vcpu: Vcpu, exit: ExitRecord, linear: u64): void {
-  const known = entryOf(svmOf(vcpu).moves, linear);
-  exit.bytes0 = known.bytes0;
-  exit.bytes1 = known.bytes1;
-  exit.byteCount = <u32>known.length;
-}
-
 /** A mask of the lowest 1..8 bytes. */
 function firstBytes(count: u64): u64 {
   return U64.MAX_VALUE >> (64 - 8 * count);

@@ -127,6 +127,8 @@ function open(ring: TraceRing, vcpu: Vcpu): void {
   ring.open = ringRecord(ring, ring.head);
   fillRecord(ring.open, vcpu);
   store<u64>(ring.open + RECORD_TSC_IN, vcpu.tscExit - ring.excluded);
+  store<u64>(ring.open + RECORD_BYTES_LOW, 0);
+  store<u64>(ring.open + RECORD_BYTES_HIGH, 0);
 }
 
 /** Writes what is known of the vCPU's last exit before it is handled to the RECORD_BYTES at `record`. */
@@ -147,21 +149,18 @@ export function fillRecord(record: usize, vcpu: Vcpu): void {
   store<u8>(record + RECORD_VCPU, <u8>vcpu.index);
 }
 
-/** After the handler: what it decided, and the instruction's bytes where it has fetched them. */
-export function traceOutcome(vcpu: Vcpu, outcome: u32): void {
+/** After the handler: what it decided. */
+export function traceOutcome(outcome: u32): void {
   const record = ownRing().open;
-  if (record == 0) return;
-  const exit = vcpu.exit;
-  store<u8>(record + RECORD_OUTCOME, <u8>outcome);
-  const count = min<u64>(exit.byteCount, 15);
-  store<u64>(record + RECORD_BYTES_LOW, count != 0 ? exit.bytes0 : 0);
-  store<u64>(
-    record + RECORD_BYTES_HIGH,
-    count != 0 ? (exit.bytes1 & 0x00ff_ffff_ffff_ffff) | (count << 56) : 0,
-  );
+  if (record != 0) store<u8>(record + RECORD_OUTCOME, <u8>outcome);
 }
 
-/** The bytes of the instruction that the handler has emulated, when it had to fetch them: `length` of them. */
+/** Whether the exit's record is to have the instruction: lines on the log do not show it. */
+export function traceWantsInstruction(): bool {
+  return (sinks & SINK_STREAM) != 0 && ownRing().open != 0;
+}
+
+/** The bytes of the exit's instruction, `length` of them. */
 export function traceInstruction(bytes0: u64, bytes1: u64, length: u32): void {
   const record = ownRing().open;
   if (record == 0) return;

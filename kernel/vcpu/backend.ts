@@ -1,5 +1,6 @@
 // The interface that a virtualization backend (kernel/vmx, kernel/svm) implements: one table of functions, installed once
 // at boot by kernel/main.ts. AssemblyScript's function references are indices into the module's table: no closures.
+import { GuestWalk } from "../mm/guestwalk";
 import { Vcpu } from "./vcpu";
 
 @unmanaged
@@ -20,6 +21,8 @@ export class Backend {
   run: (vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void) => void;
   /** Fills the fields of `vcpu.exit` that only a trace shows. */
   completeRecord: (vcpu: Vcpu) => void;
+  /** Sets up a walk of the guest's page tables to fetch the instruction at `vcpu.exit.rip`. Returns its linear address. */
+  codeWalk: (vcpu: Vcpu, walk: GuestWalk) => u64;
   /**
    * The last exit, a nested page fault, was that of a MOV of `length` bytes which has now been carried out, and `move` (MOVE_*)
    * says all of it; `value`: what it writes, if that is an immediate. The same MOV may next time come with `exit.move`.

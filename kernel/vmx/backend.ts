@@ -33,6 +33,7 @@ import {
 } from "./capabilities";
 import { computeAllControls, VmxControls } from "./controls";
 import { decodeExit, decodeFailedEntry, decodeSetIoInstructionInfo } from "./decode";
+import { codeWalk } from "./codewalk";
 import { dumpVmcs } from "./dump";
 import { explainEntryFailure } from "./entrychecks";
 import {
@@ -282,6 +283,7 @@ export function vmxInstall(table: Backend): void {
   table.loadVcpu = loadVcpu;
   table.run = run;
   table.completeRecord = completeRecord;
+  table.codeWalk = codeWalk;
   table.rememberMove = rememberMove;
   table.loadState = loadState;
   table.updateWindows = updateWindows;

@@ -21,6 +21,8 @@ interface Recording {
   /** What the guest wrote to its serial port. */
   said: string;
   others: number;
+  /** Bytes of the instructions of a class, in hexadecimal. */
+  instructions: { cpuid: Set<string>; io: Set<string> };
   tscIn: number[];
   tscOut: number[];
   filters: RecordedFilter[];
@@ -41,6 +43,7 @@ async function record(machine: string, args: string[] = []): Promise<Recording> 
     leaves: [],
     said: "",
     others: 0,
+    instructions: { cpuid: new Set(), io: new Set() },
     tscIn: [],
     tscOut: [],
     filters: [],
@@ -54,6 +57,9 @@ async function record(machine: string, args: string[] = []): Promise<Recording> 
       seen.tscIn.push(record.tscIn);
       seen.tscOut.push(record.tscOut);
       const io = ioAccess(record);
+      const bytes = record.bytes.toString("hex");
+      if (record.kind === EXIT_CPUID) seen.instructions.cpuid.add(bytes);
+      if (record.kind === EXIT_IO) seen.instructions.io.add(bytes);
       if (record.kind === EXIT_CPUID) seen.leaves.push(low32(record.rax));
       else if (record.kind === EXIT_IO && io.port === COM1 && !io.in) {
         seen.said += String.fromCharCode(low32(record.rax) & 0xff);
@@ -79,6 +85,11 @@ describe.each([
     expect(seen.start?.backend).toBe(backend);
     expect(seen.leaves).toEqual(LEAVES);
     expect(seen.said).toBe("pass\r\n");
+    // With prefixes, too: no byte more than the instruction has.
+    expect(seen.instructions.cpuid).toEqual(new Set(["0fa2", "660fa2", "2e66670fa2"]));
+    // IN and OUT, by DX or by a number, of each size.
+    for (const io of seen.instructions.io) expect(io).toMatch(/^(66)?(e[4-7]..|e[c-f])$/);
+    expect(seen.instructions.io.size).toBeGreaterThan(0);
     expect(seen.totals).toEqual([seen.tscIn.length, 0]);
     for (let i = 0; i < seen.tscIn.length; i++) {
       expect(seen.tscOut[i]).toBeGreaterThan(seen.tscIn[i] as number);

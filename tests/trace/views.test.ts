@@ -141,9 +141,41 @@ test("a line of the log", async () => {
     "0    0.000001000 vm0.0 rip=0x1000 cpuid cpuid leaf=0x4 subleaf=0x2 -> advance 2.00us",
     "1    0.000010000 vm0.0 rip=0xffffffff81000010 io io out port=0x3f8 size=1 value=0x41 -> advance 4.00us",
     "2    0.000020000 vm0.0 rip=0xffffffff81000020 io io in port=0x60 size=1 -> advance 6.00us",
-    "3    0.000040000 vm0.0 rip=0xffffffff81000030 npf nested_fault gpa=0xfec00010 access=W -> advance 8.00us",
+    "3    0.000040000 vm0.0 rip=0xffffffff81000030 npf nested_fault gpa=0xfec00010 access=W -> advance 8.00us " +
+      "| mov [rdi+10h],eax",
     "4    0.000050000 vm0.1 rip=0x0 hlt hlt -> halt 1000.00us",
     "5    0.001060000 vm0.0 rip=0x401000 msr wrmsr msr=0x6e0 (IA32_TSC_DEADLINE) value=0x12deadbeef -> advance 3.00us",
+  ]);
+});
+
+test("instructions in the log: the same place with other bytes, and other places with the same low bits", async () => {
+  const at = (rip: bigint, bytes: bigint, count: bigint) => ({
+    reason: 0x7b,
+    kind: exits.EXIT_HLT,
+    words: { [abi.RECORD_RIP]: rip, [abi.RECORD_BYTES_LOW]: bytes, [abi.RECORD_BYTES_HIGH]: count << 56n },
+  });
+  const kinds = [
+    at(0xffffffff81000000n, 0xa20fn, 2n),
+    at(0xffffffff81000000n, 0x300fn, 2n),
+    at(0xffffffff81001000n, 0xf4n, 1n),
+    at(0x1000n, 0xed66n, 2n),
+    at(0x1000n, 0n, 0n),
+    at(0xffffffff81000000n, 0xa20fn, 2n),
+    // More bytes than the instruction has.
+    at(0xffffffff81002000n, 0x9090_9090_9090_20en, 8n),
+  ];
+  const lines: string[] = [];
+  await eachRecord(stream(kinds.map((kind, i) => exitAt(1000 * i, 10, kind))), (record, index, start) =>
+    lines.push(describeLine(index, record, start)),
+  );
+  expect(lines.map((line) => line.split(" | ")[1])).toEqual([
+    "cpuid",
+    "wrmsr",
+    "hlt",
+    "64/32-bit: in ax,dx; 16-bit: in eax,dx",
+    undefined,
+    "cpuid",
+    "(bad)",
   ]);
 });
 

@@ -34,7 +34,7 @@ export function build(): usize {
 export function exit(vcpu: Vcpu, outcome: u32): u64 {
   countExit(vcpu);
   const spent = traceExit(vcpu);
-  traceOutcome(vcpu, outcome);
+  traceOutcome(outcome);
   traceExclude(vcpu, spent);
   return spent;
 }

@@ -60,7 +60,7 @@ export function enable(): void { monitorEnable(); }
 export function arrive(): void { consoleInterrupt(); }
 export function move(vcpu: Vcpu): bool { return moveInput(vcpu); }
 export function guestIn(vcpu: Vcpu, port: u32): u32 { return platformPortRead(vcpu, port, 1); }
-export function exit(vcpu: Vcpu): void { countExit(vcpu); traceExit(vcpu); traceOutcome(vcpu, 1); }
+export function exit(vcpu: Vcpu): void { countExit(vcpu); traceExit(vcpu); traceOutcome(1); }
 export function useEpt(vcpu: Vcpu): void { vmOf(vcpu).nestedKind = NESTED_EPT; }
 export function time(vcpu: Vcpu): u64 { return vmNow(vmOf(vcpu)); }
 export function stopped(vcpu: Vcpu): bool { return vmOf(vcpu).stopped; }

@@ -1,5 +1,6 @@
 // AMD-V's decoding of exits around one vCPU: its VMCB and the guest's RAM where a test puts them, and the guest's page tables.
 import type { FakeCpu } from "./fake-cpu.js";
+import type { KernelModule } from "./harness.js";
 import { vcpuGlue } from "./vcpu-view.js";
 
 /** Physical addresses of the VMCB, and of the guest's first MiB. */
@@ -11,7 +12,9 @@ import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
 import { arenaNew } from "./kernel/lib/arena";
 import { machine } from "./kernel/vcpu/machine";
 import { svmCreate } from "./kernel/svm/svm";
-import { codeWalkPrepare } from "./kernel/svm/codewalk";
+import { backend } from "./kernel/vcpu/backend";
+import { readInstruction } from "./kernel/vcpu/codebytes";
+import { codeWalk, codeWalkPrepare } from "./kernel/svm/codewalk";
 import { decode, decodeForTrace, decodePrepare } from "./kernel/svm/decode";
 import { knownForget, knownPrepare, knownUse } from "./kernel/svm/known";
 import { movesForget, movesPrepare, rememberMove } from "./kernel/svm/moves";
@@ -30,8 +33,19 @@ export function prepare(vcpu: Vcpu, vmcb: u64, ram: u64): void {
 }
 export function decodeIt(vcpu: Vcpu): void { decode(vcpu); }
 export function complete(vcpu: Vcpu): void { decodeForTrace(vcpu); }
+export function instruction(vcpu: Vcpu): usize {
+  backend().codeWalk = codeWalk;
+  return changetype<usize>(readInstruction(vcpu));
+}
 export function remember(vcpu: Vcpu, move: u32, value: u32, length: u32): void { rememberMove(vcpu, move, value, length); }
 `;
+
+/** The bytes of the last exit's instruction, as a trace has them. */
+export function instructionBytes(kernel: KernelModule, vcpu: number): number[] {
+  const at = kernel.exports.instruction!(vcpu) as number;
+  const count = Number(kernel.memory.getBigUint64(at + 16, true));
+  return Array.from({ length: count }, (_, i) => kernel.memory.getUint8(at + i));
+}
 
 /** Long mode with one 2 MiB page that maps linear 0 to guest-physical 0. */
 export function startPaging(cpu: FakeCpu): void {

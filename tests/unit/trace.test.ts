@@ -40,7 +40,7 @@ export function exit(tscIn: u64, previousOut: u64, rip: u64, kind: u32, reason: 
   const e = vcpu.exit;
   e.rip = rip; e.kind = kind; e.reason = reason; e.port = port; e.size = 1; e.gpa = gpa; e.flags = 0;
   traceExit(vcpu);
-  traceOutcome(vcpu, 1);
+  traceOutcome(1);
 }
 export function emulated(bytes0: u64, bytes1: u64, length: u32): void { traceInstruction(bytes0, bytes1, length); }
 export function finish(tsc: u64): void { traceClose(tsc); traceFinish(); }

@@ -1,6 +1,7 @@
 // One exit as one line, in a form that grep loves: fixed fields first, then `key=value` words of its class.
 import * as exits from "../../kernel/abi/exits.ts";
 import { RECORD_GPA, RECORD_RAX, RECORD_RIP } from "../../kernel/abi/trace.ts";
+import { instructionText } from "./disassemble.ts";
 import { ioAccess, memoryAccess, registerAccess } from "./fields.ts";
 import { msrName } from "./msrs.ts";
 import { className, outcomeName, reasonWord } from "./names.ts";
@@ -22,7 +23,7 @@ export function hex(value: number | bigint): string {
   return `0x${value.toString(16)}`;
 }
 
-/** `12  0.004213570 vm0.0 rip=0xffffffff8105aa10 npf nested_fault gpa=0xfee00380 access=W -> advance 12.31us`. */
+/** `12  0.004213570 vm0.0 rip=0xffffffff8105aa10 npf nested_fault gpa=0xfee00380 access=W -> advance 12.31us | mov [rdi],eax`. */
 export function writeLine(
   text: Text,
   index: number,
@@ -53,6 +54,10 @@ export function writeLine(
   text.add("us");
   const symbol = symbols?.find(record.highOf(RECORD_RIP), record.lowOf(RECORD_RIP));
   if (symbol !== undefined) text.add(` (${symbol})`);
+  const instruction = instructionText(record);
+  if (instruction === "") return;
+  text.add(" | ");
+  text.add(instruction);
 }
 
 /** The same as a string. */

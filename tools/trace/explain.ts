@@ -82,8 +82,9 @@ function field(name: string, text: string): string {
 function instruction(record: ExitRecord): string[] {
   const bytes = record.bytes;
   if (bytes.length === 0) return [];
-  const raw = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-  return [field("instruction", disassemble(bytes, record.rip)), field("bytes", raw)];
+  const { text, length } = disassemble(bytes, record.rip);
+  const raw = [...bytes.subarray(0, length)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+  return [field("instruction", text), field("bytes", raw)];
 }
 
 function qualification(record: ExitRecord, start: TraceStart): string[] {

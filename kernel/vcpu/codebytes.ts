@@ -1,0 +1,93 @@
+// The bytes of the instruction that exited, for those who only look on: read through the guest's page tables with bounded
+// work. What cannot be read is left out; the guest notices nothing.
+import { phys_load8 } from "../arch/intrinsics";
+import { NO_HPA } from "../mm/frames";
+import { guestTranslate } from "../mm/guestmem";
+import { GuestWalk, WALK_OK, walkGuest } from "../mm/guestwalk";
+import { backend } from "./backend";
+import {
+  EXIT_DEADLINE,
+  EXIT_ENTRY_FAILURE,
+  EXIT_EXTERNAL_INTERRUPT,
+  EXIT_INIT,
+  EXIT_INTERRUPT_WINDOW,
+  EXIT_MACHINE_CHECK,
+  EXIT_MTF,
+  EXIT_NESTED_FAULT,
+  EXIT_NMI,
+  EXIT_NMI_WINDOW,
+  EXIT_SIPI,
+  EXIT_TRIPLE_FAULT,
+  EXIT_UNKNOWN,
+  ExitRecord,
+} from "./exit";
+import { Vcpu } from "./vcpu";
+
+/** Classes of exits that no instruction caused, as bits. */
+const NO_INSTRUCTION: u64 =
+  ((<u64>1) << EXIT_UNKNOWN) |
+  ((<u64>1) << EXIT_EXTERNAL_INTERRUPT) |
+  ((<u64>1) << EXIT_NMI) |
+  ((<u64>1) << EXIT_INTERRUPT_WINDOW) |
+  ((<u64>1) << EXIT_NMI_WINDOW) |
+  ((<u64>1) << EXIT_DEADLINE) |
+  ((<u64>1) << EXIT_TRIPLE_FAULT) |
+  ((<u64>1) << EXIT_INIT) |
+  ((<u64>1) << EXIT_SIPI) |
+  ((<u64>1) << EXIT_MTF) |
+  ((<u64>1) << EXIT_ENTRY_FAILURE) |
+  ((<u64>1) << EXIT_MACHINE_CHECK);
+
+const MAX_BYTES: u64 = 15;
+const PAGE_BYTES: u64 = 4096;
+
+@unmanaged
+export class CodeBytes {
+  /** Bytes 0 to 7 and 8 to 14; zeros behind the last. */
+  bytes0: u64;
+  bytes1: u64;
+  count: u64;
+}
+
+/** One of each serves all vCPUs of this CPU, since a walk never yields. */
+const code = changetype<CodeBytes>(memory.data(24, 16));
+const walk = changetype<GuestWalk>(memory.data(256, 16));
+
+/**
+ * The instruction of the last exit, before it is handled. Where its length is not known, what follows it in its page comes with
+ * it. Valid until the next call.
+ */
+export function readInstruction(vcpu: Vcpu): CodeBytes {
+  assert(offsetof<GuestWalk>() <= 256, "codebytes: storage of the walk");
+  code.bytes0 = 0;
+  code.bytes1 = 0;
+  code.count = 0;
+  const exit = vcpu.exit;
+  if (((NO_INSTRUCTION >> exit.kind) & 1) != 0 || exit.interruptedEvent != 0) return code;
+  const linear = backend().codeWalk(vcpu, walk);
+  const length = (exit.plainRip != 0 ? exit.plainRip : exit.nextRip) - exit.rip;
+  const rest = bytesInPage(linear);
+  if (!instructionEnds(exit) || length > MAX_BYTES) readPage(linear, min(rest, MAX_BYTES));
+  else if (readPage(linear, min(rest, length)) && length > rest) readPage(linear + rest, length - rest);
+  return code;
+}
+
+/** Whether the exit record says where its instruction ends. After a nested page fault only that of a known MOV does. */
+export function instructionEnds(exit: ExitRecord): bool {
+  return exit.plainRip != 0 || (exit.nextRip != 0 && exit.kind != EXIT_NESTED_FAULT);
+}
+
+function bytesInPage(linear: u64): u64 {
+  return PAGE_BYTES - (linear & (PAGE_BYTES - 1));
+}
+
+/** Appends `bytes` bytes of one page. False: they cannot be fetched, or are not in RAM. */
+function readPage(linear: u64, bytes: u64): bool {
+  if (walkGuest(walk, linear) != WALK_OK) return false;
+  const hpa = guestTranslate(walk.memory, walk.gpa, bytes);
+  if (hpa == NO_HPA) return false;
+  for (let i: u64 = 0; i < bytes; i++, code.count++) {
+    store<u8>(changetype<usize>(code) + <usize>code.count, <u8>phys_load8(hpa + i));
+  }
+  return true;
+}
