@@ -35,6 +35,9 @@ export function readLog(stream: Readable, onLine: (line: string) => void): Hyper
     if (tail.length > KEPT_LINES) tail.shift();
     onLine(line);
   });
+  // A connection that the emulator's death resets closes without an end, which is all that `lines` waits for.
+  lines.on("error", () => {});
+  stream.once("close", () => lines.close());
   return { status, tail, ended: new Promise((resolve) => lines.once("close", resolve)) };
 }
 
