@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+/** The test in VS Code's debugger needs that debugger, which is no package: `npm run test:vscode` (docs/replay.md). */
+const include = process.env.JS_DEBUG ? ["tests/replay/vscode.debugger.ts"] : ["tests/**/*.test.ts"];
+
 export default defineConfig({
-  test: { include: ["tests/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
+  test: { include, testTimeout: 60_000, hookTimeout: 60_000 },
 });

@@ -86,8 +86,8 @@ describe.each([
       else cpu.store(VMCB + offset, bytes, value);
     }
     if (isVmx) {
-      cpu.vmcs.set(VMCS_ENCODINGS["GUEST_CS_ACCESS"] as number, access);
-      cpu.vmcs.set(VMCS_ENCODINGS["GUEST_SS_ACCESS"] as number, 0x93n | (state.cpl << 5n));
+      cpu.vmcs.set(VMCS_ENCODINGS.GUEST_CS_ACCESS as number, access);
+      cpu.vmcs.set(VMCS_ENCODINGS.GUEST_SS_ACCESS as number, 0x93n | (state.cpl << 5n));
     } else {
       cpu.store(VMCB + 0x412n, 2, (access & 0xffn) | ((access >> 4n) & 0xf00n));
       cpu.store(VMCB + 0x4cbn, 1, state.cpl);

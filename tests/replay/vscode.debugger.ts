@@ -1,7 +1,7 @@
 // A replay in VS Code's own JavaScript debugger, with the configurations in .vscode/launch.json: it stops at the exit, steps by
 // lines of TypeScript, and stops at a breakpoint. The debugger is not a package: its releases are at
-// https://github.com/microsoft/vscode-js-debug/releases (js-debug-dap-*.tar.gz), and JS_DEBUG names the file dapDebugServer.js of
-// one; without it there is nothing to test.
+// https://github.com/microsoft/vscode-js-debug/releases (js-debug-dap-*.tar.gz). `npm run test:vscode -- PATH` runs this test with
+// the dapDebugServer.js of one; it is no part of `make test`.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -28,7 +28,7 @@ function configurationOf(request: string, recording: string): Record<string, unk
   return { ...found, type: "pwa-node", console: "internalConsole", cwd: ROOT, __workspaceFolder: ROOT };
 }
 
-test.skipIf(process.env.JS_DEBUG === undefined).each(["launch", "attach"])(
+test.each(["launch", "attach"])(
   "VS Code's debugger steps through an exit: %s",
   async (request) => {
     const { path: recording } = await recordGuest("cpuid", "qemu-tcg", temporary(), ["--no-reboot"]);
