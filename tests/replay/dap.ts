@@ -2,8 +2,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { join } from "node:path";
-import { ROOT } from "../../tools/lib/paths.ts";
 
 type Body = Record<string, unknown>;
 
@@ -36,9 +34,7 @@ const CAPABILITIES = {
 
 /** Starts the server; `program`: its main file. */
 export async function startServer(program: string): Promise<{ server: ChildProcess; port: number }> {
-  // It finds the reader of DWARF like any package.
-  const env = { ...process.env, NODE_PATH: join(ROOT, "node_modules") };
-  const server = spawn(process.execPath, [program, "0", "127.0.0.1"], { env });
+  const server = spawn(process.execPath, [program, "0", "127.0.0.1"]);
   const [said] = await once(server.stdout, "data");
   const port = /:(\d+)\s*$/.exec(String(said))?.[1];
   if (port === undefined) throw new Error(`${program} does not say its port: ${said}`);

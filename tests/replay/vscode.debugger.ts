@@ -1,7 +1,7 @@
 // A replay in VS Code's own JavaScript debugger, with the configurations in .vscode/launch.json: it stops at the exit, steps by
 // lines of TypeScript, and stops at a breakpoint. The debugger is not a package: its releases are at
-// https://github.com/microsoft/vscode-js-debug/releases (js-debug-dap-*.tar.gz). `npm run test:vscode -- PATH` runs this test with
-// the dapDebugServer.js of one; it is no part of `make test`.
+// https://github.com/microsoft/vscode-js-debug/releases (js-debug-dap-*.tar.gz). Unpacked somewhere in build/, it finds the
+// reader of DWARF in node_modules/; `npm run test:vscode -- PATH` then runs this test with its dapDebugServer.js.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
