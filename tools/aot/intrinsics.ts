@@ -35,7 +35,10 @@ export interface Intrinsic {
   readonly clobbers?: readonly FixedRegister[];
   /** No effect: may be merged, moved and dropped. */
   readonly pure?: boolean;
-  /** Does not write linear memory, so known contents of it stay known. */
+  /**
+   * Writes neither linear memory nor globals, and lets nobody run who does (an interrupt's handler, another processor), so
+   * what is known of them stays known.
+   */
   readonly keepsMemory?: boolean;
   /** A function `tv_asm_<name>` in boot/ that follows the System V ABI. */
   readonly call?: boolean;
@@ -117,6 +120,8 @@ function physicalAccess(): Record<string, Intrinsic> {
     table[`phys_cmpxchg${bits}`] = inline(`l${t}${t}:${t}`, "phys rax reg", "lock cmpxchg %0, %1", {
       returns: "rax",
       width,
+      // Orders memory as every atomic does.
+      keepsMemory: false,
     });
   }
   return table;
@@ -216,7 +221,7 @@ export const INTRINSICS: Record<string, Intrinsic> = {
   run_nmi_handler: external(":"),
 
   // AMD-V
-  stgi: inline(":", "", "stgi"),
+  stgi: inline(":", "", "stgi", { keepsMemory: false }),
   clgi: inline(":", "", "clgi"),
   vmsave: inline("l:", "rax", "vmsave"),
   vmload: inline("l:", "rax", "vmload"),
