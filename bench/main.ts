@@ -30,7 +30,7 @@ const ROUND_TRIPS: [name: string, words: string, budget: number][] = [
 /** Instructions that counting may add to an exit. */
 const COUNTERS_BUDGET = 30;
 const KIB = 1024;
-const IMAGE_BUDGET_KIB = 256;
+const IMAGE_BUDGET_KIB = 384;
 const MEMORY_BUDGET_KIB = 1024;
 /** Nested boots under -icount stall now and then; a stalled one is tried again. */
 const ATTEMPTS = 3;

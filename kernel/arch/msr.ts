@@ -66,6 +66,9 @@ export const APIC_BASE_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 export const FEATURE_CONTROL_LOCK: u64 = 1 << 0;
 export const FEATURE_CONTROL_VMX_OUTSIDE_SMX: u64 = 1 << 2;
 
+export const DEBUGCTL_LBR: u64 = 1 << 0;
+export const DEBUGCTL_BTF: u64 = 1 << 1;
+
 export const EFER_SCE: u64 = 1 << 0;
 export const EFER_LME: u64 = 1 << 8;
 export const EFER_LMA: u64 = 1 << 10;

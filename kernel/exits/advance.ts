@@ -1,8 +1,16 @@
-// Past an instruction: what the processor does when an instruction completes, done for one that a handler completed.
+// Past an instruction: what the processor does when an instruction completes, done for one that a handler completed. The only
+// place that decides on it.
+//
+// Debug conditions of one instruction are reported together, by one #DB (SDM, "Debug Exception Conditions"): those that waited
+// behind MOV SS, the breakpoints that its accesses met, the single step. They are traps on the previous instruction, so that they
+// come before NMIs, interrupts and whatever the next instruction may cause (SDM, "Order of Priority"): as `vcpu.event` holds one
+// event, those find it taken.
 import { RFLAGS_RF, RFLAGS_TF } from "../arch/cr";
-import { change, need } from "../vcpu/backend";
+import { DEBUGCTL_BTF } from "../arch/msr";
+import { need } from "../vcpu/backend";
+import { DR6_SINGLE_STEP, raiseDebug, setResumeFlag } from "../vcpu/debug";
+import { EXIT_NESTED_FAULT } from "../vcpu/exit";
 import { OUTCOME_ADVANCE, OUTCOME_DONE, OUTCOME_RESUME } from "../vcpu/outcome";
-import { raise, VECTOR_DB } from "../vcpu/raise";
 import {
   BLOCKED_BY_MOV_SS,
   BLOCKED_BY_STI,
@@ -12,20 +20,18 @@ import {
   GROUP_SYSTEM,
 } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
-import { startEmulator } from "./emulate/emulator";
+import { emulatedInstruction, startEmulator } from "./emulate/emulator";
 import { fetchInstruction, wrapRip } from "./emulate/fetch";
-
-/** DR6.BS: the debug exception is a single step. */
-export const DR6_SINGLE_STEP: u64 = 1 << 14;
+import { OP_CALL, OP_JMP } from "./emulate/instruction";
 
 const SHADOWS: u32 = BLOCKED_BY_STI | BLOCKED_BY_MOV_SS;
 const TRACED: u64 = RFLAGS_TF | RFLAGS_RF;
-/** With these at hand, nothing has to be read. */
+/** What decides about the rest. */
 const AT_HAND: u32 = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
 
 /**
  * Moves RIP past the instruction of the last exit: its length comes from the processor, or from decoding the bytes. Ends
- * the shadow of STI and MOV SS, and raises the single-step trap when TF is set. The run loop calls this for
+ * the shadow of STI and MOV SS, and raises #DB for all debug conditions that the instruction has met. The run loop calls this for
  * OUTCOME_ADVANCE and OUTCOME_HALT. Returns OUTCOME_RESUME, OUTCOME_INJECT with an event pending, or OUTCOME_STOP.
  */
 export function advance(vcpu: Vcpu): u32 {
@@ -34,14 +40,13 @@ export function advance(vcpu: Vcpu): u32 {
     vcpu.rip = exit.plainRip;
     return OUTCOME_RESUME;
   }
+  // Before RIP moves: what is read of the shadows is that of the instruction.
+  need(vcpu, AT_HAND);
   const next = exit.nextRip;
   if (next == 0) return advanceDecoding(vcpu);
   // Within one 4 GiB half a sum cannot have left the width of any code segment but a 16-bit one's, which faults by itself.
   if ((next ^ exit.rip) >> 32 != 0) return advanceDecoding(vcpu);
-  vcpu.rip = next;
-  vcpu.dirty |= GROUP_RIP;
-  const effects = <u64>((vcpu.interruptibility & SHADOWS) | (~vcpu.valid & AT_HAND)) | (vcpu.rflags & TRACED);
-  return effects == 0 ? OUTCOME_RESUME : complete(vcpu);
+  return complete(vcpu, next);
 }
 
 /**
@@ -65,28 +70,43 @@ function advanceDecoding(vcpu: Vcpu): u32 {
     if (!fetchInstruction(e)) return e.outcome;
     next = e.nextRip;
   }
-  vcpu.rip = next;
-  vcpu.dirty |= GROUP_RIP;
-  return complete(vcpu);
+  return complete(vcpu, next);
 }
 
-/** The effects of completing an instruction but for RIP. */
-function complete(vcpu: Vcpu): u32 {
-  // Where interruptibility is not read with every exit, the backend ends the shadows itself when RIP changes.
-  if ((vcpu.valid & GROUP_INTERRUPTIBILITY) != 0 && (vcpu.interruptibility & SHADOWS) != 0) {
+/** The effects of completing the instruction, in one place: RIP, the end of the shadows and of RF, #DB. */
+function complete(vcpu: Vcpu, next: u64): u32 {
+  const exit = vcpu.exit;
+  vcpu.rip = next;
+  vcpu.dirty |= GROUP_RIP;
+  if ((vcpu.interruptibility & SHADOWS) != 0) {
     vcpu.interruptibility &= ~SHADOWS;
     vcpu.dirty |= GROUP_INTERRUPTIBILITY;
   }
-  need(vcpu, GROUP_STACK_FLAGS);
-  if ((vcpu.rflags & TRACED) == 0) return OUTCOME_RESUME;
-  return completeTraced(vcpu);
+  if (((vcpu.rflags & TRACED) | vcpu.pendingDebug | exit.met) == 0) return OUTCOME_RESUME;
+  return completeWatched(vcpu);
 }
 
-function completeTraced(vcpu: Vcpu): u32 {
-  vcpu.rflags &= ~RFLAGS_RF;
-  vcpu.dirty |= GROUP_STACK_FLAGS;
-  if ((vcpu.rflags & RFLAGS_TF) == 0) return OUTCOME_RESUME;
-  change(vcpu, GROUP_SYSTEM);
-  vcpu.dr6 |= DR6_SINGLE_STEP;
-  return raise(vcpu, VECTOR_DB);
+function completeWatched(vcpu: Vcpu): u32 {
+  const exit = vcpu.exit;
+  let conditions = vcpu.pendingDebug | exit.met;
+  if ((vcpu.rflags & RFLAGS_TF) != 0 && isStep(vcpu)) conditions |= DR6_SINGLE_STEP;
+  setResumeFlag(vcpu, vcpu.rip == exit.rip && !isBranch(vcpu));
+  if (vcpu.pendingDebug != 0) {
+    vcpu.pendingDebug = 0;
+    vcpu.dirty |= GROUP_INTERRUPTIBILITY;
+  }
+  return conditions == 0 ? OUTCOME_RESUME : raiseDebug(vcpu, conditions);
+}
+
+/** With DEBUGCTL.BTF only a branch ends a step. */
+function isStep(vcpu: Vcpu): bool {
+  need(vcpu, GROUP_SYSTEM);
+  return (vcpu.debugctl & DEBUGCTL_BTF) == 0 || isBranch(vcpu);
+}
+
+/** Of what handlers complete. */
+function isBranch(vcpu: Vcpu): bool {
+  if (vcpu.exit.kind != EXIT_NESTED_FAULT) return false;
+  const operation = emulatedInstruction(vcpu).operation;
+  return operation == OP_CALL || operation == OP_JMP;
 }

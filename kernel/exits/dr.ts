@@ -5,15 +5,14 @@ import { CR4_DE } from "../arch/cr";
 import { change, need } from "../vcpu/backend";
 import { CR_READ, CR_UNDECODED } from "../vcpu/exit";
 import { OUTCOME_ADVANCE } from "../vcpu/outcome";
-import { raise, raiseGp, VECTOR_DB, VECTOR_UD } from "../vcpu/raise";
+import { DR6_ACCESS_DETECTED, DR7_GENERAL_DETECT, raiseDebug, setResumeFlag } from "../vcpu/debug";
+import { raise, raiseGp, VECTOR_UD } from "../vcpu/raise";
 import { GROUP_CONTROL, GROUP_STACK_FLAGS, GROUP_SYSTEM } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { codeSize, startEmulator } from "./emulate/emulator";
 import { fetchInstruction } from "./emulate/fetch";
 import { CODE_64, OP_MOV_FROM_DR } from "./emulate/instruction";
 
-const DR6_ACCESS_DETECTED: u64 = 1 << 13;
-const DR7_GENERAL_DETECT: u64 = 1 << 13;
 // Bits that read as ones, and bits that may be set.
 const DR6_ONES: u64 = 0xffff_0ff0;
 const DR6_SETTABLE: u64 = 0x0000_e00f;
@@ -45,12 +44,10 @@ export function handleDr(vcpu: Vcpu): u32 {
   return OUTCOME_ADVANCE;
 }
 
-/** DR7.GD: any access to a debug register raises #DB before it happens. */
+/** DR7.GD: any access to a debug register raises #DB before it happens, a fault: the handler returns to the access. */
 function raiseDetected(vcpu: Vcpu): u32 {
-  change(vcpu, GROUP_SYSTEM);
-  vcpu.dr7 &= ~DR7_GENERAL_DETECT;
-  vcpu.dr6 |= DR6_ACCESS_DETECTED;
-  return raise(vcpu, VECTOR_DB);
+  setResumeFlag(vcpu, true);
+  return raiseDebug(vcpu, DR6_ACCESS_DETECTED);
 }
 
 function readDebug(vcpu: Vcpu, number: u32): u64 {

@@ -2,7 +2,8 @@
 // #AC raised by their own delivery): each goes on to the guest as it was.
 import { change } from "../vcpu/backend";
 import { ACCESS_GVA_VALID } from "../vcpu/exit";
-import { raise, raiseWithError, VECTOR_AC, VECTOR_DF, VECTOR_PF, VECTOR_TS } from "../vcpu/raise";
+import { raiseDebug } from "../vcpu/debug";
+import { raise, raiseWithError, VECTOR_AC, VECTOR_DB, VECTOR_DF, VECTOR_PF, VECTOR_TS } from "../vcpu/raise";
 import { GROUP_SYSTEM } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 
@@ -17,6 +18,7 @@ export function handleException(vcpu: Vcpu): u32 {
     change(vcpu, GROUP_SYSTEM);
     vcpu.cr2 = exit.gva;
   }
+  if (vector == VECTOR_DB && exit.met != 0) return raiseDebug(vcpu, exit.met);
   if (((VECTORS_WITH_ERROR >> vector) & 1) != 0) return raiseWithError(vcpu, vector, exit.errorCode);
   return raise(vcpu, vector);
 }

@@ -1,10 +1,11 @@
 // IN, OUT, INS and OUTS. The processor has checked IOPL and the I/O permission bitmap before the exit.
+import { ACCESS_PORT, breakpointsMet } from "../vcpu/debug";
 import { IO_DECODED, IO_IN, IO_REP, IO_STRING } from "../vcpu/exit";
 import { machine } from "../vcpu/machine";
-import { OUTCOME_RESUME } from "../vcpu/outcome";
+import { OUTCOME_ADVANCE, OUTCOME_DONE, OUTCOME_RESUME } from "../vcpu/outcome";
 import { Vcpu } from "../vcpu/vcpu";
 import { finish } from "./advance";
-import { Emulator, scratchInstruction, startEmulator } from "./emulate/emulator";
+import { Emulator, scratchInstruction, startEmulator, watchAccesses } from "./emulate/emulator";
 import { fetchInstruction } from "./emulate/fetch";
 import { OP_INS, OP_OUTS, PREFIX_REP } from "./emulate/instruction";
 import { runString } from "./emulate/string";
@@ -13,12 +14,17 @@ export function handleIo(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
   const flags = exit.flags;
   if ((flags & IO_STRING) != 0) return handleStringIo(vcpu);
-  if ((flags & IO_IN) == 0) {
+  if ((flags & IO_IN) == 0)
     machine().portWrite(vcpu, exit.port, exit.size, lowBytes(<u32>vcpu.rax, exit.size));
-    return finish(vcpu);
-  }
-  setLowBytes(vcpu, machine().portRead(vcpu, exit.port, exit.size), exit.size);
-  return finish(vcpu);
+  else setLowBytes(vcpu, machine().portRead(vcpu, exit.port, exit.size), exit.size);
+  return finish(vcpu) == OUTCOME_DONE ? OUTCOME_DONE : meetBreakpoints(vcpu);
+}
+
+/** Notes the breakpoints that the port meets; they are reported when the instruction completes. */
+function meetBreakpoints(vcpu: Vcpu): u32 {
+  const exit = vcpu.exit;
+  if (exit.breakpoints != 0) exit.met |= <u32>breakpointsMet(vcpu, exit.port, exit.size, ACCESS_PORT);
+  return OUTCOME_ADVANCE;
 }
 
 function lowBytes(value: u32, size: u32): u32 {
@@ -41,6 +47,7 @@ function handleStringIo(vcpu: Vcpu): u32 {
   else if (!fetchInstruction(e)) return e.outcome;
   else if (exit.nextRip == 0) exit.nextRip = e.nextRip;
   e.nextRip = exit.nextRip;
+  watchAccesses(e);
   // With REX.W the operand is still four bytes wide.
   e.instruction.operandSize = exit.size;
   const operation = e.instruction.operation;

@@ -3,8 +3,9 @@
 // before the exit. Faults from the loading of segments on belong to the new task.
 import { CR0_PG, CR0_TS, RFLAGS_NT, RFLAGS_VM } from "../arch/cr";
 import { change } from "../vcpu/backend";
+import { DR6_TASK_SWITCH, raiseDebug } from "../vcpu/debug";
 import { OUTCOME_RESUME } from "../vcpu/outcome";
-import { raise, VECTOR_DB, VECTOR_GP, VECTOR_TS } from "../vcpu/raise";
+import { VECTOR_GP, VECTOR_TS } from "../vcpu/raise";
 import {
   GROUP_CONTROL,
   GROUP_SEGMENTS,
@@ -46,7 +47,6 @@ const BY_IRET: u32 = 1;
 const BY_JUMP: u32 = 2;
 const BY_GATE: u32 = 3;
 
-const DR6_TASK_SWITCH: u64 = 1 << 15;
 /** L0 to L3 and LE: breakpoints of the old task alone. */
 const DR7_LOCAL: u64 = 0x155;
 
@@ -162,6 +162,5 @@ function trapIfAsked(e: Emulator, base: u64, form: TssForm): u32 {
   if (form.trap == 0) return OUTCOME_RESUME;
   if (!readSystem(e, base + form.trap, 2)) return e.outcome;
   if ((e.value & 1) == 0) return OUTCOME_RESUME;
-  e.vcpu.dr6 |= DR6_TASK_SWITCH;
-  return raise(e.vcpu, VECTOR_DB);
+  return raiseDebug(e.vcpu, DR6_TASK_SWITCH);
 }

@@ -23,7 +23,7 @@ import { IO_MAP_FRAMES, ioMapCloseAll } from "./iomap";
 import { MSR_MAP_FRAMES, msrMapInitialize, msrMapSet } from "./msrmap";
 import { exitName } from "../abi/svm-reasons";
 import { knownForget, knownPrepare, knownUse } from "./known";
-import { loadState, storeState } from "./state";
+import { loadState, restoreDebugControl, statePrepare, storeState } from "./state";
 import { DIRTY_CONTROL, NMI_OPEN, SvmVcpu, svmCreate, svmOf, unclean } from "./svm";
 import {
   CLEAN_ALL,
@@ -108,6 +108,7 @@ function prepareOnce(): void {
   ioMapCloseAll(ioMap);
   nestedSetLargestLeaf(hasHugePages() ? 3 : 2);
   decodePrepare();
+  statePrepare();
   knownPrepare();
   movesPrepare();
   codeWalkPrepare();
@@ -154,6 +155,7 @@ function resetVcpu(vcpu: Vcpu): void {
   knownUse(vcpu, svm);
   powerUp(vcpu);
   liveRestore(vcpu);
+  restoreDebugControl(svm);
   flush(vcpu);
 }
 
@@ -170,6 +172,7 @@ function loadVcpu(vcpu: Vcpu): void {
   vcpu.dirty |= DIRTY_CONTROL;
   cpu.currentVcpu = self;
   liveRestore(vcpu);
+  restoreDebugControl(svm);
 }
 
 function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => void): void {

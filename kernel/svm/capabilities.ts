@@ -17,6 +17,7 @@ const FEATURE_MCOMMIT_BIT: u32 = 8;
 
 // LEAF_SVM EDX.
 export const SVM_NESTED_PAGING: u32 = 1 << 0;
+export const SVM_LBR_VIRTUALIZATION: u32 = 1 << 1;
 export const SVM_NRIP_SAVE: u32 = 1 << 3;
 export const SVM_CLEAN_BITS: u32 = 1 << 5;
 export const SVM_FLUSH_BY_ASID: u32 = 1 << 6;
@@ -36,6 +37,11 @@ export function svmAsidCount(): u32 {
 /** Revision of the virtualization extensions. */
 export function svmRevision(): u32 {
   return cpuidHasLeaf(LEAF_SVM) ? cpuidRegister(LEAF_SVM, 0, EAX) & 0xff : 0;
+}
+
+/** DEBUGCTL and the last-branch records can be the guest's own. */
+export function hasLbrVirtualization(): bool {
+  return (svmFeatures() & SVM_LBR_VIRTUALIZATION) != 0;
 }
 
 /** 1 GiB pages, in nested tables too. */

@@ -50,6 +50,8 @@ import { knownMove } from "./moves";
 import { interruptibility, loadState } from "./state";
 import { NMI_STEPPING, SvmVcpu, svmOf } from "./svm";
 import {
+  VMCB_DR6,
+  VMCB_DR7,
   VMCB_EXITCODE,
   VMCB_EXITINFO1,
   VMCB_EXITINFO2,
@@ -81,6 +83,9 @@ const PAGE_SHIFT: u64 = 12;
 /** What completing an instruction looks at, when there is more to it than RIP. */
 const AT_HAND: u32 = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
 
+/** DR6: BT, BS, BD, B3..B0. */
+const DR6_CONDITIONS: u32 = 0xe00f;
+
 /** Flags that make the completion of an instruction more than a new RIP. */
 const TRAP_FLAGS: u64 = RFLAGS_TF | RFLAGS_RF;
 
@@ -109,21 +114,28 @@ export function decode(vcpu: Vcpu): void {
   }
   exit.kind = known.kind;
   exit.detail = load<u32>(changetype<usize>(vcpu) + known.detailAt);
-  completeAt(vcpu, rip + known.length);
+  completeAt(vcpu, rip + known.length, 0);
 }
 
-/** The exiting instruction ends at `next`: whether completing it is more than going there. */
-function completeAt(vcpu: Vcpu, next: u64): void {
+/**
+ * The exiting instruction ends at `next`: whether completing it is more than going there. `breakpoints`: DR7's enable bits, if it
+ * accesses memory or a port.
+ */
+function completeAt(vcpu: Vcpu, next: u64, breakpoints: u32): void {
   const vmcb = vcpu.vmcb;
   vcpu.valid = 0;
   vcpu.exit.plainRip = next;
   // Bits of the other word than the shadow can only lead to a second look.
-  if (((phys_load32(vmcb + VMCB_RFLAGS) & <u32>TRAP_FLAGS) | phys_load32(vmcb + VMCB_INTERRUPT_SHADOW)) != 0)
-    completeWithEffects(vcpu, next);
+  const traps = phys_load32(vmcb + VMCB_RFLAGS) & <u32>TRAP_FLAGS;
+  if ((traps | phys_load32(vmcb + VMCB_INTERRUPT_SHADOW) | breakpoints) != 0) {
+    completeWithEffects(vcpu, next, breakpoints);
+  }
 }
 
-function completeWithEffects(vcpu: Vcpu, next: u64): void {
+function completeWithEffects(vcpu: Vcpu, next: u64, breakpoints: u32): void {
   const exit = vcpu.exit;
+  exit.breakpoints = breakpoints;
+  exit.met = 0;
   exit.plainRip = 0;
   exit.rip = vcpu.rip;
   exit.nextRip = next;
@@ -139,8 +151,9 @@ function decodeOther(vcpu: Vcpu, linear: u64, code: u32): void {
 
 /** A nested page fault, if it is that of a known access to a device. */
 function decodeMove(vcpu: Vcpu, linear: u64): bool {
-  if (vcpu.knownClosed != 0) return false;
   const vmcb = vcpu.vmcb;
+  // What is known of a MOV does not say which linear address it accesses.
+  if ((vcpu.knownClosed | enabledBreakpoints(vmcb)) != 0) return false;
   const exit = vcpu.exit;
   const length = knownMove(
     vcpu,
@@ -150,8 +163,13 @@ function decodeMove(vcpu: Vcpu, linear: u64): bool {
     phys_load64(vmcb + VMCB_EXITINFO2),
   );
   if (length == 0) return false;
-  completeAt(vcpu, vcpu.rip + length);
+  completeAt(vcpu, vcpu.rip + length, 0);
   return true;
+}
+
+/** Enable bits of DR7; 0: no access can meet a breakpoint. */
+function enabledBreakpoints(vmcb: u64): u32 {
+  return phys_load8(vmcb + VMCB_DR7);
 }
 
 /** Exits that the caches do not answer. */
@@ -177,7 +195,7 @@ function decodeFixed(vcpu: Vcpu, code: u32, kind: u32): void {
   const next = nripSave ? phys_load64(vcpu.vmcb + VMCB_NRIP) : findNextRip(vcpu, code, kind, vcpu.rip);
   vcpu.exit.detail = fixedDetail(vcpu, kind);
   vcpu.exit.nextRip = 0;
-  completeAt(vcpu, next);
+  completeAt(vcpu, next, 0);
 }
 
 /** The exits that are not one instruction with its length known. Only these may have interrupted the delivery of an event. */
@@ -188,6 +206,8 @@ function decodeRest(vcpu: Vcpu, svm: SvmVcpu, code: u32, isFault: bool): void {
   exit.plainRip = 0;
   exit.nextRip = nripSave ? phys_load64(vmcb + VMCB_NRIP) : 0;
   exit.info = phys_load64(vmcb + VMCB_EXITINFO2);
+  exit.breakpoints = enabledBreakpoints(vmcb);
+  exit.met = 0;
   if (isFault) decodeNestedFault(exit, vmcb);
   else decodeRare(vcpu, svm, exit, code);
   decodeInterruptedEvent(vcpu, svm, exit);
@@ -263,7 +283,7 @@ function decodeIo(vcpu: Vcpu): void {
   exit.size = (info >> 4) & 7;
   exit.port = info >> 16;
   const next = phys_load64(vcpu.vmcb + VMCB_EXITINFO2);
-  completeAt(vcpu, next);
+  completeAt(vcpu, next, enabledBreakpoints(vcpu.vmcb));
   if ((info & IO_STRING) != 0) decodeStringIo(vcpu, exit, info, next);
   if (vcpu.knownClosed != 0) followNmi(vcpu, svmOf(vcpu));
 }
@@ -317,5 +337,8 @@ function decodeException(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, vector: u32
     exit.gva = exit.info;
     exit.flags = ACCESS_GVA_VALID;
   }
-  if (vector == VECTOR_DB && nmiFinishStep(vcpu, svm)) exit.kind = EXIT_NMI_WINDOW;
+  if (vector != VECTOR_DB) return;
+  if (nmiFinishStep(vcpu, svm)) exit.kind = EXIT_NMI_WINDOW;
+  // The processor has put them into DR6 already.
+  else exit.met = phys_load32(svm.vmcb + VMCB_DR6) & DR6_CONDITIONS;
 }

@@ -16,8 +16,10 @@ import {
   phys_store32,
   phys_store64,
   phys_store8,
+  wrmsr,
 } from "../arch/intrinsics";
-import { EFER_SVME } from "../arch/msr";
+import { EFER_SVME, IA32_DEBUGCTL } from "../arch/msr";
+import { liveSaveBreakpoints } from "../vcpu/live";
 import {
   BLOCKED_BY_MOV_SS,
   BLOCKED_BY_NMI,
@@ -37,6 +39,7 @@ import {
   SEGMENT_UNUSABLE,
 } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
+import { hasLbrVirtualization } from "./capabilities";
 import { NMI_AT_IRET, NMI_OPEN, SvmVcpu } from "./svm";
 import {
   CLEAN_CONTROL_REGISTERS,
@@ -47,6 +50,7 @@ import {
   CLEAN_NESTED_PAGING,
   CLEAN_SEGMENTS,
   INTERRUPT_SHADOW,
+  LBR_VIRTUALIZATION_ENABLE,
   VMCB_CPL,
   VMCB_CR0,
   VMCB_CR2,
@@ -62,6 +66,7 @@ import {
   VMCB_IDTR,
   VMCB_INTERRUPT_SHADOW,
   VMCB_KERNEL_GS_BASE,
+  VMCB_LBR_CONTROL,
   VMCB_LSTAR,
   VMCB_RFLAGS,
   VMCB_RSP,
@@ -82,6 +87,13 @@ const LOW_ATTRIBUTES: u32 = 0x0ff;
 const HIGH_ATTRIBUTES: u32 = 0xf00;
 const HIGH_SHIFT: u32 = 4;
 const DPL_MASK: u32 = 3 << SEGMENT_DPL_SHIFT;
+
+let lbrVirtualization: bool = false;
+
+/** Before the first guest runs. */
+export function statePrepare(): void {
+  lbrVirtualization = hasLbrVirtualization();
+}
 
 /** VMCB attributes -> neutral access rights. A segment that is not present is what VT-x calls unusable. */
 export function accessFromAttributes(attributes: u32): u32 {
@@ -183,6 +195,7 @@ function storeSegments(vcpu: Vcpu, vmcb: u64): void {
 }
 
 function loadSystem(vcpu: Vcpu, vmcb: u64): void {
+  liveSaveBreakpoints(vcpu);
   vcpu.dr6 = phys_load64(vmcb + VMCB_DR6);
   vcpu.dr7 = phys_load64(vmcb + VMCB_DR7);
   vcpu.cr2 = phys_load64(vmcb + VMCB_CR2);
@@ -211,7 +224,26 @@ function storeSystem(vcpu: Vcpu, vmcb: u64): void {
   phys_store64(vmcb + VMCB_CSTAR, vcpu.cstar);
   phys_store64(vmcb + VMCB_SFMASK, vcpu.fmask);
   phys_store64(vmcb + VMCB_KERNEL_GS_BASE, vcpu.kernelGsBase);
+  storeDebugControl(vcpu, vmcb);
+}
+
+/**
+ * With LBR virtualization the processor exchanges DEBUGCTL at every entry and exit, which is asked for only while the guest uses
+ * it. Without, the guest's is in force all the time: the host neither steps nor records branches.
+ */
+function storeDebugControl(vcpu: Vcpu, vmcb: u64): void {
+  const had = phys_load64(vmcb + VMCB_DBGCTL);
   phys_store64(vmcb + VMCB_DBGCTL, vcpu.debugctl);
+  if (lbrVirtualization) {
+    phys_store64(vmcb + VMCB_LBR_CONTROL, vcpu.debugctl != 0 ? LBR_VIRTUALIZATION_ENABLE : 0);
+  } else if (had != vcpu.debugctl) {
+    wrmsr(IA32_DEBUGCTL, vcpu.debugctl);
+  }
+}
+
+/** When another vCPU gets this CPU, or this one is reset. */
+export function restoreDebugControl(svm: SvmVcpu): void {
+  if (!lbrVirtualization) wrmsr(IA32_DEBUGCTL, phys_load64(svm.vmcb + VMCB_DBGCTL));
 }
 
 /** BLOCKED_*: the VMCB has one shadow for STI and MOV SS; NMIs are tracked in software, up to the guest's IRET. */

@@ -32,6 +32,8 @@ export const VMCB_EXITINTINFO: u64 = 0x088;
 export const VMCB_NESTED_CONTROL: u64 = 0x090;
 export const VMCB_EVENTINJ: u64 = 0x0a8;
 export const VMCB_N_CR3: u64 = 0x0b0;
+/** LBR_VIRTUALIZATION_ENABLE in bit 0. */
+export const VMCB_LBR_CONTROL: u64 = 0x0b8;
 export const VMCB_CLEAN: u64 = 0x0c0;
 export const VMCB_NRIP: u64 = 0x0c8;
 /** 7..0: instruction bytes fetched; the bytes follow from the next offset. */
@@ -87,6 +89,7 @@ export const V_INTR_MASKING: u32 = 1 << 24;
 
 export const NESTED_PAGING_ENABLE: u64 = 1 << 0;
 export const INTERRUPT_SHADOW: u64 = 1 << 0;
+export const LBR_VIRTUALIZATION_ENABLE: u64 = 1 << 0;
 
 // --- VMCB_CLEAN: a set bit promises that the part is as the last VMRUN on this CPU left it -------------------------------------
 /** Intercepts, TSC offset, pause filter. */

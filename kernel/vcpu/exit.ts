@@ -56,6 +56,16 @@ export class ExitRecord {
   byteCount: u32;
   bytes0: u64;
   bytes1: u64;
+  /**
+   * EXIT_IO and EXIT_NESTED_FAULT: DR7's enable bits; 0: no access can meet a breakpoint. Not written while `plainRip` is not 0,
+   * which it is not with breakpoints enabled.
+   */
+  breakpoints: u32;
+  /**
+   * Debug conditions as in DR6: breakpoints that the instruction's accesses have met, so that #DB follows when it completes; of
+   * EXIT_EXCEPTION, those that #DB is about (0: about none, as that of ICEBP).
+   */
+  met: u32;
   /** EXIT_NESTED_FAULT: the access is this MOV of four bytes to or from `gpa` (MOVE_*); 0: not known, decode it. */
   move: u32;
   /** What a MOV of an immediate writes. */

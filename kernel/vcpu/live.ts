@@ -36,12 +36,17 @@ export function liveEnable(): void {
   if (hasXsave) write_cr4(read_cr4() | CR4_OSXSAVE);
 }
 
-/** Debug registers, but DR7, which the control structure has. */
-export function liveSaveDebug(vcpu: Vcpu): void {
+/** Debug registers that no control structure has. */
+export function liveSaveBreakpoints(vcpu: Vcpu): void {
   vcpu.dr0 = read_dr0();
   vcpu.dr1 = read_dr1();
   vcpu.dr2 = read_dr2();
   vcpu.dr3 = read_dr3();
+}
+
+/** Debug registers, but DR7, which the control structure has. */
+export function liveSaveDebug(vcpu: Vcpu): void {
+  liveSaveBreakpoints(vcpu);
   vcpu.dr6 = read_dr6();
 }
 

@@ -1,5 +1,8 @@
 // Exceptions raised by handlers on behalf of the guest's instruction.
+import { RFLAGS_RF } from "../arch/cr";
+import { change } from "./backend";
 import { OUTCOME_INJECT } from "./outcome";
+import { GROUP_STACK_FLAGS } from "./registers";
 import { EVENT_EXCEPTION, EVENT_HAS_ERROR, EVENT_VALID, REQUEST_EVENT, Vcpu } from "./vcpu";
 
 export const VECTOR_DE: u32 = 0;
@@ -18,8 +21,23 @@ export const VECTOR_PF: u32 = 14;
 export const VECTOR_AC: u32 = 17;
 export const VECTOR_MC: u32 = 18;
 
+/** Exceptions that are no faults (SDM, "Interrupt and Exception Behavior"): their handlers do not return to the instruction. */
+const NO_FAULTS: u32 =
+  (1 << VECTOR_DB) | (1 << VECTOR_BP) | (1 << VECTOR_OF) | (1 << VECTOR_DF) | (1 << VECTOR_MC);
+
+/**
+ * "For any fault-class exception except a debug exception generated in response to an instruction breakpoint, the value pushed
+ * for RF is 1" (SDM, "Instruction-Breakpoint Exception Condition"): the instruction that is returned to has met its own already.
+ */
+function passBreakpoint(vcpu: Vcpu, vector: u32): void {
+  if (((NO_FAULTS >> vector) & 1) != 0) return;
+  change(vcpu, GROUP_STACK_FLAGS);
+  vcpu.rflags |= RFLAGS_RF;
+}
+
 /** #GP, #SS, #PF … with an error code. Returns OUTCOME_INJECT, so that a handler can `return raiseWithError(…)`. */
 export function raiseWithError(vcpu: Vcpu, vector: u32, error: u32): u32 {
+  passBreakpoint(vcpu, vector);
   vcpu.event = EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | vector;
   vcpu.eventError = error;
   vcpu.requests |= REQUEST_EVENT;
@@ -28,6 +46,7 @@ export function raiseWithError(vcpu: Vcpu, vector: u32, error: u32): u32 {
 
 /** #UD, #DB and others without an error code. */
 export function raise(vcpu: Vcpu, vector: u32): u32 {
+  passBreakpoint(vcpu, vector);
   vcpu.event = EVENT_VALID | EVENT_EXCEPTION | vector;
   vcpu.eventError = 0;
   vcpu.requests |= REQUEST_EVENT;

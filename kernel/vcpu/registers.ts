@@ -27,7 +27,7 @@ export const GROUP_TABLES: u32 = 1 << 3;
 export const GROUP_CONTROL: u32 = 1 << 4;
 /** DR7, CR2, PAT, SYSENTER_*, STAR, LSTAR, CSTAR, FMASK, KERNEL_GS_BASE, DEBUGCTL. */
 export const GROUP_SYSTEM: u32 = 1 << 5;
-/** Interruptibility: shadow of STI/MOV SS, blocking by NMI; activity state. */
+/** Interruptibility: shadow of STI/MOV SS, blocking by NMI; debug exceptions that wait behind MOV SS. */
 export const GROUP_INTERRUPTIBILITY: u32 = 1 << 6;
 
 /**

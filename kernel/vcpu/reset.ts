@@ -76,6 +76,7 @@ export function powerUp(vcpu: Vcpu): void {
   powerUpMsrs(vcpu);
   vcpu.xcr0 = 1;
   vcpu.interruptibility = 0;
+  vcpu.pendingDebug = 0;
   vcpu.event &= ~EVENT_VALID;
   vcpu.deferredEvent = 0;
   vcpu.interruptWindow = 0;

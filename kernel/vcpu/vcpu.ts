@@ -89,6 +89,11 @@ export class Vcpu {
   cr4: u64;
   efer: u64;
   dr7: u64;
+  /**
+   * Debug exceptions that have come up and wait until MOV SS no longer holds them back (SDM, "Guest Non-Register State"), as in
+   * DR6: B3..B0 and BS. Of GROUP_INTERRUPTIBILITY. AMD-V does not show them: always 0.
+   */
+  pendingDebug: u64;
   pat: u64;
   sysenterCs: u64;
   sysenterEsp: u64;

@@ -1,7 +1,7 @@
 // From the VMCS to the neutral exit record: exit reason, qualification and what else the exit's class needs, and no more,
 // since every VMREAD counts (SDM volume 3, "VM Exits" and "Exit Qualification"; appendix "VMX Basic Exit Reasons").
 import { RFLAGS_RF, RFLAGS_TF } from "../arch/cr";
-import { read_dr6, vmread, vmwrite, write_dr6 } from "../arch/intrinsics";
+import { vmread, vmwrite } from "../arch/intrinsics";
 import {
   ACCESS_FETCH,
   ACCESS_GVA_VALID,
@@ -37,6 +37,7 @@ import {
   IO_REP,
   IO_STRING,
 } from "../vcpu/exit";
+import { DR7_ENABLES } from "../vcpu/debug";
 import { VECTOR_DB, VECTOR_DF, VECTOR_MC } from "../vcpu/raise";
 import { GROUP_RIP } from "../vcpu/registers";
 import {
@@ -68,13 +69,11 @@ import {
 import { REASON_ENTRY_FAILED, REASON_MCE_DURING_VMENTRY, REASON_VMFAIL } from "../abi/vmx-reasons";
 import { INTERRUPTIBILITY_NMI, INTERRUPTIBILITY_SHADOWS } from "./state";
 
+/** A debug exception's qualification has B3..B0, BD and BS where DR6 has them. */
+const DR6_FROM_QUALIFICATION: u32 = 0x600f;
 /** Interruption-information fields: the bits that the neutral event keeps, and bit 12, NMI unblocking due to IRET. */
 const INFO_EVENT_MASK: u32 = EVENT_VALID | 0xfff;
 const NMI_UNBLOCKED_BY_IRET: u64 = 1 << 12;
-/** DR6: a debug exception's qualification has B3..B0, BD and BS where DR6 has them. */
-const DR6_BREAKPOINTS: u64 = 0xf;
-const DR6_FROM_QUALIFICATION: u64 = 0x600f;
-const DR7_GENERAL_DETECT: u64 = 1 << 13;
 
 const PAGE_SHIFT: u64 = 12;
 
@@ -97,6 +96,7 @@ function decodeIo(exit: ExitRecord): void {
   exit.port = qualification >> 16;
   exit.size = (qualification & 7) + 1;
   exit.flags = ((qualification >> 3) & IO_IN) | ((qualification >> 2) & (IO_STRING | IO_REP));
+  decodeBreakpoints(exit);
   if ((exit.flags & IO_STRING) != 0) {
     exit.gva = vmread(GUEST_LINEAR_ADDRESS);
     if (ioInstructionInfo) {
@@ -107,6 +107,12 @@ function decodeIo(exit: ExitRecord): void {
       exit.flags |= IO_DECODED;
     }
   }
+}
+
+/** With breakpoints enabled, completing an access may be more than a new RIP. */
+function decodeBreakpoints(exit: ExitRecord): void {
+  exit.breakpoints = <u32>vmread(GUEST_DR7) & DR7_ENABLES;
+  if (exit.breakpoints != 0) exit.plainRip = 0;
 }
 
 // Exit qualification of control-register accesses. The access types are those of the exit record:
@@ -140,6 +146,7 @@ function decodeNestedFault(exit: ExitRecord): void {
   const bits = <u32>qualification;
   exit.qualification = qualification;
   exit.move = 0;
+  decodeBreakpoints(exit);
   exit.gpa = vmread(GUEST_PHYSICAL_ADDRESS);
   exit.detail = <u32>(exit.gpa >> PAGE_SHIFT);
   let flags = bits & (ACCESS_READ | ACCESS_WRITE | ACCESS_FETCH);
@@ -175,14 +182,7 @@ function restoreNmiBlocking(info: u64): void {
   vmwrite(GUEST_INTERRUPTIBILITY, vmread(GUEST_INTERRUPTIBILITY) | <u64>INTERRUPTIBILITY_NMI);
 }
 
-/** The exit kept DR6 and DR7.GD from changing as delivery of #DB changes them. */
-function takeDebugException(qualification: u64): void {
-  write_dr6((read_dr6() & ~DR6_BREAKPOINTS) | (qualification & DR6_FROM_QUALIFICATION));
-  const dr7 = vmread(GUEST_DR7);
-  if ((dr7 & DR7_GENERAL_DETECT) != 0) vmwrite(GUEST_DR7, dr7 & ~DR7_GENERAL_DETECT);
-}
-
-/** ICEBP, INT3, INTO: their exceptions return behind them. */
+/** ICEBP, INT3, INTO: their exceptions return behind them, and that of ICEBP is none of the conditions of DR6. */
 function passInstruction(vcpu: Vcpu, exit: ExitRecord): void {
   exit.nextRip = exit.rip + vmread(EXIT_INSTRUCTION_LENGTH);
   vcpu.rip = exit.nextRip;
@@ -204,7 +204,7 @@ function decodeException(vcpu: Vcpu, exit: ExitRecord): void {
   exit.qualification = vmread(EXIT_QUALIFICATION);
   if ((info & EVENT_HAS_ERROR) != 0) exit.errorCode = <u32>vmread(EXIT_INTERRUPTION_ERROR_CODE);
   if ((info & EVENT_TYPE_MASK) >= EVENT_SOFT_INTERRUPT) passInstruction(vcpu, exit);
-  if (exit.vector == VECTOR_DB) takeDebugException(exit.qualification);
+  else if (exit.vector == VECTOR_DB) exit.met = <u32>exit.qualification & DR6_FROM_QUALIFICATION;
   decodeInterruptedEvent(exit);
   if (exit.interruptedEvent == 0 && exit.vector != VECTOR_DF) restoreNmiBlocking(info);
 }
@@ -293,6 +293,7 @@ export function decodeExit(vcpu: Vcpu): void {
   exit.nextRip = 0;
   exit.plainRip = 0;
   exit.flags = 0;
+  exit.met = 0;
   exit.interruptedEvent = 0;
   if ((reason & REASON_ENTRY_FAILED) != 0) {
     exit.qualification = vmread(EXIT_QUALIFICATION);

@@ -25,6 +25,7 @@ import {
 } from "../arch/msr";
 import { IA32_VMX_CR0_FIXED1, IA32_VMX_CR4_FIXED0, IA32_VMX_CR4_FIXED1 } from "../arch/msr";
 import { GuestMemory, guestLoad64 } from "../mm/guestmem";
+import { DR6_BREAKPOINTS, DR6_SINGLE_STEP } from "../vcpu/debug";
 import { liveRestoreDebug, liveSaveDebug } from "../vcpu/live";
 import { machine } from "../vcpu/machine";
 import {
@@ -64,6 +65,7 @@ import {
   GUEST_INTERRUPTIBILITY,
   GUEST_PAT,
   GUEST_PDPTE0,
+  GUEST_PENDING_DEBUG,
   GUEST_RFLAGS,
   GUEST_RIP,
   GUEST_RSP,
@@ -75,6 +77,9 @@ import {
 /** Guest interruptibility state: bits 0 (STI) and 1 (MOV SS) are the neutral ones, bit 3 is blocking by NMI. */
 export const INTERRUPTIBILITY_SHADOWS: u32 = 3;
 export const INTERRUPTIBILITY_NMI: u32 = 1 << 3;
+
+/** Guest pending debug exceptions, bit 12: at least one enabled breakpoint was met. */
+const PENDING_ENABLED_BREAKPOINT: u64 = 1 << 12;
 
 /** CR0 bits whose changes exit: the processor runs with its own value of them, the guest sees the shadow. */
 export const CR0_HOST_OWNED: u64 = CR0_NE | CR0_CD | CR0_NW;
@@ -146,6 +151,7 @@ function loadInterruptibility(vcpu: Vcpu): void {
   // RIP has moved since the exit: the VMCS still has the shadow that ended with that, until the next entry.
   const shadows: u32 = (vcpu.dirty & GROUP_RIP) != 0 ? 0 : state & INTERRUPTIBILITY_SHADOWS;
   vcpu.interruptibility = shadows | nmi;
+  vcpu.pendingDebug = vmread(GUEST_PENDING_DEBUG) & (DR6_BREAKPOINTS | DR6_SINGLE_STEP);
 }
 
 /** Copies groups (GROUP_*) of guest state from the current VMCS into the vCPU and marks them valid. */
@@ -246,6 +252,8 @@ function storeSystem(vcpu: Vcpu): void {
 function storeInterruptibility(vcpu: Vcpu): void {
   const nmi: u32 = (vcpu.interruptibility & BLOCKED_BY_NMI) != 0 ? INTERRUPTIBILITY_NMI : 0;
   vmwrite(GUEST_INTERRUPTIBILITY, (vcpu.interruptibility & INTERRUPTIBILITY_SHADOWS) | nmi);
+  const breakpoints = vcpu.pendingDebug & DR6_BREAKPOINTS;
+  vmwrite(GUEST_PENDING_DEBUG, vcpu.pendingDebug | (breakpoints != 0 ? PENDING_ENABLED_BREAKPOINT : 0));
 }
 
 /** Writes the vCPU's dirty groups to the current VMCS. */

@@ -5,6 +5,7 @@ import { machines, PASSED, runGuest } from "./harness.js";
 
 /** Guests that return from `main` when every check has passed. */
 const SELF_CHECKING = [
+  "breakpoints",
   "control",
   "cpuid",
   "exceptions",

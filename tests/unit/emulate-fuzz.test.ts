@@ -7,6 +7,7 @@ import { Random } from "./random.js";
 
 const RAM = 1n << 20n;
 const CODE = 0x1000n;
+const RF = 1n << 16n;
 const ROUNDS = 8_000;
 
 let m: ExitsMachine;
@@ -59,7 +60,8 @@ test.each([16, 32, 64] as const)("%i-bit code", (mode) => {
     if (outcome === OUTCOME.inject && !isString) {
       const changed = before.findIndex((value, n) => value !== m.reg(n));
       if (changed >= 0) expect.fail(`${hex}: ${m.exception()}, but register ${changed} changed`);
-      if (flags !== m.get("rflags")) expect.fail(`${hex}: ${m.exception()}, but flags changed`);
+      // A fault sets RF, so that the instruction's own breakpoint is not met again.
+      if ((flags | RF) !== (m.get("rflags") | RF)) expect.fail(`${hex}: ${m.exception()}, but flags changed`);
       if (m.get("rip") !== CODE) expect.fail(`${hex}: ${m.exception()}, but RIP moved`);
     }
     if (outcome === OUTCOME.advance) m.finish(outcome);

@@ -132,6 +132,9 @@ ${fieldOffsets("Vcpu", [
   "cr4",
   "efer",
   "dr0",
+  "dr1",
+  "dr2",
+  "dr3",
   "dr6",
   "dr7",
   "valid",
@@ -141,6 +144,8 @@ ${fieldOffsets("Vcpu", [
   "eventError",
   "eventLength",
   "interruptibility",
+  "pendingDebug",
+  "debugctl",
   "gdtrBase",
   "gdtrLimit",
   "xcr0",
@@ -178,6 +183,8 @@ ${fieldOffsets("ExitRecord", [
   "bytes1",
   "move",
   "moveValue",
+  "breakpoints",
+  "met",
 ])}
 import { ExitRecord } from "./kernel/vcpu/exit";
 `;

@@ -57,7 +57,7 @@ const NARROW = new Set(
   [
     "valid dirty requests event eventError eventLength interruptibility gdtrLimit interruptWindow nmiWindow activity",
     "kind reason flags port size addressSize segment msr crNumber crAccess gpr vector errorCode",
-    "interruptedEvent interruptedError interruptedLength byteCount",
+    "interruptedEvent interruptedError interruptedLength byteCount breakpoints met",
   ].flatMap((line) => line.split(" ")),
 );
 
@@ -159,7 +159,7 @@ export class ExitsMachine {
   exit(kind: number, fields: Record<string, number | bigint> = {}): number {
     this.set("event", 0);
     this.set("requests", 0);
-    this.setExit({ kind, interruptedEvent: 0, byteCount: 0, flags: 0, ...fields });
+    this.setExit({ kind, interruptedEvent: 0, byteCount: 0, flags: 0, breakpoints: 0, met: 0, ...fields });
     return this.call("run") as number;
   }
 

@@ -244,11 +244,13 @@ describe("exceptions, NMIs, interrupts", () => {
       nextRip: 0x1001n,
     });
   });
-  test("#DB updates DR6 as delivery would, and clears DR7.GD", () => {
-    machine.cpu.controlRegisters.set("dr6", 0xffff0ff2n);
-    exit(0, { EXIT_INTERRUPTION_INFO: 0x80000301n, EXIT_QUALIFICATION: 0x4001n, GUEST_DR7: 0x2400n });
-    expect(machine.cpu.controlRegisters.get("dr6")).toBe(0xffff4ff1n);
-    expect(machine.field("GUEST_DR7")).toBe(0x400n);
+  test("#DB says which conditions it is about; ICEBP's is about none, whatever waited behind MOV SS", () => {
+    const debug = { EXIT_QUALIFICATION: 0x4001n, EXIT_INSTRUCTION_LENGTH: 1n };
+    expect(exit(0, { EXIT_INTERRUPTION_INFO: 0x80000301n, ...debug })).toMatchObject({ met: 0x4001n });
+    expect(exit(0, { EXIT_INTERRUPTION_INFO: 0x80000501n, ...debug })).toMatchObject({
+      met: 0n,
+      nextRip: 0x1001n,
+    });
   });
   test("#PF during IRET: NMIs stay blocked; a double fault does not restore that", () => {
     exit(0, { EXIT_INTERRUPTION_INFO: 0x80001b0en });

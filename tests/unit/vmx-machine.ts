@@ -82,6 +82,8 @@ const EXIT_FIELDS = [
   "interruptedEvent",
   "interruptedError",
   "interruptedLength",
+  "breakpoints",
+  "met",
 ];
 const SEGMENT_FIELDS = ["base", "limit", "access", "selector"];
 const WIDE = new Set([

@@ -2,7 +2,7 @@
 const EXIT_PATH = [
   /^kernel\/run\//,
   /^kernel\/exits\/(advance|cpuid|dispatch|hypercall|msr|nestedfault|emulate\/(emulate|linear|fetch))\//,
-  /^kernel\/vcpu\/(?!live|reset|reinject)/,
+  /^kernel\/vcpu\/(?!live|reset|reinject|debug)/,
   /^kernel\/(svm|vmx)\/(backend\/(enter|run|loadGroups|needFrames|windows|flush)|decode|known|moves|state|vmcb|vmcs)/,
   /^kernel\/trace\/(counters|details)\//,
   /^kernel\/guest\/(cpuid|msr|port-access|mmio-access|lines|counters|platform|settle)\//,

@@ -6,7 +6,7 @@ import { machine } from "../../vcpu/machine";
 import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../../vcpu/outcome";
 import { GROUP_STACK_FLAGS, RSP } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
-import { Emulator, NO_GPA, startEmulator } from "./emulator";
+import { Emulator, NO_GPA, startEmulator, watchAccesses } from "./emulator";
 import { execute } from "./execute";
 import { fetchInstruction } from "./fetch";
 import {
@@ -32,8 +32,12 @@ export function emulateAccess(vcpu: Vcpu, gpa: u64, write: bool): u32 {
   const e = startEmulator(vcpu);
   if (!fetchInstruction(e)) return e.outcome;
   const i = e.instruction;
-  e.faultGpa = gpa;
-  e.faultWrite = write;
+  watchAccesses(e);
+  if (e.breakpoints == 0) {
+    // Breakpoints are on linear addresses, which those of the fault do not tell.
+    e.faultGpa = gpa;
+    e.faultWrite = write;
+  }
   if (i.operation == OP_MOV && i.memory && moveAtFault(e)) {
     vcpu.exit.nextRip = e.nextRip;
     rememberMove(e);

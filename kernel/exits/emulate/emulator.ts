@@ -57,6 +57,8 @@ export class Emulator {
    */
   faultGpa: u64;
   faultWrite: bool;
+  /** DR7's enable bits; 0: no access has to be compared with breakpoints. */
+  breakpoints: u32;
   instruction: Instruction;
   walk: GuestWalk;
   source: Operand;
@@ -119,7 +121,14 @@ export function startEmulator(vcpu: Vcpu): Emulator {
   e.nextRip = 0;
   e.faultGpa = NO_GPA;
   e.faultWrite = false;
+  e.breakpoints = 0;
   return e;
+}
+
+/** From now on the instruction's accesses are compared with the guest's breakpoints, if the exit record says that it has any. */
+export function watchAccesses(e: Emulator): void {
+  const exit = e.vcpu.exit;
+  if (exit.plainRip == 0) e.breakpoints = exit.breakpoints;
 }
 
 /** Segment register `index`, read on demand: each one costs. To look at only. */

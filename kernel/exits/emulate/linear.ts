@@ -30,6 +30,7 @@ import {
   walkGuest,
 } from "../../mm/guestwalk";
 import { change } from "../../vcpu/backend";
+import { ACCESS_READS, ACCESS_WRITES, breakpointsMet } from "../../vcpu/debug";
 import { machine } from "../../vcpu/machine";
 import { OUTCOME_RESUME } from "../../vcpu/outcome";
 import { raiseWithError, VECTOR_AC, VECTOR_GP, VECTOR_PF, VECTOR_SS } from "../../vcpu/raise";
@@ -92,7 +93,15 @@ export function locate(
     gva = (gva + register.base) & 0xffffffff;
   }
   if ((gva & (size - 1)) != 0 && checksAlignment(e)) return failWith(e, VECTOR_AC, 0);
-  return locateLinear(e, operand, gva, size, access | dataAccess(e.vcpu));
+  if (!locateLinear(e, operand, gva, size, access | dataAccess(e.vcpu))) return false;
+  if (e.breakpoints != 0) meetBreakpoints(e, gva, size, access);
+  return true;
+}
+
+/** Notes the breakpoints that the access meets: they are reported when the instruction completes. */
+function meetBreakpoints(e: Emulator, gva: u64, size: u32, access: u32): void {
+  const kind = (access & WALK_WRITE) != 0 ? ACCESS_WRITES : ACCESS_READS;
+  e.vcpu.exit.met |= <u32>breakpointsMet(e.vcpu, gva, size, kind);
 }
 
 /**

@@ -5,6 +5,7 @@ import { RFLAGS_DF, RFLAGS_TF, RFLAGS_ZF } from "../../arch/cr";
 import { MAX_REP_PER_EXIT } from "../../lib/limits";
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { machine } from "../../vcpu/machine";
+import { ACCESS_PORT, breakpointsMet, setResumeFlag } from "../../vcpu/debug";
 import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../../vcpu/outcome";
 import { GROUP_STACK_FLAGS, RAX, RCX, RDI, RSI, SEG_ES } from "../../vcpu/registers";
 import { arithmetic } from "./alu";
@@ -35,17 +36,25 @@ export function runString(e: Emulator): u32 {
   if (!repeated) return runElement(e) ? OUTCOME_ADVANCE : e.outcome;
   let left = readRegister(vcpu, i, RCX, i.addressSize);
   for (let done: u32 = 0; left != 0; done++) {
-    if (done == MAX_REP_PER_EXIT) return OUTCOME_RESUME;
+    if (done == MAX_REP_PER_EXIT) {
+      setResumeFlag(vcpu, true);
+      return OUTCOME_RESUME;
+    }
     if (!runElement(e)) return e.outcome;
     left--;
     writeRegister(vcpu, i, RCX, i.addressSize, left);
     if (endsEarly(e)) return OUTCOME_ADVANCE;
-    if (left != 0 && (vcpu.rflags & RFLAGS_TF) != 0) return trapAtSameRip(e);
+    if (left != 0 && ((vcpu.rflags & RFLAGS_TF) != 0 || isBreakpointMet(e))) return trapAtSameRip(e);
   }
   return OUTCOME_ADVANCE;
 }
 
-/** The single-step trap comes after every element, with RIP still at the instruction. */
+/** Only with breakpoints enabled is the record's word about those met written. */
+function isBreakpointMet(e: Emulator): bool {
+  return e.breakpoints != 0 && e.vcpu.exit.met != 0;
+}
+
+/** The traps of an element come after it, with RIP still at the instruction. */
 function trapAtSameRip(e: Emulator): u32 {
   e.vcpu.exit.nextRip = e.vcpu.rip;
   return OUTCOME_ADVANCE;
@@ -93,16 +102,24 @@ function runElement(e: Emulator): bool {
       return true;
     case OP_INS:
       if (!atTarget(e, WALK_WRITE)) return false;
+      meetPort(e);
       writeOperand(e, e.target, <u64>machine().portRead(e.vcpu, port(e), size));
       step(e, RDI);
       return true;
     default:
       assert(i.operation == OP_OUTS, "emulation: not a string instruction");
       if (!atSource(e)) return false;
+      meetPort(e);
       machine().portWrite(e.vcpu, port(e), size, <u32>readOperand(e, e.source));
       step(e, RSI);
       return true;
   }
+}
+
+/** Notes the breakpoints on the port of INS or OUTS. */
+function meetPort(e: Emulator): void {
+  if (e.breakpoints == 0) return;
+  e.vcpu.exit.met |= <u32>breakpointsMet(e.vcpu, port(e), e.instruction.operandSize, ACCESS_PORT);
 }
 
 function port(e: Emulator): u32 {

@@ -9,9 +9,9 @@ const ALWAYS = 5;
 /** Operations up to which a call between hot functions is inlined. */
 const HOT = 60;
 /** Operations up to which a function that has a single caller is inlined into it when both are hot. */
-const HOT_ONCE = 700;
+const HOT_ONCE = 900;
 /** A function does not grow past this number of operations. */
-const MAX_SIZE = 1500;
+const MAX_SIZE = 1800;
 
 /** Tells functions that run often from others, by their names. */
 export type IsHot = (name: string) => boolean;
