@@ -46,24 +46,67 @@ SELF_IPI        equ 0x00044000 | VECTOR
 %%done:
 %endmacro
 
+; named "prefix", "name", count, instruction …: the same, with the name in two parts.
+%macro named 4+
+  %strcat %%both %1, %2
+        measure %%both, %3, %4
+%endmacro
+
+; rows "prefix": one line for each kind of exit.
+%macro rows 1
+        named %1, "cpuid", COUNT, call cpuid_leaf
+        named %1, "hypercall", COUNT, call hypercall
+        named %1, "rdmsr", COUNT, call read_msr
+        named %1, "wrmsr", COUNT, call write_msr
+        named %1, "in", COUNT, call read_port
+        named %1, "out", COUNT, call write_port
+        named %1, "mmio-read", COUNT, mov eax, [APIC_ID]
+        named %1, "eoi-write", COUNT, mov dword [APIC_EOI], 0
+        mov dword [APIC_LVT_TIMER], 0x10000 | VECTOR
+        named %1, "timer-arm", COUNT, mov dword [APIC_TIMER], 0x7FFFFFFF
+        mov dword [APIC_TIMER], 0
+%endmacro
+
 main:   call measure_empty
         mov dword [on_interrupt], end_of_interrupt
         mov dword [APIC_SPURIOUS], 0x1FF
-        measure "cpuid", COUNT, call cpuid_leaf
-        measure "hypercall", COUNT, call hypercall
-        measure "rdmsr", COUNT, call read_msr
-        measure "wrmsr", COUNT, call write_msr
-        measure "in", COUNT, call read_port
-        measure "out", COUNT, call write_port
-        measure "mmio-read", COUNT, mov eax, [APIC_ID]
-        measure "eoi-write", COUNT, mov dword [APIC_EOI], 0
-        mov dword [APIC_LVT_TIMER], 0x10000 | VECTOR
-        measure "timer-arm", COUNT, mov dword [APIC_TIMER], 0x7FFFFFFF
-        mov dword [APIC_TIMER], 0
+        rows ""
         measure "wake-up", 100, call wake_up
         cmp dword [interrupts], 100 * ROUNDS
         check e, "an interrupt was lost"
+        mov edi, FIRST
+        mov esi, text_fault
         call measure_faults
+        call crowd
+        rows "crowded-"
+        mov edi, FIRST + PAGES * STEP
+        mov esi, text_crowded_fault
+        call measure_faults
+        ret
+
+; Exits of so many kinds that every table of the hypervisor which remembers kinds of exits is full, each often enough to look
+; important, and in particular the ones whose numbers are next to those that `rows` uses.
+CROWD   equ 4096
+CROWDS  equ 3
+crowd:  mov ebp, CROWDS
+.again: xor esi, esi
+.next:  lea eax, [0x40000000 + esi]
+        cpuid
+        lea eax, [esi + 1]
+        cpuid
+        lea eax, [0x8000 + esi]
+        vmmcall
+        lea eax, [0x7000 + esi]
+        cmp eax, 0x7FFF
+        je .ports
+        vmmcall
+.ports: lea edx, [0x2000 + esi]
+        in al, dx
+        inc esi
+        cmp esi, CROWD
+        jb .next
+        dec ebp
+        jnz .again
         ret
 
 ; The bodies below cost what `call` and `ret` do, and the empty loop's body is the same: it is subtracted.
@@ -110,12 +153,11 @@ end_of_interrupt:
         mov dword [APIC_EOI], 0
         ret
 
-; The first touch of pages that the hypervisor has not mapped yet (vm0.lazy=1), one in each 2 MiB.
+; The first touch of pages from EDI on that the hypervisor has not mapped yet (vm0.lazy=1), one in each 2 MiB. ESI: its name.
 FIRST   equ 0x01000000
 STEP    equ 0x00200000
-PAGES   equ 32
+PAGES   equ 16
 measure_faults:
-        mov edi, FIRST
         mov ecx, PAGES
         rdtsc
         mov [start], eax
@@ -126,12 +168,12 @@ measure_faults:
         rdtsc
         sub eax, [start]
         mov [best], eax
+        push dword [empty]
         mov dword [empty], 0
         mov ecx, PAGES
-        mov esi, .name
         call report
+        pop dword [empty]
         ret
-.name:  db "nested-fault", 0
 
 measure_empty:
         mov dword [empty], 0
@@ -178,6 +220,8 @@ print_decimal:
 
 section .rodata
 text_bench:     db "bench ", 0
+text_fault:     db "nested-fault", 0
+text_crowded_fault: db "crowded-nested-fault", 0
 text_blank:     db " ", 0
 
 section .data progbits alloc noexec write align=16

@@ -37,6 +37,7 @@ export const RECORDING_WINDOW_BYTES: u64 = 2 << 20;
 export const TRACE_FRAME_PAYLOAD: u32 = 2048;
 /** Bytes of guest memory that one command of the monitor shows. */
 export const MONITOR_MAX_BYTES: u64 = 4096;
-/** Entries of the second level of a vCPU's counters (a power of two), and how many are looked at for one exit. */
+/** Entries of the second level of a vCPU's counters, how many are looked at for one exit, places of its index: powers of two. */
 export const DETAIL_ENTRIES: u32 = 512;
-export const DETAIL_PROBES: u32 = 8;
+export const DETAIL_WAYS: u32 = 8;
+export const DETAIL_INDEX: u32 = 1024;

@@ -1,7 +1,18 @@
 // The second level of the counters: exits by what they were about, port by port, MSR by MSR, leaf by leaf. A table of fixed
-// size, found by hashing; exits that find no room are counted by their reason alone, so that sums stay exact and a view can
-// say how much it does not show.
-import { DETAIL_ENTRIES, DETAIL_PROBES } from "../lib/limits";
+// size, in which whatever is frequent has a place, whatever came before.
+//
+// The table is made of sets, and a key's hash says in which of them it is counted. When a set is full, the new key takes the
+// place of the key that can have been seen least often (A. Metwally et al., "Efficient Computation of Frequent and Top-k Elements
+// in Data Streams": Space-Saving). What is known of an entry then is
+//
+//   count  <=  exits with this key  <=  count + missed
+//
+// and a key that makes up more than one exit in DETAIL_WAYS of those of its set has an entry for certain. What was counted of a
+// key that had to go is added up by reason (`displaced`), so that sums stay exact and a view can say how much it does not show.
+//
+// An index by hash says which entry was used last. So the search is over after one comparison while the same keys come again,
+// and no key can put another on the slow way for longer than one exit.
+import { DETAIL_ENTRIES, DETAIL_INDEX, DETAIL_WAYS } from "../lib/limits";
 
 /** Exits of one reason with one detail (`ExitRecord.key`). */
 @unmanaged
@@ -11,20 +22,38 @@ export class DetailCounters {
   count: u64;
   /** Ticks of the TSC, from the exits to the next entries. */
   total: u64;
-  reserved: u64;
+  /** At most so many exits with this key are not in `count`: they came before it had this entry. */
+  missed: u64;
+  /** Linear address of the reason's counters (`ReasonCounters`). */
+  row: usize;
+  reserved: u32;
 }
 
-const ENTRY_SHIFT: u32 = 5;
+const ENTRY_SHIFT: u32 = 6;
+const ENTRY_BYTES: usize = 1 << ENTRY_SHIFT;
+const SETS: u32 = DETAIL_ENTRIES / DETAIL_WAYS;
 /** What is in no exit: marks a free entry. */
 const NO_KEY: u64 = U64.MAX_VALUE;
 
-/** Bytes of a table. */
-export const DETAILS_BYTES: usize = (<usize>DETAIL_ENTRIES) << ENTRY_SHIFT;
+/** Keys are small numbers next to each other: the upper bits of a product with this, 2^64 over the golden ratio, spread them. */
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+const INDEX_SHIFT: u64 = 64 - ctz<u64>(DETAIL_INDEX);
+const SET_SHIFT: u64 = 64 - ctz<u64>(SETS);
+
+const NOTHING_OFFSET: usize = <usize>DETAIL_INDEX * 4;
+const ENTRIES_OFFSET: usize = NOTHING_OFFSET + ENTRY_BYTES;
+
+/** Bytes of a table: the index, an entry that is nobody's, the entries. */
+export const DETAILS_BYTES: usize = ENTRIES_OFFSET + ((<usize>DETAIL_ENTRIES) << ENTRY_SHIFT);
 
 /** Empties the table at `table`. */
 export function detailsClear(table: usize): void {
+  assert(offsetof<DetailCounters>() <= ENTRY_BYTES, "counters: entries of the second level");
   memory.fill(table, 0, DETAILS_BYTES);
+  const nothing = changetype<DetailCounters>(table + NOTHING_OFFSET);
+  setKey(nothing, NO_KEY);
   for (let i: u32 = 0; i < DETAIL_ENTRIES; i++) setKey(detailAt(table, i), NO_KEY);
+  for (let i: u32 = 0; i < DETAIL_INDEX; i++) store<u32>(table + <usize>i * 4, changetype<usize>(nothing));
 }
 
 function keyOf(entry: DetailCounters): u64 {
@@ -37,26 +66,64 @@ function setKey(entry: DetailCounters, key: u64): void {
 
 /** Entry `index` of a table, 0 .. DETAIL_ENTRIES - 1. Free: `count` is 0. */
 export function detailAt(table: usize, index: u32): DetailCounters {
-  return changetype<DetailCounters>(table + ((<usize>index) << ENTRY_SHIFT));
+  return changetype<DetailCounters>(table + ENTRIES_OFFSET + ((<usize>index) << ENTRY_SHIFT));
 }
 
-/** Number of the entry where the search for a key begins. Details of one reason are mostly numbers next to each other. */
-function placeOf(key: u64, detail: u32): u32 {
-  return (<u32>key + detail) & (DETAIL_ENTRIES - 1);
+/** The set in which `key` is counted, for tests. */
+export function detailSet(key: u64): u32 {
+  return <u32>((SPREAD * key) >> SET_SHIFT);
 }
 
-/** The entry of `key`, whose upper half is `detail`; a new one gets it. `full` when there is no room for it. */
-export function detailOf(table: usize, key: u64, detail: u32, full: DetailCounters): DetailCounters {
-  const entry = detailAt(table, placeOf(key, detail));
-  return keyOf(entry) == key ? entry : probe(table, key, full);
+/** Linear address of the place in the index that `key` shares with others. */
+function indexPlace(table: usize, key: u64): usize {
+  return table + ((<usize>((SPREAD * key) >> INDEX_SHIFT)) << 2);
 }
 
-function probe(table: usize, key: u64, full: DetailCounters): DetailCounters {
-  const hash = placeOf(key, <u32>(key >> 32));
-  for (let i: u32 = 0; i < DETAIL_PROBES; i++) {
-    const entry = detailAt(table, (hash + i) & (DETAIL_ENTRIES - 1));
-    if (keyOf(entry) == NO_KEY) setKey(entry, key);
-    if (keyOf(entry) == key) return entry;
+/** The entry that was used last by a key with this one's place in the index: mostly the key's own. */
+export function detailLast(table: usize, key: u64): DetailCounters {
+  return changetype<DetailCounters>(load<usize>(indexPlace(table, key)));
+}
+
+/** Whether an entry is that of `key`. */
+export function detailIs(entry: DetailCounters, key: u64): bool {
+  return keyOf(entry) == key;
+}
+
+/**
+ * The entry of `key`, of a reason whose counters are at `row`; from now on `detailLast` gives it. A key without one gets one, if
+ * need be another's: what that one has counted is then added to `displaced`, its reason's, `displacedAt` behind its row.
+ */
+export function detailFind(table: usize, key: u64, row: usize, displacedAt: usize): DetailCounters {
+  const entry = search(table, key);
+  if (keyOf(entry) != key) takeOver(entry, key, row, displacedAt);
+  store<usize>(indexPlace(table, key), changetype<usize>(entry));
+  return entry;
+}
+
+/** The entry of `key`; else a free one of its set; else the one whose key can have been seen least often. */
+function search(table: usize, key: u64): DetailCounters {
+  const first = detailSet(key) * DETAIL_WAYS;
+  let rarest = detailAt(table, first);
+  for (let i: u32 = 0; i < DETAIL_WAYS; i++) {
+    const entry = detailAt(table, first + i);
+    const held = keyOf(entry);
+    // Entries are taken in their order, and never given back.
+    if (held == key || held == NO_KEY) return entry;
+    if (entry.count + entry.missed < rarest.count + rarest.missed) rarest = entry;
   }
-  return full;
+  return rarest;
+}
+
+function takeOver(entry: DetailCounters, key: u64, row: usize, displacedAt: usize): void {
+  const missed = entry.count + entry.missed;
+  if (keyOf(entry) != NO_KEY) {
+    const displaced = changetype<DetailCounters>(entry.row + displacedAt);
+    displaced.count += entry.count;
+    displaced.total += entry.total;
+  }
+  setKey(entry, key);
+  entry.count = 0;
+  entry.total = 0;
+  entry.missed = missed;
+  entry.row = row;
 }

@@ -4,15 +4,17 @@ import { type KernelModule, loadKernel } from "./harness.ts";
 
 const GLUE = `
 import {
-  countersClear, countersCreate, countersExclude, countExit, detailCounters, droppedExits, exitsOf, guestTicks, histogramBucket,
-  reasonCounters, ticksOf, totalExits, totalTicks,
+  countersClear, countersCreate, countersExclude, countExit, detailCounters, displacedExits, exitsOf, guestTicks,
+  histogramBucket, reasonCounters, ticksOf, totalExits, totalTicks,
 } from "./kernel/trace/counters";
-import { DETAIL_ENTRIES, DETAIL_PROBES } from "./kernel/lib/limits";
+import { detailSet } from "./kernel/trace/details";
+import { DETAIL_ENTRIES, DETAIL_WAYS } from "./kernel/lib/limits";
 import { Vcpu } from "./kernel/vcpu/vcpu";
 
 const vcpu = changetype<Vcpu>(memory.data(4096, 16));
 export function entries(): u32 { return DETAIL_ENTRIES; }
-export function probes(): u32 { return DETAIL_PROBES; }
+export function ways(): u32 { return DETAIL_WAYS; }
+export function setOf(reason: u32, detail: u32): u32 { return detailSet((<u64>detail << 32) | reason); }
 export function prepare(): void { countersCreate(vcpu); }
 export function clear(): void { countersClear(vcpu); }
 /** An exit at TSC \`at\`; the entry before it was at \`entered\`. */
@@ -32,7 +34,7 @@ export function bucket(reason: u32, n: u32): u64 { return histogramBucket(reason
 export function allExits(): u64 { return totalExits(vcpu); }
 export function allTicks(): u64 { return totalTicks(vcpu); }
 export function inGuest(): u64 { return guestTicks(vcpu); }
-export function dropped(): u64 { return droppedExits(vcpu); }
+export function displaced(): u64 { return displacedExits(vcpu); }
 function find(reason: u32, detail: u32): i32 {
   for (let i: u32 = 0; i < DETAIL_ENTRIES; i++) {
     const entry = detailCounters(vcpu, i);
@@ -43,6 +45,10 @@ function find(reason: u32, detail: u32): i32 {
 export function detailExits(reason: u32, detail: u32): u64 {
   const i = find(reason, detail);
   return i < 0 ? 0 : detailCounters(vcpu, i).count;
+}
+export function detailMissed(reason: u32, detail: u32): u64 {
+  const i = find(reason, detail);
+  return i < 0 ? 0 : detailCounters(vcpu, i).missed;
 }
 export function detailTicks(reason: u32, detail: u32): u64 {
   const i = find(reason, detail);
@@ -97,24 +103,115 @@ test("the second level tells ports, registers and pages of one reason apart, and
   expect([ask("detailExits", IO, 0x3f8), ask("detailTicks", IO, 0x3f8)]).toEqual([2n, 900n]);
   expect([ask("detailExits", IO, 0x3f9), ask("detailTicks", IO, 0x3f9)]).toEqual([1n, 200n]);
   expect([ask("detailExits", NPF, 0x3f8), ask("detailTicks", NPF, 0x3f8)]).toEqual([1n, 400n]);
-  expect(ask("dropped")).toBe(0n);
+  expect(ask("displaced")).toBe(0n);
 });
 
-test("what finds no room is counted by its reason: sums stay exact, and how much it was is known", () => {
-  // All of these begin their search at the same place.
-  const [DETAIL_ENTRIES, DETAIL_PROBES] = [
-    kernel.exports.entries!() as number,
-    kernel.exports.probes!() as number,
-  ];
-  for (let i = 0; i < DETAIL_PROBES + 3; i++) exit(IO, i * DETAIL_ENTRIES, 10);
+/** Details of `reason` that are all counted in the set of its detail `like`. */
+function crowd(reason: number, like: number, length: number): number[] {
+  const setOf = kernel.exports.setOf as (reason: number, detail: number) => number;
+  const details: number[] = [];
+  for (let detail = 0; details.length < length; detail++) {
+    if (detail !== like && setOf(reason, detail) === setOf(reason, like)) details.push(detail);
+  }
+  return details;
+}
+
+/** Each exit of `reason` once in the table or among those that had to make room, and each tick. */
+function expectExactSums(reason: number, exits: bigint, ticks: bigint): void {
+  expect([ask("exits", reason), ask("ticks", reason)]).toEqual([exits, ticks]);
+  let counted = ask("displaced");
+  for (let detail = 0; detail < 0x10000; detail++) counted += ask("detailExits", reason, detail);
+  // The last one is open.
+  expect(counted).toBe(exits - 1n);
+}
+
+/** What is said of a key: not more than there was, and together with what may be missing not less. */
+function expectWithinBounds(reason: number, detail: number, truth: number): void {
+  const count = ask("detailExits", reason, detail);
+  expect(count, `${detail.toString(16)}: too many`).toBeLessThanOrEqual(BigInt(truth));
+  expect(
+    count + ask("detailMissed", reason, detail),
+    `${detail.toString(16)}: too few`,
+  ).toBeGreaterThanOrEqual(BigInt(truth));
+}
+
+test("a key gets a place, however many came before it to the same set, and nothing is lost of those", () => {
+  const others = crowd(IO, 0x3f8, 3 * (kernel.exports.ways!() as number));
+  for (const port of others) exit(IO, port, 10);
+  for (let i = 0; i < 1000; i++) exit(IO, 0x3f8, 10);
   exit(IO, 0, 0);
-  expect(ask("dropped")).toBe(3n);
-  expect([ask("exits", IO), ask("ticks", IO)]).toEqual([
-    BigInt(DETAIL_PROBES + 4),
-    BigInt(10 * (DETAIL_PROBES + 3)),
-  ]);
-  expect(ask("detailExits", IO, (DETAIL_PROBES - 1) * DETAIL_ENTRIES)).toBe(1n);
-  expect(ask("detailExits", IO, DETAIL_PROBES * DETAIL_ENTRIES)).toBe(0n);
+  expect(ask("detailExits", IO, 0x3f8)).toBe(1000n);
+  expectWithinBounds(IO, 0x3f8, 1000);
+  expect(ask("detailMissed", IO, 0x3f8)).toBeLessThanOrEqual(BigInt(others.length));
+  expectExactSums(IO, BigInt(others.length) + 1001n, 10n * (BigInt(others.length) + 1000n));
+});
+
+test("a place that was lost comes back with what may be missing", () => {
+  const ways = kernel.exports.ways!() as number;
+  exit(IO, 0x3f8, 10);
+  for (const port of crowd(IO, 0x3f8, ways)) for (let i = 0; i < 5; i++) exit(IO, port, 10);
+  expect(ask("detailExits", IO, 0x3f8)).toBe(0n);
+  for (let i = 0; i < 7; i++) exit(IO, 0x3f8, 10);
+  exit(IO, 0, 0);
+  expect(ask("detailExits", IO, 0x3f8)).toBe(7n);
+  expectWithinBounds(IO, 0x3f8, 8);
+});
+
+/** The share of a set's exits above which a key has a place for certain, in whatever order they come. */
+const orders: [string, (frequent: number, rare: number[]) => number[]][] = [
+  ["rare ones first", (f, rare) => [...rare, ...rare, ...Array<number>(rare.length).fill(f)]],
+  ["the frequent one first", (f, rare) => [...Array<number>(rare.length).fill(f), ...rare, ...rare]],
+  ["in turns", (f, rare) => rare.flatMap((r) => [r, f, r])],
+  [
+    "in bursts",
+    (f, rare) => rare.flatMap((r, i) => (i % 16 === 15 ? [r, r, ...Array<number>(16).fill(f)] : [r, r])),
+  ],
+];
+
+test.each(orders)("one key in three among a thousand of its set is found: %s", (_name, order) => {
+  const keys = order(0x3f8, crowd(IO, 0x3f8, 1000));
+  const truth = keys.filter((key) => key === 0x3f8).length;
+  for (const key of keys) exit(IO, key, 10);
+  exit(IO, 0x3f8, 0);
+  const ways = BigInt(kernel.exports.ways!() as number);
+  expectWithinBounds(IO, 0x3f8, truth);
+  expect(ask("detailExits", IO, 0x3f8)).toBeGreaterThan(0n);
+  expect(ask("detailMissed", IO, 0x3f8)).toBeLessThanOrEqual(BigInt(keys.length) / ways);
+});
+
+test("what a random order of keys makes of the table is within its bounds, key by key", () => {
+  const entries = kernel.exports.entries!() as number;
+  const truth = new Map<number, number>();
+  let random = 12345;
+  for (let i = 0; i < 20000; i++) {
+    random = (Math.imul(random, 1103515245) + 12345) >>> 0;
+    // Frequent ones among the small, and five times as many keys as entries.
+    const detail = Math.floor(((random >>> 8) / 2 ** 24) ** 3 * entries * 5);
+    truth.set(detail, (truth.get(detail) ?? 0) + 1);
+    exit(IO, detail, 1);
+  }
+  exit(NPF, 0, 0);
+  let counted = 0n;
+  for (const [detail, count] of truth) {
+    const found = ask("detailExits", IO, detail);
+    counted += found;
+    if (found !== 0n) expectWithinBounds(IO, detail, count);
+    else expect(count).toBeLessThan(20000 / entries);
+  }
+  expect(counted + ask("displaced")).toBe(20000n);
+  expect(ask("displaced")).toBeGreaterThan(0n);
+});
+
+test("two keys that take turns do not lose their places to each other", () => {
+  const [other] = crowd(IO, 0x3f8, 1) as [number];
+  for (let i = 0; i < 50; i++) {
+    exit(IO, 0x3f8, 1);
+    exit(IO, other, 2);
+  }
+  exit(IO, 0, 0);
+  expect([ask("detailExits", IO, 0x3f8), ask("detailTicks", IO, 0x3f8)]).toEqual([50n, 50n]);
+  expect([ask("detailExits", IO, other), ask("detailTicks", IO, other)]).toEqual([50n, 100n]);
+  expect(ask("displaced")).toBe(0n);
 });
 
 test("time spent on observing is no exit's", () => {

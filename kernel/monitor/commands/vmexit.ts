@@ -56,14 +56,14 @@ function logDetails(vcpu: Vcpu, reason: u32): void {
     logText("and rarer ones");
     logEnd();
   }
-  logDropped(reasonCounters(vcpu, reason).dropped.count);
+  logDisplaced(reasonCounters(vcpu, reason).displaced.count);
 }
 
-/** The second level is bounded: what it could not tell apart. */
-function logDropped(count: u64): void {
+/** The second level is bounded: what it has counted of others that had to make room. */
+function logDisplaced(count: u64): void {
   if (count == 0) return;
   logDecimal(count);
-  logText(" more, which found no place in the table");
+  logText(" more, of rarer ones that had to make room in the table");
   logEnd();
 }
 
@@ -73,6 +73,11 @@ function logDetail(entry: DetailCounters, ticks: u64): void {
   columnDecimal(entry.count, COUNT_WIDTH);
   columnHundredths(percent(entry.total, ticks), "%", COUNT_WIDTH);
   columnHundredths(hundredthsOfUs(entry.total / entry.count), "us", TIME_WIDTH);
+  if (entry.missed != 0) {
+    logText(" and at most ");
+    logDecimal(entry.missed);
+    logText(" before");
+  }
   logEnd();
 }
 
