@@ -6,14 +6,15 @@
 
 global tv_asm_svm_enter
 
-VMCB_RAX        equ 0x5F8               ; kernel/svm/vmcb.ts
+VMCB_RIP        equ 0x578               ; kernel/svm/vmcb.ts
+VMCB_RAX        equ 0x5F8
 
 section .text progbits alloc exec nowrite align=16
 bits 64
 ; EDI: linear address of the vCPU. [Vcpu.vmcb] is the physical address of the guest's VMCB, [Vcpu.hostVmcb] that of the VMCB
 ; which holds the host's FS, GS, TR, LDTR and system-call MSRs. GIF is 0 here and again after the exit; physical interrupts
-; exit, since VMRUN sees IF = 1. Returns EAX = EDI. Keeps no register but RSP: the code generator knows, and saves what its
-; caller needs (intrinsic `keepsNothing`).
+; exit, since VMRUN sees IF = 1. RIP and RAX, which VMRUN loads, go to the VMCB here, whose address is at hand. Returns EAX = EDI.
+; Keeps no register but RSP: the code generator knows, and saves what its caller needs (intrinsic `keepsNothing`).
 align 16
 tv_asm_svm_enter:
         mov [rdi + Vcpu.hostStack], rsp
@@ -22,6 +23,8 @@ tv_asm_svm_enter:
         mov [rsp + Vcpu.tscEntry], eax
         mov [rsp + Vcpu.tscEntry + 4], edx
         mov rax, [rsp + Vcpu.vmcb]
+        mov rcx, [rsp + Vcpu.rip]
+        mov [gs:rax + VMCB_RIP], rcx
         mov rcx, [rsp + Vcpu.rax]
         mov [gs:rax + VMCB_RAX], rcx
         mov rcx, [rsp + Vcpu.rcx]

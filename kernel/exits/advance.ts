@@ -36,8 +36,8 @@ const AT_HAND: u32 = GROUP_INTERRUPTIBILITY | GROUP_STACK_FLAGS;
  */
 export function advance(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
-  if (exit.plainRip != 0) {
-    vcpu.rip = exit.plainRip;
+  if (exit.plainLength != 0) {
+    vcpu.rip += exit.plainLength;
     return OUTCOME_RESUME;
   }
   // Before RIP moves: what is read of the shadows is that of the instruction.
@@ -54,9 +54,9 @@ export function advance(vcpu: Vcpu): u32 {
  * OUTCOME_ADVANCE: `advance` is to be called.
  */
 export function finish(vcpu: Vcpu): u32 {
-  const next = vcpu.exit.plainRip;
-  if (next == 0) return OUTCOME_ADVANCE;
-  vcpu.rip = next;
+  const length = vcpu.exit.plainLength;
+  if (length == 0) return OUTCOME_ADVANCE;
+  vcpu.rip += length;
   return OUTCOME_DONE;
 }
 

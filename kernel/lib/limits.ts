@@ -40,4 +40,4 @@ export const MONITOR_MAX_BYTES: u64 = 4096;
 /** Entries of the second level of a vCPU's counters, how many are looked at for one exit, places of its index: powers of two. */
 export const DETAIL_ENTRIES: u32 = 512;
 export const DETAIL_WAYS: u32 = 8;
-export const DETAIL_INDEX: u32 = 1024;
+export const DETAIL_INDEX: u32 = 512;

@@ -93,8 +93,6 @@ export class GuestWalk {
   value4: u64;
 }
 
-/** The most entries of a trail: one for each level. */
-export const MAX_TRAIL: u32 = 5;
 const TRAIL: usize = offsetof<GuestWalk>("hpa0");
 
 /** Host-physical address, and value, of entry `i` of the last walk's trail. */

@@ -11,7 +11,6 @@ import { liveEnable, liveRestore, liveSave } from "../vcpu/live";
 import { powerUp } from "../vcpu/reset";
 import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
 import { codeWalk, codeWalkPrepare } from "./codewalk";
-import { movesForget, movesPrepare, rememberMove } from "./moves";
 import { asidAssign, asidPrepare } from "./asid";
 import { hasHugePages, SVM_CLEAN_BITS, SVM_FLUSH_BY_ASID, svmFeatures, svmMissing } from "./capabilities";
 import { writeIntercepts } from "./controls";
@@ -22,7 +21,7 @@ import { injectEvent, updateWindows } from "./inject";
 import { IO_MAP_FRAMES, ioMapCloseAll } from "./iomap";
 import { MSR_MAP_FRAMES, msrMapInitialize, msrMapSet } from "./msrmap";
 import { exitName } from "../abi/svm-reasons";
-import { knownForget, knownPrepare, knownUse } from "./known";
+import { knownForget, knownPrepare, knownUse, rememberMove } from "./known";
 import { loadState, restoreDebugControl, statePrepare, storeState } from "./state";
 import { DIRTY_CONTROL, NMI_OPEN, SvmVcpu, svmCreate, svmOf, unclean } from "./svm";
 import {
@@ -41,7 +40,6 @@ import {
   VMCB_MSRPM_BASE,
   VMCB_N_CR3,
   VMCB_NESTED_CONTROL,
-  VMCB_RIP,
   VMCB_TLB_CONTROL,
   VMCB_TSC_OFFSET,
   VMCB_VINTR,
@@ -110,7 +108,6 @@ function prepareOnce(): void {
   decodePrepare();
   statePrepare();
   knownPrepare();
-  movesPrepare();
   codeWalkPrepare();
   cleanAfterExit = (svmFeatures() & SVM_CLEAN_BITS) != 0 ? CLEAN_ALL : 0;
   flushGuest = (svmFeatures() & SVM_FLUSH_BY_ASID) != 0 ? TLB_FLUSH_GUEST : TLB_FLUSH_ALL;
@@ -151,7 +148,6 @@ function resetVcpu(vcpu: Vcpu): void {
   svm.nmi = NMI_OPEN;
   svm.softInjected = 0;
   knownForget(svm);
-  movesForget(vcpu);
   knownUse(vcpu, svm);
   powerUp(vcpu);
   liveRestore(vcpu);
@@ -187,7 +183,6 @@ function run(vcpu: Vcpu, prepare: (vcpu: Vcpu) => bool, onExit: (vcpu: Vcpu) => 
       if (vcpu.requests != 0 && !prepare(vcpu)) break;
       self = enterChanged(vcpu);
     } else {
-      phys_store64(vcpu.vmcb + VMCB_RIP, vcpu.rip);
       self = svm_enter(self);
     }
     decode(changetype<Vcpu>(self));
@@ -210,8 +205,6 @@ function prepareEntry(vcpu: Vcpu, svm: SvmVcpu): void {
   const vmcb = svm.vmcb;
   storeState(vcpu, svm, vcpu.dirty);
   if ((vcpu.event & EVENT_VALID) != 0) injectEvent(vcpu, svm);
-  // An injected event may have moved it.
-  phys_store64(vmcb + VMCB_RIP, vcpu.rip);
   phys_store32(vmcb + VMCB_TLB_CONTROL, svm.tlbControl);
   phys_store32(vmcb + VMCB_CLEAN, svm.clean);
 }

@@ -33,6 +33,11 @@ export function translateCode(vcpu: Vcpu, linear: u64, bytes: u64): u64 {
   return hpa == NO_HPA ? 0 : hpa;
 }
 
+/** The walk that `translateCode` made last. */
+export function codeTrail(): GuestWalk {
+  return walk;
+}
+
 /** Backend.codeWalk. */
 export function codeWalk(vcpu: Vcpu, walk: GuestWalk): u64 {
   prepareWalk(vcpu, walk);

@@ -45,14 +45,25 @@ import {
   exitKind,
 } from "./exitcodes";
 import { interruptedEvent, nmiFinishStep, nmiReachedIret, nmiSuspendStep } from "./inject";
-import { findNextRip, fixedDetail, isFixed, isKnown, knownEntry, knownUse, linearAddress } from "./known";
-import { knownMove } from "./moves";
+import {
+  findNextRip,
+  fixedDetail,
+  isFixed,
+  isFixedExit,
+  isTrue,
+  KnownInstruction,
+  knownEntry,
+  knownMove,
+  knownUse,
+  linearAddress,
+} from "./known";
 import { interruptibility, loadState } from "./state";
 import { NMI_STEPPING, SvmVcpu, svmOf } from "./svm";
 import {
   VMCB_DR6,
   VMCB_DR7,
   VMCB_EXITCODE,
+  VMCB_EXITCODE_UPPER,
   VMCB_EXITINFO1,
   VMCB_EXITINFO2,
   VMCB_EXITINTINFO,
@@ -98,72 +109,68 @@ export function decodePrepare(): void {
   decodeAssists = (svmFeatures() & SVM_DECODE_ASSISTS) != 0;
 }
 
-/** Fills `vcpu.exit` and `vcpu.rip` from the VMCB. Most exits are of instructions that are known, and leave early. */
+/**
+ * Fills `vcpu.exit` and `vcpu.rip` from the VMCB. Most exits are of instructions that are known, and leave early. What comes
+ * after this reads RIP from the VMCB again, which saves a copy here, where it becomes the linear address.
+ */
 export function decode(vcpu: Vcpu): void {
   const vmcb = vcpu.vmcb;
   const exit = vcpu.exit;
-  const code = phys_load32(vmcb + VMCB_EXITCODE);
   const rip = phys_load64(vmcb + VMCB_RIP);
   vcpu.rip = rip;
-  exit.reason = code;
   const linear = linearAddress(vmcb, rip);
-  const known = knownEntry(vcpu, linear, code);
-  if (!isKnown(vcpu, known, linear, code)) {
-    decodeOther(vcpu, linear, code);
-    return;
+  const known = knownEntry(vcpu, linear);
+  if (isTrue(vcpu, known, linear)) {
+    if (isFixedExit(vcpu, known)) {
+      exit.kindAndLength = known.kindAndLength;
+      exit.key =
+        <u64>load<u32>(changetype<usize>(vcpu) + known.detailAt) + phys_load64(vmcb + VMCB_EXITCODE_UPPER);
+      complete(vcpu, 0);
+      return;
+    }
+    if (decodeMove(vcpu, known)) return;
   }
-  exit.kind = known.kind;
-  exit.detail = load<u32>(changetype<usize>(vcpu) + known.detailAt);
-  completeAt(vcpu, rip + known.length, 0);
+  decodeOther(vcpu);
 }
 
 /**
- * The exiting instruction ends at `next`: whether completing it is more than going there. `breakpoints`: DR7's enable bits, if it
- * accesses memory or a port.
+ * `exit.plainLength` is the length of the exiting instruction: whether completing it is more than to go past it. `breakpoints`:
+ * DR7's enable bits, if it accesses memory or a port.
  */
-function completeAt(vcpu: Vcpu, next: u64, breakpoints: u32): void {
+function complete(vcpu: Vcpu, breakpoints: u32): void {
   const vmcb = vcpu.vmcb;
   vcpu.valid = 0;
-  vcpu.exit.plainRip = next;
   // Bits of the other word than the shadow can only lead to a second look.
   const traps = phys_load32(vmcb + VMCB_RFLAGS) & <u32>TRAP_FLAGS;
   if ((traps | phys_load32(vmcb + VMCB_INTERRUPT_SHADOW) | breakpoints) != 0) {
-    completeWithEffects(vcpu, next, breakpoints);
+    completeWithEffects(vcpu, breakpoints);
   }
 }
 
-function completeWithEffects(vcpu: Vcpu, next: u64, breakpoints: u32): void {
+function completeWithEffects(vcpu: Vcpu, breakpoints: u32): void {
   const exit = vcpu.exit;
+  const rip = phys_load64(vcpu.vmcb + VMCB_RIP);
+  const length = exit.plainLength;
   exit.breakpoints = breakpoints;
   exit.met = 0;
-  exit.plainRip = 0;
-  exit.rip = vcpu.rip;
-  exit.nextRip = next;
+  exit.plainLength = 0;
+  exit.rip = rip;
+  exit.nextRip = length == 0 ? 0 : rip + length;
   exit.byteCount = 0;
   loadState(vcpu, svmOf(vcpu), AT_HAND);
 }
 
-/** Port I/O, which the processor describes by itself, accesses to devices, and the rest. */
-function decodeOther(vcpu: Vcpu, linear: u64, code: u32): void {
-  if (code == EXITCODE_IOIO) decodeIo(vcpu);
-  else if (code != EXITCODE_NPF || !decodeMove(vcpu, linear)) decodeUnknown(vcpu, code);
-}
-
-/** A nested page fault, if it is that of a known access to a device. */
-function decodeMove(vcpu: Vcpu, linear: u64): bool {
+/** A nested page fault, if it is that of a known access to a device: `known` is true. */
+function decodeMove(vcpu: Vcpu, known: KnownInstruction): bool {
   const vmcb = vcpu.vmcb;
+  const code = phys_load32(vmcb + VMCB_EXITCODE);
   // What is known of a MOV does not say which linear address it accesses.
-  if ((vcpu.knownClosed | enabledBreakpoints(vmcb)) != 0) return false;
-  const exit = vcpu.exit;
-  const length = knownMove(
-    vcpu,
-    exit,
-    linear,
-    phys_load64(vmcb + VMCB_EXITINFO1),
-    phys_load64(vmcb + VMCB_EXITINFO2),
-  );
-  if (length == 0) return false;
-  completeAt(vcpu, vcpu.rip + length, 0);
+  if (code != EXITCODE_NPF || enabledBreakpoints(vmcb) != 0) return false;
+  const error = phys_load64(vmcb + VMCB_EXITINFO1);
+  const gpa = phys_load64(vmcb + VMCB_EXITINFO2);
+  if (!knownMove(vcpu, known, error, gpa)) return false;
+  vcpu.exit.reason = code;
+  complete(vcpu, 0);
   return true;
 }
 
@@ -172,12 +179,20 @@ function enabledBreakpoints(vmcb: u64): u32 {
   return phys_load8(vmcb + VMCB_DR7);
 }
 
-/** Exits that the caches do not answer. */
+/** Port I/O, which the processor describes by itself, and the rest. */
+function decodeOther(vcpu: Vcpu): void {
+  const code = phys_load32(vcpu.vmcb + VMCB_EXITCODE);
+  vcpu.exit.reason = code;
+  if (code == EXITCODE_IOIO) decodeIo(vcpu);
+  else decodeUnknown(vcpu, code);
+}
+
+/** Exits that the cache does not answer. */
 function decodeUnknown(vcpu: Vcpu, code: u32): void {
   const svm = svmOf(vcpu);
   const exit = vcpu.exit;
   const info1 = phys_load64(vcpu.vmcb + VMCB_EXITINFO1);
-  exit.rip = vcpu.rip;
+  exit.rip = phys_load64(vcpu.vmcb + VMCB_RIP);
   exit.qualification = info1;
   exit.byteCount = 0;
   let kind = exitKind(code);
@@ -192,10 +207,16 @@ function decodeUnknown(vcpu: Vcpu, code: u32): void {
 
 /** An instruction of fixed encoding, whose end the processor tells or a look at it. */
 function decodeFixed(vcpu: Vcpu, code: u32, kind: u32): void {
-  const next = nripSave ? phys_load64(vcpu.vmcb + VMCB_NRIP) : findNextRip(vcpu, code, kind, vcpu.rip);
+  const next = nripSave ? phys_load64(vcpu.vmcb + VMCB_NRIP) : findNextRip(vcpu, code, kind, vcpu.exit.rip);
   vcpu.exit.detail = fixedDetail(vcpu, kind);
   vcpu.exit.nextRip = 0;
-  completeAt(vcpu, next, 0);
+  vcpu.exit.plainLength = lengthTo(vcpu, next);
+  complete(vcpu, 0);
+}
+
+/** Bytes from RIP to `next`; 0: `next` is not known. */
+function lengthTo(vcpu: Vcpu, next: u64): u32 {
+  return next == 0 ? 0 : <u32>(next - vcpu.exit.rip);
 }
 
 /** The exits that are not one instruction with its length known. Only these may have interrupted the delivery of an event. */
@@ -203,7 +224,7 @@ function decodeRest(vcpu: Vcpu, svm: SvmVcpu, code: u32, isFault: bool): void {
   const exit = vcpu.exit;
   const vmcb = vcpu.vmcb;
   vcpu.valid = 0;
-  exit.plainRip = 0;
+  exit.plainLength = 0;
   exit.nextRip = nripSave ? phys_load64(vmcb + VMCB_NRIP) : 0;
   exit.info = phys_load64(vmcb + VMCB_EXITINFO2);
   exit.breakpoints = enabledBreakpoints(vmcb);
@@ -219,7 +240,7 @@ function decodeRest(vcpu: Vcpu, svm: SvmVcpu, code: u32, isFault: bool): void {
  */
 export function decodeForTrace(vcpu: Vcpu): void {
   const exit = vcpu.exit;
-  if (exit.plainRip == 0) return;
+  if (exit.plainLength == 0) return;
   exit.rip = vcpu.rip;
   exit.qualification = phys_load64(vcpu.vmcb + VMCB_EXITINFO1);
   exit.info = phys_load64(vcpu.vmcb + VMCB_EXITINFO2);
@@ -283,7 +304,8 @@ function decodeIo(vcpu: Vcpu): void {
   exit.size = (info >> 4) & 7;
   exit.port = info >> 16;
   const next = phys_load64(vcpu.vmcb + VMCB_EXITINFO2);
-  completeAt(vcpu, next, enabledBreakpoints(vcpu.vmcb));
+  exit.plainLength = <u32>(next - phys_load64(vcpu.vmcb + VMCB_RIP));
+  complete(vcpu, enabledBreakpoints(vcpu.vmcb));
   if ((info & IO_STRING) != 0) decodeStringIo(vcpu, exit, info, next);
   if (vcpu.knownClosed != 0) followNmi(vcpu, svmOf(vcpu));
 }

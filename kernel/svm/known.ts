@@ -1,47 +1,85 @@
 // biome-ignore-all format: aligned tables.
 //
-// Instructions whose exits are known, on processors that do not save the RIP after an intercepted instruction (no NRIP save).
+// Instructions whose exits are known, on processors that say little about them: no RIP after an intercepted instruction (no NRIP
+// save), no bytes of an instruction that caused a nested page fault (no decode assists).
 //
 // Most exits come from instructions of fixed encoding: CPUID, RDMSR, HLT … It is then enough to see that the bytes at RIP
-// are that encoding without prefixes. A small cache of where instructions exited, and as what, makes that a few
-// instructions, and answers most other questions about the exit as well. The cache is not told of the guest's changes to its
-// page tables: a stale entry can only make us look at the guest's own RAM, where anything but the very bytes that exited
-// before is a miss, so the worst a guest achieves is to mislead itself. What misses here is decoded in full.
-import { phys_load32, phys_load64 } from "../arch/intrinsics";
-import { EXIT_CLASSES, EXIT_CPUID, EXIT_HYPERCALL, EXIT_RDMSR, EXIT_WRMSR } from "../vcpu/exit";
+// are that encoding without prefixes. Nearly all others are of drivers, which reach a device's registers by MOVs of four
+// bytes, each again and again from the same place to the same page. One small cache has both: where an instruction exited, as
+// what, and all that made it so. The next exit that agrees in everything needs neither a page walk nor a decoder. What misses
+// here is decoded in full.
+//
+// An entry is true as long as its address leads to the same bytes in the same way (kernel/mm/trail.ts), with the same CR3 and,
+// for MOVs, the same size of code. CR0, CR4 and EFER change by exits only, at which `storeState` forgets all.
+import { phys_load16, phys_load32, phys_load64 } from "../arch/intrinsics";
+import { EFER_LMA } from "../arch/msr";
+import { Trail, trailHolds, trailTake } from "../mm/trail";
+import {
+  EXIT_CLASSES, EXIT_CPUID, EXIT_HYPERCALL, EXIT_NESTED_FAULT, EXIT_RDMSR, EXIT_WRMSR, MOVE_WRITE,
+} from "../vcpu/exit";
 import { Vcpu } from "../vcpu/vcpu";
-import { translateCode } from "./codewalk";
+import { codeTrail, translateCode } from "./codewalk";
 import { KNOWN_BYTES, NMI_OPEN, SvmVcpu, svmOf } from "./svm";
-import { VMCB_CR3, VMCB_CS } from "./vmcb";
+import { VMCB_CR3, VMCB_CS, VMCB_EFER, VMCB_EXITCODE_UPPER, VMCB_EXITINTINFO } from "./vmcb";
 
 /** One instruction that exited. Empty: all ones, which no CR3 is. */
 @unmanaged
-export class KnownInstruction {
+export class KnownInstruction extends Trail {
   /** Linear address, the CR3 it was translated with, and where that is. */
   linear: u64;
   cr3: u64;
   hpa: u64;
-  /** Bytes from RIP to the RIP after it. */
-  length: u64;
-  /** The four bytes there. */
-  bytes: u32;
-  /** Exit code, and EXIT_*. */
-  code: u32;
-  kind: u32;
+  /** The four bytes there and, in the upper half, the exit code; or KNOWN_MOVE. */
+  bytesAndCode: u64;
   /** Offset within Vcpu of the 32 bits that are the exit's `detail`. */
   detailAt: u32;
+  /** EXIT_*, and the bytes from RIP to the RIP after it. */
+  kind: u32;
+  length: u32;
+  // -- of a MOV --
+  /** MOVE_*, and the value that a MOV of an immediate writes. */
+  move: u32;
+  value: u32;
+  /** Attributes of the code segment: the size of code. */
+  attributes: u32;
+  /** Sixteen bytes and, for the part of them that it is, ones. */
+  bytes0: u64;
+  bytes1: u64;
+  mask0: u64;
+  mask1: u64;
+  /** Guest-physical address of the lowest byte but one of the page that it accessed. */
+  second: u64;
+
+  /** `kind` and, in the upper half, `length`: as the exit record has them, to be copied by one load and one store. */
+  get kindAndLength(): u64 {
+    return load<u64>(changetype<usize>(this), offsetof<KnownInstruction>("kind"));
+  }
 }
 
+/** `KnownInstruction.bytesAndCode` of a MOV: no exit code, since the exit is not all that has to agree. */
+const KNOWN_MOVE: u64 = 0xffff_0400_0000_0000;
+
 const PAGE_BYTES: u64 = 4096;
-/** Bytes read at RIP, and the last offset in a page at which they can be. */
-const BYTES_LOOKED_AT: u64 = 4;
-const LAST_OFFSET: u64 = PAGE_BYTES - BYTES_LOOKED_AT;
-/** Offset of a segment's base in the VMCB. */
+const PAGE_SHIFT: u64 = 12;
+const PAGE_OFFSET: u64 = PAGE_BYTES - 1;
+/** Bytes read at RIP: of an instruction of fixed encoding, of a MOV. */
+const FIXED_BYTES: u64 = 4;
+const MOVE_BYTES: u64 = 16;
+/** Offset of a segment's base, and attributes, in the VMCB; L is bit 9 of the attributes. */
 const SEGMENT_BASE: u64 = 8;
+const SEGMENT_ATTRIBUTES: u64 = 2;
+const ATTRIBUTE_LONG: u32 = 1 << 9;
+const EVENT_WAS_DELIVERED: u64 = 1 << 31;
+
+// EXITINFO1: what tells this nested fault from others at the same place.
+const NPF_WRITE: u64 = 1 << 1;
+const NPF_OTHER: u64 = (1 << 3) | (1 << 4) | (1 << 33); // reserved bits, fetch, page walk
 
 /** Bytes of an entry of a vCPU's cache, as a shift, and entries: a power of two. */
-const ENTRY_SHIFT: u32 = 6;
+const ENTRY_SHIFT: u32 = 8;
 const ENTRIES: u32 = <u32>(KNOWN_BYTES >> ENTRY_SHIFT);
+/** Spreads addresses over the entries; a multiplication gives the entry's offset at once, where a shift needs a copy first. */
+const SPREAD: u32 = 0x9e37_79b1;
 
 /** No masked bytes of memory equal this. */
 const NOT_FIXED: u32 = 1;
@@ -122,24 +160,47 @@ export function linearAddress(vmcb: u64, rip: u64): u64 {
   return rip + phys_load64(vmcb + VMCB_CS + SEGMENT_BASE);
 }
 
-/** Where an exit with `code` at `linear` would be remembered. */
-function entryOf(cache: usize, linear: u64, code: u32): KnownInstruction {
-  return changetype<KnownInstruction>(cache + ((((<u32>linear + code) & (ENTRIES - 1)) << ENTRY_SHIFT)));
+/** Where an exit at `linear` would be remembered. */
+function entryOf(cache: usize, linear: u64): KnownInstruction {
+  return changetype<KnownInstruction>(cache + ((<u32>linear * SPREAD) & ((ENTRIES - 1) << ENTRY_SHIFT)));
 }
 
-/** The entry that an exit with `code` at `linear` has if it is known. */
-export function knownEntry(vcpu: Vcpu, linear: u64, code: u32): KnownInstruction {
-  return entryOf(vcpu.known, linear, code);
+/** The entry that an exit at `linear` has if it is known. */
+export function knownEntry(vcpu: Vcpu, linear: u64): KnownInstruction {
+  return entryOf(vcpu.known, linear);
 }
 
-/** Whether it is: the entry is that of the same exit, and the bytes have not changed. */
-export function isKnown(vcpu: Vcpu, known: KnownInstruction, linear: u64, code: u32): bool {
-  return (
-    known.linear == linear &&
-    known.code == code &&
-    known.cr3 == phys_load64(vcpu.vmcb + VMCB_CR3) &&
-    phys_load32(known.hpa) == known.bytes
-  );
+/** Whether an entry is of the instruction at `linear`, and still true. Which exit it is of is the next question. */
+export function isTrue(vcpu: Vcpu, known: KnownInstruction, linear: u64): bool {
+  return known.linear == linear && known.cr3 == phys_load64(vcpu.vmcb + VMCB_CR3) && trailHolds(known);
+}
+
+/** Whether the entry, which is true, is of the exit's kind and has its bytes: both by one comparison. Not of MOVs. */
+export function isFixedExit(vcpu: Vcpu, known: KnownInstruction): bool {
+  return <u64>phys_load32(known.hpa) + phys_load64(vcpu.vmcb + VMCB_EXITCODE_UPPER) == known.bytesAndCode;
+}
+
+/**
+ * If the nested fault with EXITINFO1 `error` and guest-physical address `gpa` is of the MOV of an entry that is true: completes
+ * the exit record with it.
+ */
+export function knownMove(vcpu: Vcpu, known: KnownInstruction, error: u64, gpa: u64): bool {
+  const vmcb = vcpu.vmcb;
+  if (known.kind != EXIT_NESTED_FAULT) return false;
+  // Of an access that crosses into a page, the fault is at offset 0; one that crosses out of it begins at the last three bytes.
+  if (gpa - known.second > PAGE_BYTES - 5) return false;
+  if (known.attributes != phys_load16(vmcb + VMCB_CS + SEGMENT_ATTRIBUTES)) return false;
+  if ((phys_load64(known.hpa) & known.mask0) != known.bytes0) return false;
+  if ((phys_load64(known.hpa + 8) & known.mask1) != known.bytes1) return false;
+  if ((error & (NPF_OTHER | NPF_WRITE)) != <u64>(known.move & MOVE_WRITE)) return false;
+  if ((phys_load64(vmcb + VMCB_EXITINTINFO) & EVENT_WAS_DELIVERED) != 0) return false;
+  const exit = vcpu.exit;
+  exit.kindAndLength = known.kindAndLength;
+  exit.gpa = gpa;
+  exit.detail = <u32>(gpa >> PAGE_SHIFT);
+  exit.move = known.move;
+  exit.moveValue = known.value;
+  return true;
 }
 
 /** Whether exits of `kind` (EXIT_*) are those of one instruction of fixed encoding. */
@@ -160,25 +221,66 @@ export function fixedDetail(vcpu: Vcpu, kind: u32): u32 {
 }
 
 /**
- * RIP after the instruction at `rip` that exited with `code` as `kind` (EXIT_*), whose address is translated as an
- * instruction fetch does; from now on it is known. 0: not mapped, not RAM, or other bytes than those.
+ * Begins the entry of the instruction at `rip`, whose address is translated as an instruction fetch does and of which `bytes`
+ * bytes are looked at. Null: not mapped, not RAM, too near to the end of its page.
  */
-export function findNextRip(vcpu: Vcpu, code: u32, kind: u32, rip: u64): u64 {
+function discover(vcpu: Vcpu, rip: u64, bytes: u64): KnownInstruction | null {
   const vmcb = vcpu.vmcb;
   const linear = linearAddress(vmcb, rip);
-  if ((linear & (PAGE_BYTES - 1)) > LAST_OFFSET) return 0;
-  const hpa = translateCode(vcpu, linear, BYTES_LOOKED_AT);
-  if (hpa == 0) return 0;
-  const bytes = phys_load32(hpa);
-  if ((bytes & unchecked(encodings[2 * kind + 1])) != unchecked(encodings[2 * kind])) return 0;
-  const known = entryOf(svmOf(vcpu).known, linear, code);
+  if ((linear & PAGE_OFFSET) > PAGE_BYTES - bytes) return null;
+  const hpa = translateCode(vcpu, isLong(vmcb) ? linear : linear & U32.MAX_VALUE, bytes);
+  if (hpa == 0) return null;
+  const known = entryOf(svmOf(vcpu).known, linear);
+  // Nothing, until it is complete.
+  known.cr3 = U64.MAX_VALUE;
+  if (!trailTake(known, codeTrail(), hpa)) return null;
   known.linear = linear;
-  known.cr3 = phys_load64(vmcb + VMCB_CR3);
   known.hpa = hpa;
+  return known;
+}
+
+/** Addresses of other code than 64-bit code wrap at 4 GiB. */
+function isLong(vmcb: u64): bool {
+  const attributes = phys_load16(vmcb + VMCB_CS + SEGMENT_ATTRIBUTES);
+  return (phys_load64(vmcb + VMCB_EFER) & EFER_LMA) != 0 && (attributes & ATTRIBUTE_LONG) != 0;
+}
+
+/**
+ * RIP after the instruction at `rip` that exited with `code` as `kind` (EXIT_*); from now on it is known. 0: it cannot be read,
+ * or has other bytes than those.
+ */
+export function findNextRip(vcpu: Vcpu, code: u32, kind: u32, rip: u64): u64 {
+  const known = discover(vcpu, rip, FIXED_BYTES);
+  if (known == null) return 0;
+  const bytes = phys_load32(known.hpa);
+  if ((bytes & unchecked(encodings[2 * kind + 1])) != unchecked(encodings[2 * kind])) return 0;
   known.length = unchecked(lengths[kind]);
-  known.bytes = bytes;
-  known.code = code;
+  known.bytesAndCode = (<u64>code << 32) | bytes;
   known.kind = kind;
   known.detailAt = <u32>detailRegister(kind);
+  known.cr3 = phys_load64(vcpu.vmcb + VMCB_CR3);
   return rip + known.length;
+}
+
+/** A mask of the lowest 1..8 bytes. */
+function firstBytes(count: u64): u64 {
+  return U64.MAX_VALUE >> (64 - 8 * count);
+}
+
+/** Remembers the MOV that the last exit was about; see `Backend.rememberMove`. */
+export function rememberMove(vcpu: Vcpu, move: u32, value: u32, length: u32): void {
+  const known = discover(vcpu, vcpu.rip, MOVE_BYTES);
+  if (known == null) return;
+  known.mask0 = firstBytes(min<u64>(length, 8));
+  known.mask1 = length > 8 ? firstBytes(<u64>length - 8) : 0;
+  known.bytes0 = phys_load64(known.hpa) & known.mask0;
+  known.bytes1 = phys_load64(known.hpa + 8) & known.mask1;
+  known.length = length;
+  known.bytesAndCode = KNOWN_MOVE;
+  known.kind = EXIT_NESTED_FAULT;
+  known.attributes = phys_load16(vcpu.vmcb + VMCB_CS + SEGMENT_ATTRIBUTES);
+  known.second = (vcpu.exit.gpa & ~PAGE_OFFSET) + 1;
+  known.move = move;
+  known.value = value;
+  known.cr3 = phys_load64(vcpu.vmcb + VMCB_CR3);
 }

@@ -18,7 +18,8 @@ import {
   phys_store8,
   wrmsr,
 } from "../arch/intrinsics";
-import { EFER_SVME, IA32_DEBUGCTL } from "../arch/msr";
+import { CR0_PE, CR0_PG, CR4_LA57, CR4_PAE, CR4_PSE } from "../arch/cr";
+import { EFER_LMA, EFER_SVME, IA32_DEBUGCTL } from "../arch/msr";
 import { liveSaveBreakpoints } from "../vcpu/live";
 import {
   BLOCKED_BY_MOV_SS,
@@ -40,6 +41,7 @@ import {
 } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { hasLbrVirtualization } from "./capabilities";
+import { knownForget } from "./known";
 import { NMI_AT_IRET, NMI_OPEN, SvmVcpu } from "./svm";
 import {
   CLEAN_CONTROL_REGISTERS,
@@ -152,6 +154,7 @@ export function storeState(vcpu: Vcpu, svm: SvmVcpu, groups: u32): void {
     svm.clean &= ~CLEAN_DESCRIPTOR_TABLES;
   }
   if ((groups & GROUP_CONTROL) != 0) {
+    if (pagingChanges(vcpu, vmcb)) knownForget(svm);
     phys_store64(vmcb + VMCB_CR0, vcpu.cr0);
     phys_store64(vmcb + VMCB_CR3, vcpu.cr3);
     phys_store64(vmcb + VMCB_CR4, vcpu.cr4);
@@ -164,6 +167,14 @@ export function storeState(vcpu: Vcpu, svm: SvmVcpu, groups: u32): void {
     svm.clean &= ~(CLEAN_CR2 | CLEAN_DEBUG_REGISTERS | CLEAN_NESTED_PAGING | CLEAN_LAST_BRANCH);
   }
   if ((groups & GROUP_INTERRUPTIBILITY) != 0) storeInterruptibility(vcpu, svm);
+}
+
+/** Whether the guest's page tables will be read in another way than before. */
+function pagingChanges(vcpu: Vcpu, vmcb: u64): bool {
+  const cr0 = (vcpu.cr0 ^ phys_load64(vmcb + VMCB_CR0)) & (CR0_PE | CR0_PG);
+  const cr4 = (vcpu.cr4 ^ phys_load64(vmcb + VMCB_CR4)) & (CR4_PSE | CR4_PAE | CR4_LA57);
+  const efer = (vcpu.efer ^ phys_load64(vmcb + VMCB_EFER)) & EFER_LMA;
+  return (cr0 | cr4 | efer) != 0;
 }
 
 function loadSegments(vcpu: Vcpu, vmcb: u64): void {

@@ -34,13 +34,10 @@ export class SvmVcpu {
   steppedDr6: u64;
   /** Linear address of its cache of known instructions (known.ts). */
   known: usize;
-  /** The same of known MOVs (moves.ts). */
-  moves: usize;
 }
 
-/** Bytes of the caches of known instructions and of known MOVs. */
-export const KNOWN_BYTES: usize = 2048;
-export const MOVES_BYTES: usize = 4096;
+/** Bytes of the cache of known instructions. */
+export const KNOWN_BYTES: usize = 8192;
 
 /** Part of `Vcpu.dirty` that no neutral group covers: an event to inject, TLB_CONTROL or the clean bits to write. */
 export const DIRTY_CONTROL: u32 = 1 << 31;
@@ -61,7 +58,6 @@ export function svmCreate(vcpu: Vcpu, vmcb: u64): SvmVcpu {
   const svm = arenaNew<SvmVcpu>();
   svm.vmcb = vmcb;
   svm.known = arenaAlloc(KNOWN_BYTES, 64);
-  svm.moves = arenaAlloc(MOVES_BYTES, 64);
   vcpu.backend = changetype<usize>(svm);
   vcpu.vmcb = vmcb;
   return svm;

@@ -25,6 +25,8 @@ export const VMCB_VINTR: u64 = 0x060;
 /** 7..0: vector of the virtual interrupt. */
 export const VMCB_VINTR_VECTOR: u64 = 0x064;
 export const VMCB_INTERRUPT_SHADOW: u64 = 0x068;
+/** 31..0: reserved bits of the interrupt shadow, 0; 63..32: EXITCODE, shifted for nothing. */
+export const VMCB_EXITCODE_UPPER: u64 = 0x06c;
 export const VMCB_EXITCODE: u64 = 0x070;
 export const VMCB_EXITINFO1: u64 = 0x078;
 export const VMCB_EXITINFO2: u64 = 0x080;

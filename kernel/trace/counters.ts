@@ -4,7 +4,7 @@
 //
 // The time of an exit is known when the guest has been entered again, so an exit is accounted at the next one.
 import { arenaAlloc } from "../lib/arena";
-import { Vcpu } from "../vcpu/vcpu";
+import { DETAIL_INDEX_OFFSET, Vcpu } from "../vcpu/vcpu";
 import { DETAIL_ENTRIES } from "../lib/limits";
 import {
   DetailCounters,
@@ -12,6 +12,7 @@ import {
   detailFind,
   detailIs,
   detailLast,
+  detailUsed,
   DETAILS_BYTES,
   detailsClear,
 } from "./details";
@@ -55,15 +56,8 @@ const DISPLACED_OFFSET: usize = offsetof<ReasonCounters>();
 const HISTOGRAM_OFFSET: usize = DISPLACED_OFFSET + offsetof<DetailCounters>();
 const ROW_BYTES: usize = HISTOGRAM_OFFSET + 64 * 8;
 
-/** What one vCPU has; the rows by reason follow, then the second level. */
-@unmanaged
-export class VcpuCounters {
-  /** Entry of the second level, and time, of the exit that is not accounted yet. */
-  open: DetailCounters;
-  openTsc: u64;
-}
-
-const DETAILS_OFFSET: usize = offsetof<VcpuCounters>() + ROWS * ROW_BYTES;
+/** What one vCPU has: the rows by reason, then the second level. */
+const DETAILS_OFFSET: usize = ROWS * ROW_BYTES;
 const COUNTERS_BYTES: usize = DETAILS_OFFSET + DETAILS_BYTES;
 
 /** Storage for a vCPU's counters; boot time only. */
@@ -74,16 +68,25 @@ export function countersCreate(vcpu: Vcpu): void {
 
 /** Starts again from zero. */
 export function countersClear(vcpu: Vcpu): void {
-  const counters = countersOf(vcpu);
-  memory.fill(changetype<usize>(counters), 0, COUNTERS_BYTES);
-  for (let i: u32 = 0; i < ROWS; i++) rowAt(counters, i).shortest = U64.MAX_VALUE;
-  detailsClear(countersDetails(vcpu));
-  counters.open = findDetail(counters, NO_REASON);
+  memory.fill(vcpu.counters, 0, COUNTERS_BYTES);
+  for (let i: u32 = 0; i < ROWS; i++) rowAt(vcpu, i).shortest = U64.MAX_VALUE;
+  detailsClear(countersDetails(vcpu), detailIndex(vcpu));
+  vcpu.openTsc = 0;
+  setOpenDetail(vcpu, findDetail(vcpu, (<u64>NO_REASON) << 32));
 }
 
-/** The counters of a vCPU that `countersCreate` has seen. */
-export function countersOf(vcpu: Vcpu): VcpuCounters {
-  return changetype<VcpuCounters>(vcpu.counters);
+/** Entry of the exit that is not accounted yet. */
+function openDetail(vcpu: Vcpu): DetailCounters {
+  return changetype<DetailCounters>(vcpu.openDetail);
+}
+
+function setOpenDetail(vcpu: Vcpu, detail: DetailCounters): void {
+  vcpu.openDetail = changetype<usize>(detail);
+}
+
+/** Linear address of the index of a vCPU's second level. */
+function detailIndex(vcpu: Vcpu): usize {
+  return changetype<usize>(vcpu) + DETAIL_INDEX_OFFSET;
 }
 
 /** Linear address of a vCPU's second level. */
@@ -91,10 +94,8 @@ export function countersDetails(vcpu: Vcpu): usize {
   return vcpu.counters + DETAILS_OFFSET;
 }
 
-function rowAt(counters: VcpuCounters, index: u32): ReasonCounters {
-  return changetype<ReasonCounters>(
-    changetype<usize>(counters) + offsetof<VcpuCounters>() + index * ROW_BYTES,
-  );
+function rowAt(vcpu: Vcpu, index: u32): ReasonCounters {
+  return changetype<ReasonCounters>(vcpu.counters + index * ROW_BYTES);
 }
 
 /** Place of an exit reason in tables of COUNTED_REASONS rows. */
@@ -110,7 +111,7 @@ export function reasonOfIndex(index: u32): u32 {
 
 /** One reason's row. The exit that is being handled is not in it yet. */
 export function reasonCounters(vcpu: Vcpu, reason: u32): ReasonCounters {
-  return rowAt(countersOf(vcpu), reasonIndex(reason));
+  return rowAt(vcpu, reasonIndex(reason));
 }
 
 /** Bucket `bucket` of a row's histogram. */
@@ -120,12 +121,11 @@ export function histogramBucket(row: ReasonCounters, bucket: u32): u64 {
 
 /** Right after an exit: accounts the one before and opens this one. */
 export function countExit(vcpu: Vcpu): void {
-  const counters = countersOf(vcpu);
-  account(counters.open, vcpu.tscEntry - counters.openTsc);
-  counters.openTsc = vcpu.tscExit;
+  account(openDetail(vcpu), vcpu.tscEntry - vcpu.openTsc);
+  vcpu.openTsc = vcpu.tscExit;
   const key = vcpu.exit.key;
-  const last = detailLast(changetype<usize>(counters) + DETAILS_OFFSET, key);
-  counters.open = detailIs(last, key) ? last : findDetail(counters, key);
+  const last = detailLast(detailIndex(vcpu), key);
+  setOpenDetail(vcpu, detailIs(last, key) ? last : findDetail(vcpu, key));
 }
 
 /** The open exit, whose detail is `detail`, took `ticks`. */
@@ -141,26 +141,28 @@ function account(detail: DetailCounters, ticks: u64): void {
 }
 
 /** The entry of the second level for a key that was not the last with its place in the index. */
-function findDetail(counters: VcpuCounters, key: u64): DetailCounters {
-  const row = changetype<usize>(rowAt(counters, reasonIndex(<u32>key)));
-  return detailFind(changetype<usize>(counters) + DETAILS_OFFSET, key, row, DISPLACED_OFFSET);
+function findDetail(vcpu: Vcpu, key: u64): DetailCounters {
+  const row = changetype<usize>(rowAt(vcpu, reasonIndex(<u32>(key >> 32))));
+  const entry = detailFind(countersDetails(vcpu), key, row, DISPLACED_OFFSET);
+  detailUsed(detailIndex(vcpu), key, entry);
+  return entry;
 }
 
 /** Leaves `ticks` out of the time of the exit that is being handled: they were spent on observing it. */
 export function countersExclude(vcpu: Vcpu, ticks: u64): void {
-  countersOf(vcpu).openTsc += ticks;
+  vcpu.openTsc += ticks;
 }
 
 /** Exits of one reason, with the one that is being handled. */
 export function exitsOf(vcpu: Vcpu, reason: u32): u64 {
-  const open: u64 = countersOf(vcpu).open.reason == reason ? 1 : 0;
+  const open: u64 = openDetail(vcpu).reason == reason ? 1 : 0;
   return reasonCounters(vcpu, reason).count + open;
 }
 
 /** All exits of a vCPU, with the one that is being handled. */
 export function totalExits(vcpu: Vcpu): u64 {
-  let sum: u64 = countersOf(vcpu).open.reason == NO_REASON ? 0 : 1;
-  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(countersOf(vcpu), i).count;
+  let sum: u64 = openDetail(vcpu).reason == NO_REASON ? 0 : 1;
+  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(vcpu, i).count;
   return sum;
 }
 
@@ -179,7 +181,7 @@ export function ticksOf(vcpu: Vcpu, reason: u32): u64 {
 /** Ticks from exits to entries of a vCPU, all reasons. */
 export function totalTicks(vcpu: Vcpu): u64 {
   let sum: u64 = 0;
-  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(countersOf(vcpu), i).displaced.total;
+  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(vcpu, i).displaced.total;
   for (let i: u32 = 0; i < DETAIL_ENTRIES; i++) {
     const entry = detailCounters(vcpu, i);
     if (entry.reason != NO_REASON) sum += entry.total;
@@ -190,14 +192,13 @@ export function totalTicks(vcpu: Vcpu): u64 {
 /** Exits of a vCPU whose place in the second level another key has taken. */
 export function displacedExits(vcpu: Vcpu): u64 {
   let sum: u64 = 0;
-  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(countersOf(vcpu), i).displaced.count;
+  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(vcpu, i).displaced.count;
   return sum;
 }
 
 /** Ticks in the guest up to the last exit: all since the first entry, whose time is the spare row's, but those of exits. */
 export function guestTicks(vcpu: Vcpu): u64 {
-  const counters = countersOf(vcpu);
-  return counters.openTsc - ticksOf(vcpu, NO_REASON) - totalTicks(vcpu);
+  return vcpu.openTsc - ticksOf(vcpu, NO_REASON) - totalTicks(vcpu);
 }
 
 /** Entry `index` of the second level, 0 .. DETAIL_ENTRIES - 1. Free: `count` is 0. */

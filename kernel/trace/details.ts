@@ -17,8 +17,8 @@ import { DETAIL_ENTRIES, DETAIL_INDEX, DETAIL_WAYS } from "../lib/limits";
 /** Exits of one reason with one detail (`ExitRecord.key`). */
 @unmanaged
 export class DetailCounters {
-  reason: u32;
   detail: u32;
+  reason: u32;
   count: u64;
   /** Ticks of the TSC, from the exits to the next entries. */
   total: u64;
@@ -35,33 +35,36 @@ const SETS: u32 = DETAIL_ENTRIES / DETAIL_WAYS;
 /** What is in no exit: marks a free entry. */
 const NO_KEY: u64 = U64.MAX_VALUE;
 
-/** Keys are small numbers next to each other: the upper bits of a product with this, 2^64 over the golden ratio, spread them. */
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-const INDEX_SHIFT: u64 = 64 - ctz<u64>(DETAIL_INDEX);
-const SET_SHIFT: u64 = 64 - ctz<u64>(SETS);
+/**
+ * Keys are small numbers next to each other, which a product with this (2^32 over the square of the golden ratio) spreads. The
+ * bits taken are five above bit 32, where the reason is, and those below: both have the whole detail in them. A factor of 32 bits
+ * is part of the instruction, one of 64 takes two more.
+ */
+const SPREAD: u64 = 0x61c8_8647;
+const HASH_SHIFT: u64 = 37 - ctz<u64>(DETAIL_INDEX);
 
-const NOTHING_OFFSET: usize = <usize>DETAIL_INDEX * 4;
-const ENTRIES_OFFSET: usize = NOTHING_OFFSET + ENTRY_BYTES;
+/** In a table an entry that is nobody's comes first. */
+const ENTRIES_OFFSET: usize = ENTRY_BYTES;
 
-/** Bytes of a table: the index, an entry that is nobody's, the entries. */
+/** Bytes of a table. */
 export const DETAILS_BYTES: usize = ENTRIES_OFFSET + ((<usize>DETAIL_ENTRIES) << ENTRY_SHIFT);
 
-/** Empties the table at `table`. */
-export function detailsClear(table: usize): void {
+/** Empties the table at `table` and its index at `index`. */
+export function detailsClear(table: usize, index: usize): void {
   assert(offsetof<DetailCounters>() <= ENTRY_BYTES, "counters: entries of the second level");
   memory.fill(table, 0, DETAILS_BYTES);
-  const nothing = changetype<DetailCounters>(table + NOTHING_OFFSET);
+  const nothing = changetype<DetailCounters>(table);
   setKey(nothing, NO_KEY);
   for (let i: u32 = 0; i < DETAIL_ENTRIES; i++) setKey(detailAt(table, i), NO_KEY);
-  for (let i: u32 = 0; i < DETAIL_INDEX; i++) store<u32>(table + <usize>i * 4, changetype<usize>(nothing));
+  for (let i: u32 = 0; i < DETAIL_INDEX; i++) store<usize>(index + <usize>i * 4, changetype<usize>(nothing));
 }
 
 function keyOf(entry: DetailCounters): u64 {
-  return load<u64>(changetype<usize>(entry), offsetof<DetailCounters>("reason"));
+  return load<u64>(changetype<usize>(entry), offsetof<DetailCounters>("detail"));
 }
 
 function setKey(entry: DetailCounters, key: u64): void {
-  store<u64>(changetype<usize>(entry), key, offsetof<DetailCounters>("reason"));
+  store<u64>(changetype<usize>(entry), key, offsetof<DetailCounters>("detail"));
 }
 
 /** Entry `index` of a table, 0 .. DETAIL_ENTRIES - 1. Free: `count` is 0. */
@@ -69,19 +72,24 @@ export function detailAt(table: usize, index: u32): DetailCounters {
   return changetype<DetailCounters>(table + ENTRIES_OFFSET + ((<usize>index) << ENTRY_SHIFT));
 }
 
+/** Place of `key` in the index. */
+function hash(key: u64): u32 {
+  return <u32>((key * SPREAD) >> HASH_SHIFT) & (DETAIL_INDEX - 1);
+}
+
 /** The set in which `key` is counted, for tests. */
 export function detailSet(key: u64): u32 {
-  return <u32>((SPREAD * key) >> SET_SHIFT);
+  return hash(key) & (SETS - 1);
 }
 
 /** Linear address of the place in the index that `key` shares with others. */
-function indexPlace(table: usize, key: u64): usize {
-  return table + ((<usize>((SPREAD * key) >> INDEX_SHIFT)) << 2);
+function indexPlace(index: usize, key: u64): usize {
+  return index + ((<usize>hash(key)) << 2);
 }
 
 /** The entry that was used last by a key with this one's place in the index: mostly the key's own. */
-export function detailLast(table: usize, key: u64): DetailCounters {
-  return changetype<DetailCounters>(load<usize>(indexPlace(table, key)));
+export function detailLast(index: usize, key: u64): DetailCounters {
+  return changetype<DetailCounters>(load<usize>(indexPlace(index, key)));
 }
 
 /** Whether an entry is that of `key`. */
@@ -89,14 +97,18 @@ export function detailIs(entry: DetailCounters, key: u64): bool {
   return keyOf(entry) == key;
 }
 
+/** Makes `entry` the one that `detailLast` gives for `key`. */
+export function detailUsed(index: usize, key: u64, entry: DetailCounters): void {
+  store<usize>(indexPlace(index, key), changetype<usize>(entry));
+}
+
 /**
- * The entry of `key`, of a reason whose counters are at `row`; from now on `detailLast` gives it. A key without one gets one, if
+ * The entry of `key`, of a reason whose counters are at `row`. A key without one gets one, if
  * need be another's: what that one has counted is then added to `displaced`, its reason's, `displacedAt` behind its row.
  */
 export function detailFind(table: usize, key: u64, row: usize, displacedAt: usize): DetailCounters {
   const entry = search(table, key);
   if (keyOf(entry) != key) takeOver(entry, key, row, displacedAt);
-  store<usize>(indexPlace(table, key), changetype<usize>(entry));
   return entry;
 }
 

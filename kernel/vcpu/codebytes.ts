@@ -65,7 +65,7 @@ export function readInstruction(vcpu: Vcpu): CodeBytes {
   const exit = vcpu.exit;
   if (((NO_INSTRUCTION >> exit.kind) & 1) != 0 || exit.interruptedEvent != 0) return code;
   const linear = backend().codeWalk(vcpu, walk);
-  const length = (exit.plainRip != 0 ? exit.plainRip : exit.nextRip) - exit.rip;
+  const length = exit.plainLength != 0 ? <u64>exit.plainLength : exit.nextRip - exit.rip;
   const rest = bytesInPage(linear);
   if (!instructionEnds(exit) || length > MAX_BYTES) readPage(linear, min(rest, MAX_BYTES));
   else if (readPage(linear, min(rest, length)) && length > rest) readPage(linear + rest, length - rest);
@@ -74,7 +74,7 @@ export function readInstruction(vcpu: Vcpu): CodeBytes {
 
 /** Whether the exit record says where its instruction ends. After a nested page fault only that of a known MOV does. */
 export function instructionEnds(exit: ExitRecord): bool {
-  return exit.plainRip != 0 || (exit.nextRip != 0 && exit.kind != EXIT_NESTED_FAULT);
+  return exit.plainLength != 0 || (exit.nextRip != 0 && exit.kind != EXIT_NESTED_FAULT);
 }
 
 function bytesInPage(linear: u64): u64 {

@@ -14,29 +14,27 @@ export const MOVE_REGISTER_SHIFT: u32 = 8;
 
 @unmanaged
 export class ExitRecord {
-  /** VT-x: basic exit reason (all 32 bits of the field). AMD-V: EXITCODE, low 32 bits. */
-  reason: u32;
   /**
    * What tells exits of one reason apart: port, MSR, CPUID leaf, number of the control or debug register, number of the
-   * guest-physical page, vector, or hypercall; 0 for the others. With `reason` one word: `key`.
+   * guest-physical page, vector, or hypercall; 0 for the others.
    */
   detail: u32;
+  /** VT-x: basic exit reason (all 32 bits of the field). AMD-V: EXITCODE, low 32 bits. With `detail` one word: `key`. */
+  reason: u32;
   /** EXIT_*. */
   kind: u32;
-  /** What the handler asked for (outcome.ts); not written when there was nothing to do but to move RIP. */
-  outcome: u32;
+  /** Bytes of the instruction when nothing but RIP changes on completion: no trap flag, no shadow to end. 0: find out. */
+  plainLength: u32;
   /** VT-x: exit qualification. AMD-V: EXITINFO1. */
   qualification: u64;
   /** VT-x: guest-linear address or VM-exit instruction information. AMD-V: EXITINFO2. */
   info: u64;
   /**
    * Guest RIP of the exiting instruction, and the RIP after it (0 when the length is not known: decode to find it). Not
-   * written while `plainRip` is not 0, unless the exit is traced.
+   * written while `plainLength` is not 0, unless the exit is traced.
    */
   rip: u64;
   nextRip: u64;
-  /** RIP after the instruction when nothing but RIP changes on completion: no trap flag, no shadow to end. 0: find out. */
-  plainRip: u64;
   gpa: u64;
   gva: u64;
   flags: u32;
@@ -57,8 +55,8 @@ export class ExitRecord {
   bytes0: u64;
   bytes1: u64;
   /**
-   * EXIT_IO and EXIT_NESTED_FAULT: DR7's enable bits; 0: no access can meet a breakpoint. Not written while `plainRip` is not 0,
-   * which it is not with breakpoints enabled.
+   * EXIT_IO and EXIT_NESTED_FAULT: DR7's enable bits; 0: no access can meet a breakpoint. Not written while `plainLength` is not
+   * 0, which it is not with breakpoints enabled.
    */
   breakpoints: u32;
   /**
@@ -66,6 +64,8 @@ export class ExitRecord {
    * EXIT_EXCEPTION, those that #DB is about (0: about none, as that of ICEBP).
    */
   met: u32;
+  /** What the handler asked for (outcome.ts); not written when there was nothing to do but to move RIP. */
+  outcome: u32;
   /** EXIT_NESTED_FAULT: the access is this MOV of four bytes to or from `gpa` (MOVE_*); 0: not known, decode it. */
   move: u32;
   /** What a MOV of an immediate writes. */
@@ -97,8 +97,16 @@ export class ExitRecord {
     this.detail = value;
   }
 
-  /** `reason` and, in the upper half, `detail`. */
+  /** `kind` and, in the upper half, `plainLength`. */
+  set kindAndLength(value: u64) {
+    store<u64>(changetype<usize>(this), value, offsetof<ExitRecord>("kind"));
+  }
+
+  /** `detail` and, in the upper half, `reason`. */
+  set key(value: u64) {
+    store<u64>(changetype<usize>(this), value, offsetof<ExitRecord>("detail"));
+  }
   get key(): u64 {
-    return load<u64>(changetype<usize>(this), offsetof<ExitRecord>("reason"));
+    return load<u64>(changetype<usize>(this), offsetof<ExitRecord>("detail"));
   }
 }

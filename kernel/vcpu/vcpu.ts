@@ -1,5 +1,6 @@
 // One virtual CPU. Its head is read and written by the assembly of VM entry (boot/vmentry_*.asm), so the order and
 // offsets of the first fields are fixed; tools/gen derives the assembler's constants from this class.
+import { DETAIL_INDEX } from "../lib/limits";
 import { ExitRecord } from "./exit";
 import { GROUP_STACK_FLAGS, RSP, SEGMENT_STRIDE, Segment } from "./registers";
 
@@ -144,6 +145,9 @@ export class Vcpu {
   emulator: usize;
   /** Linear address of its counters (kernel/trace/counters.ts). */
   counters: usize;
+  /** What those have of the exit that is not accounted yet: linear address of its entry, and its time. */
+  openDetail: usize;
+  openTsc: u64;
   /** Linear address of its local APIC (kernel/devices/lapic.ts). */
   lapic: usize;
   /** Linear address of its known MSRs (msrs.ts). */
@@ -194,5 +198,8 @@ export class Vcpu {
 const EXIT_OFFSET: usize = offsetof<Vcpu>();
 const SEGMENTS_OFFSET: usize = offsetof<Vcpu>() + offsetof<ExitRecord>();
 
-/** Bytes of one vCPU with its exit record and segment registers. */
-export const VCPU_BYTES: usize = SEGMENTS_OFFSET + 8 * SEGMENT_STRIDE;
+/** The index of its counters (kernel/trace/details.ts). Every exit looks at it: that it is here saves the load of an address. */
+export const DETAIL_INDEX_OFFSET: usize = SEGMENTS_OFFSET + 8 * SEGMENT_STRIDE;
+
+/** Bytes of one vCPU with its exit record, segment registers and index of counters. */
+export const VCPU_BYTES: usize = DETAIL_INDEX_OFFSET + <usize>DETAIL_INDEX * 4;

@@ -112,7 +112,7 @@ function decodeIo(exit: ExitRecord): void {
 /** With breakpoints enabled, completing an access may be more than a new RIP. */
 function decodeBreakpoints(exit: ExitRecord): void {
   exit.breakpoints = <u32>vmread(GUEST_DR7) & DR7_ENABLES;
-  if (exit.breakpoints != 0) exit.plainRip = 0;
+  if (exit.breakpoints != 0) exit.plainLength = 0;
 }
 
 // Exit qualification of control-register accesses. The access types are those of the exit record:
@@ -272,11 +272,12 @@ function decodeDetails(vcpu: Vcpu, exit: ExitRecord): void {
 
 /** Where the instruction ends, and whether completing it is more than going there. */
 function decodeInstruction(exit: ExitRecord, rip: u64): void {
-  const next = rip + vmread(EXIT_INSTRUCTION_LENGTH);
+  const length = vmread(EXIT_INSTRUCTION_LENGTH);
+  const next = rip + length;
   exit.nextRip = next;
   const traps = vmread(GUEST_RFLAGS) & (RFLAGS_TF | RFLAGS_RF);
   const shadows = vmread(GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_SHADOWS;
-  if ((traps | shadows | ((next ^ rip) >> 32)) == 0) exit.plainRip = next;
+  if ((traps | shadows | ((next ^ rip) >> 32)) == 0) exit.plainLength = <u32>length;
 }
 
 /** Fills `vcpu.exit` and `vcpu.rip` from the current VMCS after a VM exit, or a VM entry that failed on the guest state. */
@@ -291,7 +292,7 @@ export function decodeExit(vcpu: Vcpu): void {
   exit.qualification = 0;
   exit.rip = rip;
   exit.nextRip = 0;
-  exit.plainRip = 0;
+  exit.plainLength = 0;
   exit.flags = 0;
   exit.met = 0;
   exit.interruptedEvent = 0;
@@ -315,7 +316,7 @@ export function decodeFailedEntry(vcpu: Vcpu, status: u32): void {
   exit.qualification = status == 2 ? vmread(VM_INSTRUCTION_ERROR) : 0;
   exit.rip = vcpu.rip;
   exit.nextRip = 0;
-  exit.plainRip = 0;
+  exit.plainLength = 0;
   exit.flags = 0;
   exit.interruptedEvent = 0;
   vcpu.valid = GROUP_RIP;

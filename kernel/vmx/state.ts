@@ -175,7 +175,7 @@ export function loadState(vcpu: Vcpu, groups: u32): void {
 /** RIP moves past an instruction, or elsewhere: either way the shadow of the instruction before is over. */
 function storeRip(vcpu: Vcpu, dirty: u32): void {
   vmwrite(GUEST_RIP, vcpu.rip);
-  if ((dirty & GROUP_INTERRUPTIBILITY) != 0 || vcpu.exit.plainRip != 0) return;
+  if ((dirty & GROUP_INTERRUPTIBILITY) != 0 || vcpu.exit.plainLength != 0) return;
   clearShadows();
   vcpu.interruptibility &= ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
 }

@@ -17,6 +17,7 @@ const SELF_CHECKING = [
   "paging",
   "ports",
   "realmode",
+  "remap",
   "selfmodifying",
   "task",
   "undefined",

@@ -117,7 +117,7 @@ describe.each([
   function bytes(kind: number, rip: bigint, length: number): number[] {
     vcpu.setExit("kind", kind);
     vcpu.setExit("rip", rip);
-    vcpu.setExit("plainRip", length === 0 ? 0n : rip + BigInt(length));
+    vcpu.setExit("plainLength", length);
     vcpu.setExit("nextRip", 0n);
     const at = kernel.exports.instruction!(vcpu.address) as number;
     const count = Number(kernel.memory.getBigUint64(at + 16, true));
@@ -135,7 +135,7 @@ describe.each([
   test("the end is where the handler will go on, plainly or not", () => {
     vcpu.setExit("kind", KIND.cpuid);
     vcpu.setExit("rip", CODE);
-    vcpu.setExit("plainRip", 0n);
+    vcpu.setExit("plainLength", 0n);
     vcpu.setExit("nextRip", CODE + 3n);
     const at = kernel.exports.instruction!(vcpu.address) as number;
     expect(kernel.memory.getBigUint64(at + 16, true)).toBe(3n);
@@ -150,7 +150,7 @@ describe.each([
   test("what a fault has in the place of an instruction's end is not taken for it", () => {
     vcpu.setExit("kind", KIND.nestedFault);
     vcpu.setExit("rip", CODE);
-    vcpu.setExit("plainRip", 0n);
+    vcpu.setExit("plainLength", 0n);
     vcpu.setExit("nextRip", CODE + 2n);
     const at = kernel.exports.instruction!(vcpu.address) as number;
     expect(kernel.memory.getBigUint64(at + 16, true)).toBe(15n);

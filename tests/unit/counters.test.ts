@@ -14,7 +14,7 @@ import { Vcpu } from "./kernel/vcpu/vcpu";
 const vcpu = changetype<Vcpu>(memory.data(4096, 16));
 export function entries(): u32 { return DETAIL_ENTRIES; }
 export function ways(): u32 { return DETAIL_WAYS; }
-export function setOf(reason: u32, detail: u32): u32 { return detailSet((<u64>detail << 32) | reason); }
+export function setOf(reason: u32, detail: u32): u32 { return detailSet((<u64>reason << 32) | detail); }
 export function prepare(): void { countersCreate(vcpu); }
 export function clear(): void { countersClear(vcpu); }
 /** An exit at TSC \`at\`; the entry before it was at \`entered\`. */

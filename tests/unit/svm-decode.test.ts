@@ -329,6 +329,56 @@ describe("RIP after the instruction, without NRIP save", () => {
     expect(vcpu.nextRip()).toBe(0n);
   });
 
+  describe("after another page was mapped there, without an exit", () => {
+    const [PT, OTHER] = [0xb000n, 0xc000n];
+    const show = (page: bigint) => kernel.cpu.store(GUEST_RAM + PT + 8n, 8, page | 3n);
+
+    beforeEach(() => {
+      paging();
+      kernel.cpu.store(GUEST_RAM + 0xa000n, 8, PT | 3n);
+      show(0x1000n);
+    });
+
+    test("CPUID with a prefix where CPUID without was, and back", () => {
+      kernel.cpu.poke(GUEST_RAM + 0x1234n, Uint8Array.of(0x0f, 0xa2, 0x90, 0x90));
+      kernel.cpu.poke(GUEST_RAM + OTHER + 0x234n, Uint8Array.of(0x66, 0x0f, 0xa2, 0x90));
+      for (let i = 0; i < 3; i++) {
+        show(0x1000n);
+        exit(0x72n, 0n, 0n, 0x1234n);
+        exit(0x72n, 0n, 0n, 0x1234n);
+        expect(vcpu.nextRip()).toBe(0x1236n);
+        show(OTHER);
+        exit(0x72n, 0n, 0n, 0x1234n);
+        // Its length is left to the decoder.
+        expect(vcpu.nextRip()).toBe(0n);
+      }
+    });
+
+    test("WRMSR where RDMSR was, and back", () => {
+      kernel.cpu.poke(GUEST_RAM + 0x1234n, Uint8Array.of(0x0f, 0x32, 0x90, 0x90));
+      kernel.cpu.poke(GUEST_RAM + OTHER + 0x234n, Uint8Array.of(0x0f, 0x30, 0x90, 0x90));
+      for (let i = 0; i < 3; i++) {
+        show(0x1000n);
+        exit(0x7cn, 0n, 0n, 0x1234n);
+        exit(0x7cn, 0n, 0n, 0x1234n);
+        expect([kind(), vcpu.nextRip()]).toEqual([KIND.rdmsr, 0x1236n]);
+        show(OTHER);
+        exit(0x7cn, 1n, 0n, 0x1234n);
+        exit(0x7cn, 1n, 0n, 0x1234n);
+        expect([kind(), vcpu.nextRip()]).toEqual([KIND.wrmsr, 0x1236n]);
+      }
+    });
+  });
+
+  test("code of 32 bits goes on at linear 0 behind 4 GiB", () => {
+    paging();
+    kernel.cpu.store(VMCB + 0x412n, 2, 0xc9bn);
+    kernel.cpu.poke(GUEST_RAM + 0x10n, Uint8Array.of(0x0f, 0xa2, 0x90, 0x90));
+    kernel.cpu.store(VMCB + 0x418n, 8, 0xffff_f000n);
+    exit(0x72n, 0n, 0n, 0x1010n);
+    expect(vcpu.nextRip()).toBe(0x1012n);
+  });
+
   test("with NRIP save the processor's word counts", async () => {
     await start(1 | (1 << 3));
     kernel.cpu.store(VMCB + 0xc8n, 8, 0x4321n);

@@ -11,13 +11,14 @@ export const svmGlue = `${vcpuGlue}
 import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
 import { arenaNew } from "./kernel/lib/arena";
 import { machine } from "./kernel/vcpu/machine";
-import { svmCreate } from "./kernel/svm/svm";
+import { svmCreate, svmOf } from "./kernel/svm/svm";
+import { loadState, storeState } from "./kernel/svm/state";
+import { GROUP_CONTROL } from "./kernel/vcpu/registers";
 import { backend } from "./kernel/vcpu/backend";
 import { readInstruction } from "./kernel/vcpu/codebytes";
 import { codeWalk, codeWalkPrepare } from "./kernel/svm/codewalk";
 import { decode, decodeForTrace, decodePrepare } from "./kernel/svm/decode";
-import { knownForget, knownPrepare, knownUse } from "./kernel/svm/known";
-import { movesForget, movesPrepare, rememberMove } from "./kernel/svm/moves";
+import { knownForget, knownPrepare, knownUse, rememberMove } from "./kernel/svm/known";
 let memory: GuestMemory = arenaNew<GuestMemory>();
 export function prepare(vcpu: Vcpu, vmcb: u64, ram: u64): void {
   const svm = svmCreate(vcpu, vmcb);
@@ -25,17 +26,23 @@ export function prepare(vcpu: Vcpu, vmcb: u64, ram: u64): void {
   machine().guestMemory = (_vcpu: Vcpu): usize => changetype<usize>(memory);
   decodePrepare();
   knownPrepare();
-  movesPrepare();
   codeWalkPrepare();
   knownForget(svm);
   knownUse(vcpu, svm);
-  movesForget(vcpu);
 }
 export function decodeIt(vcpu: Vcpu): void { decode(vcpu); }
 export function complete(vcpu: Vcpu): void { decodeForTrace(vcpu); }
 export function instruction(vcpu: Vcpu): usize {
   backend().codeWalk = codeWalk;
   return changetype<usize>(readInstruction(vcpu));
+}
+/** As a handler that flips bits of CR0, CR4 and EFER, and the entry after it. */
+export function changeControl(vcpu: Vcpu, cr0: u64, cr4: u64, efer: u64): void {
+  loadState(vcpu, svmOf(vcpu), GROUP_CONTROL);
+  vcpu.cr0 ^= cr0;
+  vcpu.cr4 ^= cr4;
+  vcpu.efer ^= efer;
+  storeState(vcpu, svmOf(vcpu), GROUP_CONTROL);
 }
 export function remember(vcpu: Vcpu, move: u32, value: u32, length: u32): void { rememberMove(vcpu, move, value, length); }
 `;

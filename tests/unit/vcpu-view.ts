@@ -66,7 +66,7 @@ const exitFields = {
   info: 8,
   rip: 8,
   nextRip: 8,
-  plainRip: 8,
+  plainLength: 4,
   gpa: 8,
   gva: 8,
   flags: 4,
@@ -170,7 +170,8 @@ export class VcpuView {
 
   /** RIP after the exiting instruction, whichever way the record has it; 0: not known. */
   nextRip(): bigint {
-    return this.exit("plainRip") || this.exit("nextRip");
+    const length = this.exit("plainLength");
+    return length === 0n ? this.exit("nextRip") : this.get("rip") + length;
   }
 
   setExit(name: ExitField, value: bigint | number): void {

@@ -2,12 +2,13 @@
 // the instruction there again takes a comparison of its bytes instead of a walk of the guest's page tables and a decode.
 //
 // What is remembered is checked against the guest's memory every time: the same paging mode, CR3 and code segment, the
-// same entries in its page tables on the way to the code (so the same translation), the same bytes there. So nothing has
-// to be told when the guest changes its tables or its code.
-import { phys_load32, phys_load64 } from "../../arch/intrinsics";
+// same way through its page tables to the code (kernel/mm/trail.ts), the same bytes there. So nothing has to be told when the
+// guest changes its tables or its code.
+import { phys_load64 } from "../../arch/intrinsics";
 import { CR0_PE, CR0_PG } from "../../arch/cr";
 import { NO_HPA } from "../../mm/frames";
-import { GuestWalk, MAX_TRAIL, trailHpa, trailValue } from "../../mm/guestwalk";
+import { GuestWalk } from "../../mm/guestwalk";
+import { Trail, trailHolds, trailTake } from "../../mm/trail";
 import { SEG_CS } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
 import { DECODED_BYTES, decodedSlot, Emulator, segmentOf } from "./emulator";
@@ -18,7 +19,7 @@ const CR0_MODE: u64 = CR0_PE | CR0_PG;
 export const CODE_BYTES: u64 = 16;
 
 @unmanaged
-export class Decoded {
+export class Decoded extends Trail {
   rip: u64;
   /** Base of the code segment. */
   base: u64;
@@ -30,13 +31,9 @@ export class Decoded {
   hpa: u64;
   valid: bool;
   mode: u32;
-  /** Entries of the guest's page tables, their width in bytes, and (hpa, value) of each behind this structure. */
-  trailLength: u32;
-  entryBytes: u32;
 }
 
-const TRAIL_OFFSET: usize = (offsetof<Decoded>() + 15) & ~15;
-const INSTRUCTION_OFFSET: usize = TRAIL_OFFSET + MAX_TRAIL * 16;
+const INSTRUCTION_OFFSET: usize = (offsetof<Decoded>() + 15) & ~15;
 
 /** Where an instruction at the vCPU's RIP is, or will be, remembered. */
 export function decodedAt(e: Emulator): Decoded {
@@ -56,7 +53,7 @@ export function isStillThere(e: Emulator, d: Decoded): bool {
   const base = segmentOf(vcpu, SEG_CS).base;
   const paging =
     (d.cr3 ^ vcpu.cr3) | (d.cr4 ^ vcpu.cr4) | (d.efer ^ vcpu.efer) | ((d.cr0 ^ vcpu.cr0) & CR0_MODE);
-  if ((paging | (d.base ^ base)) != 0 || !sameTrail(d)) return false;
+  if ((paging | (d.base ^ base)) != 0 || !trailHolds(d)) return false;
   const i = decodedInstruction(d);
   return phys_load64(d.hpa) == i.bytes0 && phys_load64(d.hpa + 8) == i.bytes1;
 }
@@ -66,18 +63,6 @@ export function hasBytes(e: Emulator, d: Decoded, bytes0: u64, bytes1: u64): boo
   if (d.rip != e.vcpu.rip || !d.valid || d.mode != e.mode || d.hpa != NO_HPA) return false;
   const i = decodedInstruction(d);
   return i.bytes0 == bytes0 && i.bytes1 == bytes1;
-}
-
-function sameTrail(d: Decoded): bool {
-  const trail = changetype<usize>(d) + TRAIL_OFFSET;
-  const narrow = d.entryBytes == 4;
-  for (let i: u32 = 0; i < d.trailLength; i++) {
-    const at = trail + <usize>i * 16;
-    const hpa = load<u64>(at);
-    const value = narrow ? <u64>phys_load32(hpa) : phys_load64(hpa);
-    if (value != load<u64>(at + 8)) return false;
-  }
-  return true;
 }
 
 /** Remembers what has just been decoded into `d`. `hpa`: where its bytes are; `walk`: the walk that led there. */
@@ -90,12 +75,5 @@ export function remember(d: Decoded, vcpu: Vcpu, mode: u32, hpa: u64, walk: Gues
   d.efer = vcpu.efer;
   d.mode = mode;
   d.hpa = hpa;
-  d.trailLength = hpa == NO_HPA ? 0 : walk.trailLength;
-  d.entryBytes = walk.levels == 2 ? 4 : 8;
-  for (let i: u32 = 0; i < d.trailLength; i++) {
-    const at = changetype<usize>(d) + TRAIL_OFFSET + <usize>i * 16;
-    store<u64>(at, trailHpa(walk, i));
-    store<u64>(at + 8, trailValue(walk, i));
-  }
-  d.valid = true;
+  d.valid = hpa == NO_HPA || trailTake(d, walk, hpa);
 }

@@ -128,7 +128,7 @@ export function startEmulator(vcpu: Vcpu): Emulator {
 /** From now on the instruction's accesses are compared with the guest's breakpoints, if the exit record says that it has any. */
 export function watchAccesses(e: Emulator): void {
   const exit = e.vcpu.exit;
-  if (exit.plainRip == 0) e.breakpoints = exit.breakpoints;
+  if (exit.plainLength == 0) e.breakpoints = exit.breakpoints;
 }
 
 /** Segment register `index`, read on demand: each one costs. To look at only. */
