@@ -71,3 +71,17 @@ export const XCR0_TILEDATA: u64 = 1 << 18;
 
 /** The six flags that arithmetic sets. */
 export const RFLAGS_ARITHMETIC: u64 = RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF;
+/** All that can be set: the other bits are fixed. */
+export const RFLAGS_DEFINED: u64 =
+  RFLAGS_ARITHMETIC |
+  RFLAGS_TF |
+  RFLAGS_IF |
+  RFLAGS_DF |
+  RFLAGS_IOPL |
+  RFLAGS_NT |
+  RFLAGS_RF |
+  RFLAGS_VM |
+  RFLAGS_AC |
+  RFLAGS_VIF |
+  RFLAGS_VIP |
+  RFLAGS_ID;

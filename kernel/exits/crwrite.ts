@@ -24,8 +24,7 @@ import {
   CR4_SMEP,
 } from "../arch/cr";
 import { EFER_LMA, EFER_LME } from "../arch/msr";
-import { GuestMemory, guestLoad64 } from "../mm/guestmem";
-import { isValidPdpte, pagingLevels } from "../mm/guestwalk";
+import { pagingLevels } from "../mm/guestwalk";
 import { change, need } from "../vcpu/backend";
 import { machine } from "../vcpu/machine";
 import { OUTCOME_ADVANCE } from "../vcpu/outcome";
@@ -33,6 +32,7 @@ import { raiseGp } from "../vcpu/raise";
 import { GROUP_CONTROL, SEG_CS, SEGMENT_LONG } from "../vcpu/registers";
 import { REQUEST_FLUSH, REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 import { segmentOf } from "./emulate/emulator";
+import { loadPdptes } from "./pdpte";
 
 /** Writes to other bits below 32 are ignored; a 1 above is refused. */
 const CR0_DEFINED: u64 =
@@ -46,7 +46,6 @@ const CR0_RELOADS_PDPTES: u64 = CR0_PG | CR0_CD | CR0_NW;
 const CR4_RELOADS_PDPTES: u64 = CR4_PGE | CR4_PSE | CR4_PAE | CR4_SMEP;
 const CR3_PCID: u64 = 0xfff;
 const CR3_KEEP_TRANSLATIONS: u64 = 1 << 63;
-const PAE_TABLE: u64 = 0xffff_ffe0;
 const PAE_LEVELS: u32 = 3;
 
 export function writeCr0(vcpu: Vcpu, value: u64): u32 {
@@ -63,7 +62,7 @@ export function writeCr0(vcpu: Vcpu, value: u64): u32 {
     if (!maySwitchPaging(vcpu, (wanted & CR0_PG) != 0)) return raiseGp(vcpu);
     efer = (wanted & CR0_PG) != 0 && (efer & EFER_LME) != 0 ? efer | EFER_LMA : efer & ~EFER_LMA;
   }
-  if ((changed & CR0_RELOADS_PDPTES) != 0 && !pdptesAllow(vcpu, wanted, vcpu.cr3, vcpu.cr4, efer)) {
+  if ((changed & CR0_RELOADS_PDPTES) != 0 && !loadPdptes(vcpu, wanted, vcpu.cr3, vcpu.cr4, efer)) {
     return raiseGp(vcpu);
   }
   change(vcpu, GROUP_CONTROL);
@@ -91,7 +90,7 @@ export function writeCr3(vcpu: Vcpu, value: u64): u32 {
     wanted &= ~CR3_KEEP_TRANSLATIONS;
   }
   if ((vcpu.efer & EFER_LMA) != 0 && wanted >> machine().physicalBits(vcpu) != 0) return raiseGp(vcpu);
-  if (levels == PAE_LEVELS && !pdptesAllow(vcpu, vcpu.cr0, wanted, vcpu.cr4, vcpu.efer)) return raiseGp(vcpu);
+  if (levels == PAE_LEVELS && !loadPdptes(vcpu, vcpu.cr0, wanted, vcpu.cr4, vcpu.efer)) return raiseGp(vcpu);
   change(vcpu, GROUP_CONTROL);
   vcpu.cr3 = wanted;
   if (!keep) vcpu.request(REQUEST_FLUSH);
@@ -102,7 +101,7 @@ export function writeCr4(vcpu: Vcpu, value: u64): u32 {
   need(vcpu, GROUP_CONTROL);
   const changed = vcpu.cr4 ^ value;
   if ((value & ~machine().cr4Mask(vcpu)) != 0 || !mayChangeCr4(vcpu, value, changed)) return raiseGp(vcpu);
-  if ((changed & CR4_RELOADS_PDPTES) != 0 && !pdptesAllow(vcpu, vcpu.cr0, vcpu.cr3, value, vcpu.efer)) {
+  if ((changed & CR4_RELOADS_PDPTES) != 0 && !loadPdptes(vcpu, vcpu.cr0, vcpu.cr3, value, vcpu.efer)) {
     return raiseGp(vcpu);
   }
   change(vcpu, GROUP_CONTROL);
@@ -124,16 +123,4 @@ export function writeCr8(vcpu: Vcpu, value: u64): u32 {
   machine().tprWrite(vcpu, <u32>value);
   vcpu.request(REQUEST_SAMPLE);
   return OUTCOME_ADVANCE;
-}
-
-/** With PAE paging in the new state, its four page-directory-pointer entries must be valid (SDM, "PDPTE Registers"). */
-function pdptesAllow(vcpu: Vcpu, cr0: u64, cr3: u64, cr4: u64, efer: u64): bool {
-  if (pagingLevels(cr0, cr4, efer) != PAE_LEVELS) return true;
-  const memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
-  const bits = machine().physicalBits(vcpu);
-  for (let i: u64 = 0; i < 4; i++) {
-    // What is not RAM reads as all ones, present and reserved bits among them.
-    if (!isValidPdpte(guestLoad64(memory, (cr3 & PAE_TABLE) + 8 * i, U64.MAX_VALUE), bits)) return false;
-  }
-  return true;
 }

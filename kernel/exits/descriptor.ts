@@ -27,6 +27,8 @@ const TYPE_READABLE_WRITABLE: u32 = 2;
 const TYPE_CONFORMING: u32 = 4;
 const TYPE_CODE: u32 = 8;
 const TYPE_LDT: u32 = 2;
+/** G, D, present, code, readable, accessed. */
+const FLAT_CODE: u32 = 0xc09b;
 /** Busy bit of a TSS descriptor, in its upper half. */
 export const TSS_BUSY: u32 = 1 << 9;
 
@@ -65,6 +67,18 @@ export function setFromDescriptor(segment: Segment, selector: u32, descriptor: u
   segment.limit = (segment.access & SEGMENT_GRANULARITY) != 0 ? (limit << 12) | 0xfff : limit;
 }
 
+/**
+ * A segment register of which only the selector is known yet, for a processor at privilege level `cpl`: CS as flat 32-bit code,
+ * the others as no segment.
+ */
+export function setUnchecked(segment: Segment, index: u32, selector: u32, cpl: u32): void {
+  setUnusable(segment, selector);
+  segment.access |= cpl << SEGMENT_DPL_SHIFT;
+  if (index != SEG_CS) return;
+  segment.limit = U32.MAX_VALUE;
+  segment.access = FLAT_CODE | (cpl << SEGMENT_DPL_SHIFT);
+}
+
 /** A segment register that holds no segment. */
 function setUnusable(segment: Segment, selector: u32): void {
   segment.selector = selector;
@@ -94,10 +108,12 @@ export function loadLocalTable(e: Emulator, selector: u32): bool {
   return true;
 }
 
-/** CS, SS, DS, ES, FS or GS, as a task switch loads it at privilege `cpl`. */
+/**
+ * CS, SS, DS, ES, FS or GS, as a task switch loads it at privilege `cpl`. The register, which `setUnchecked` has set, changes
+ * only if the descriptor is right.
+ */
 export function loadSegment(e: Emulator, index: u32, selector: u32, cpl: u32): bool {
   const segment = e.vcpu.segment(index);
-  setUnusable(segment, selector);
   if ((selector & 0xfffc) == 0) {
     return index == SEG_CS || index == SEG_SS ? failSelector(e, VECTOR_TS, selector) : true;
   }

@@ -16,6 +16,9 @@ import {
   SEG_GS,
   SEG_SS,
   SEG_TR,
+  SEGMENT_CODE_OR_DATA,
+  SEGMENT_PRESENT,
+  SEGMENT_TYPE_MASK,
 } from "../vcpu/registers";
 import {
   EVENT_HAS_ERROR,
@@ -31,6 +34,7 @@ import {
   loadSegment,
   readSystem,
   setFromDescriptor,
+  setUnchecked,
   setVirtual8086,
   TSS_BUSY,
   writeSystem,
@@ -38,14 +42,18 @@ import {
 import { Emulator, startEmulator } from "./emulate/emulator";
 import { failWith } from "./emulate/linear";
 import { pushValue } from "./emulate/stack";
-import { loadTask, readSelector, saveTask, TssForm, tssForm, tssReachable } from "./tss";
-import { dumpAndStop } from "./unknown";
+import { loadPdptes } from "./pdpte";
+import { loadTask, readTask, saveTask, TssForm, tssForm, tssReachable, TYPE_32 } from "./tss";
 
 // Exit qualification: bits 15..0 the new TSS's selector, bits 31..30 what caused the switch.
 const BY_CALL: u32 = 0;
 const BY_IRET: u32 = 1;
 const BY_JUMP: u32 = 2;
 const BY_GATE: u32 = 3;
+
+/** Types of system descriptors, without the bit that tells the 32-bit form (TYPE_32). */
+const TYPE_AVAILABLE_TSS: u32 = 1;
+const TYPE_BUSY_TSS: u32 = 3;
 
 /** L0 to L3 and LE: breakpoints of the old task alone. */
 const DR7_LOCAL: u64 = 0x155;
@@ -57,22 +65,37 @@ export function handleTaskSwitch(vcpu: Vcpu): u32 {
   change(vcpu, GROUP_SEGMENTS | GROUP_CONTROL | GROUP_STACK_FLAGS | GROUP_TABLES | GROUP_SYSTEM);
   const e = startEmulator(vcpu);
   const at = descriptorAddress(e, selector);
-  if (at == U64.MAX_VALUE) return dumpAndStop(vcpu, "task switch to a selector beyond the GDT");
-  if (!readSystem(e, at, 8)) return e.outcome;
+  if (at == U64.MAX_VALUE || !readSystem(e, at, 8)) return refuseSelector(e, at, cause, selector);
   const descriptor = e.value;
+  if (!isTask(descriptor, cause)) return refuseSelector(e, at, cause, selector);
   const event = exit.interruptedEvent;
   if (!leaveTask(e, cause, event) || !enterTask(e, selector, at, descriptor, cause)) return e.outcome;
   // The event's delivery was this switch: but for its error code it is complete.
   exit.interruptedEvent = 0;
-  const form = tssForm(<u32>(descriptor >> 40));
-  const base = vcpu.segment(SEG_TR).base;
-  if (!loadSegments(e, base, form)) return e.outcome;
-  if (!pushErrorCode(e, form, event)) return e.outcome;
+  if (!loadSegments(e)) return e.outcome;
+  if (!pushErrorCode(e, tssForm(<u32>(descriptor >> 40)), event)) return e.outcome;
   if (vcpu.rip > <u64>vcpu.segment(SEG_CS).limit) {
     failWith(e, VECTOR_GP, 0);
     return e.outcome;
   }
-  return trapIfAsked(e, base, form);
+  return e.task.trap != 0 ? raiseDebug(vcpu, DR6_TASK_SWITCH) : OUTCOME_RESUME;
+}
+
+/** A present TSS, busy for IRET, else available. The processor has seen to it, but memory may have changed since. */
+function isTask(descriptor: u64, cause: u32): bool {
+  const access = <u32>(descriptor >> 40) & 0xff;
+  const type = cause == BY_IRET ? TYPE_BUSY_TSS : TYPE_AVAILABLE_TSS;
+  return (
+    (access & (SEGMENT_PRESENT | SEGMENT_CODE_OR_DATA | (SEGMENT_TYPE_MASK & ~TYPE_32))) ==
+    (SEGMENT_PRESENT | type)
+  );
+}
+
+function refuseSelector(e: Emulator, at: u64, cause: u32, selector: u32): u32 {
+  // Reading the descriptor has failed with an outcome of its own.
+  if (at != U64.MAX_VALUE && e.outcome != OUTCOME_RESUME) return e.outcome;
+  failWith(e, cause == BY_IRET ? VECTOR_TS : VECTOR_GP, selector & 0xfffc);
+  return e.outcome;
 }
 
 /** Where the old task is to go on: behind the instruction, or at it when a fault or an interrupt came between. */
@@ -107,45 +130,51 @@ function enterTask(e: Emulator, selector: u32, at: u64, descriptor: u64, cause: 
   const form = tssForm(<u32>(descriptor >> 40));
   const nested = cause == BY_CALL || cause == BY_GATE;
   const base = ((descriptor >> 16) & 0xffffff) | ((descriptor >> 56) << 24);
-  if (!tssReachable(e, base, form)) return false;
+  if (!tssReachable(e, base, form) || !readTask(e, base, form)) return false;
   if (nested && !writeSystem(e, base, 2, oldSelector)) return false;
   if (cause != BY_IRET && !writeSystem(e, at + 4, 4, busy >> 32)) return false;
-  if (!loadTask(e, base, form)) return false;
+  loadTask(e);
   setFromDescriptor(task, selector, busy);
   if (nested) vcpu.rflags |= RFLAGS_NT;
   vcpu.cr0 |= CR0_TS;
   vcpu.dr7 &= ~DR7_LOCAL;
-  return switchPageTables(e, base, form);
+  switchSegments(e);
+  return switchPageTables(e, form);
 }
 
-function switchPageTables(e: Emulator, base: u64, form: TssForm): bool {
+/**
+ * From here on faults belong to the new task: all its selectors are loaded, and the hidden parts are such that the processor can
+ * run, whichever of them turns out to be wrong. In virtual-8086 mode these are right already.
+ */
+function switchSegments(e: Emulator): void {
+  const vcpu = e.vcpu;
+  const virtual8086 = (vcpu.rflags & RFLAGS_VM) != 0;
+  const cpl = e.task.selector(SEG_CS) & 3;
+  for (let i: u32 = 0; i <= SEG_GS; i++) {
+    if (virtual8086) setVirtual8086(e, i, e.task.selector(i));
+    else setUnchecked(vcpu.segment(i), i, e.task.selector(i), cpl);
+  }
+}
+
+function switchPageTables(e: Emulator, form: TssForm): bool {
   const vcpu = e.vcpu;
   if (form.cr3 == 0 || (vcpu.cr0 & CR0_PG) == 0) return true;
-  if (!readSystem(e, base + form.cr3, 4)) return false;
-  vcpu.cr3 = e.value;
   vcpu.request(REQUEST_FLUSH);
+  if (!loadPdptes(vcpu, vcpu.cr0, e.task.cr3, vcpu.cr4, vcpu.efer)) return failWith(e, VECTOR_GP, 0);
+  vcpu.cr3 = e.task.cr3;
   return true;
 }
 
 /** LDTR first, then the others under the new privilege level, which CS brings. */
-function loadSegments(e: Emulator, base: u64, form: TssForm): bool {
-  const vcpu = e.vcpu;
-  if (!readSystem(e, base + form.local, 2)) return false;
-  const local = <u32>e.value;
-  const virtual8086 = (vcpu.rflags & RFLAGS_VM) != 0;
-  // The selectors go in before any is checked: a fault shows the new task with all of them.
+function loadSegments(e: Emulator): bool {
+  const task = e.task;
+  if (!loadLocalTable(e, task.local)) return false;
+  if ((e.vcpu.rflags & RFLAGS_VM) != 0) return true;
+  const cpl = task.selector(SEG_CS) & 3;
+  if (!loadSegment(e, SEG_CS, task.selector(SEG_CS), cpl)) return false;
+  if (!loadSegment(e, SEG_SS, task.selector(SEG_SS), cpl)) return false;
   for (let i: u32 = 0; i <= SEG_GS; i++) {
-    if (!readSelector(e, base, form, i)) return false;
-    vcpu.segment(i).selector = <u32>e.value;
-    if (virtual8086) setVirtual8086(e, i, <u32>e.value);
-  }
-  if (!loadLocalTable(e, local)) return false;
-  if (virtual8086) return true;
-  const cpl = vcpu.segment(SEG_CS).selector & 3;
-  if (!loadSegment(e, SEG_CS, vcpu.segment(SEG_CS).selector, cpl)) return false;
-  if (!loadSegment(e, SEG_SS, vcpu.segment(SEG_SS).selector, cpl)) return false;
-  for (let i: u32 = 0; i <= SEG_GS; i++) {
-    if (i != SEG_CS && i != SEG_SS && !loadSegment(e, i, vcpu.segment(i).selector, cpl)) return false;
+    if (i != SEG_CS && i != SEG_SS && !loadSegment(e, i, task.selector(i), cpl)) return false;
   }
   return true;
 }
@@ -155,12 +184,4 @@ function pushErrorCode(e: Emulator, form: TssForm, event: u32): bool {
   if ((event & (EVENT_VALID | EVENT_HAS_ERROR)) != (EVENT_VALID | EVENT_HAS_ERROR)) return true;
   const error = e.vcpu.exit.interruptedError;
   return pushValue(startEmulator(e.vcpu), error, form.width);
-}
-
-/** T flag of the new TSS: #DB before its first instruction. */
-function trapIfAsked(e: Emulator, base: u64, form: TssForm): u32 {
-  if (form.trap == 0) return OUTCOME_RESUME;
-  if (!readSystem(e, base + form.trap, 2)) return e.outcome;
-  if ((e.value & 1) == 0) return OUTCOME_RESUME;
-  return raiseDebug(e.vcpu, DR6_TASK_SWITCH);
 }

@@ -3,13 +3,13 @@
 //
 //   32-bit  0 link  28 CR3  32 EIP  36 EFLAGS  40 EAX ECX EDX EBX ESP EBP ESI EDI  72 ES CS SS DS FS GS  96 LDT  100 T
 //   16-bit  0 link          14 IP   16 FLAGS   18 AX CX DX BX SP BP SI DI          34 ES CS SS DS        42 LDT
-import { RFLAGS_RESERVED_ONE } from "../arch/cr";
-import { GROUP_RIP, SEG_DS } from "../vcpu/registers";
+import { RFLAGS_DEFINED, RFLAGS_RESERVED_ONE } from "../arch/cr";
+import { GROUP_RIP, SEG_GS } from "../vcpu/registers";
 import { readSystem, writeSystem } from "./descriptor";
 import { Emulator } from "./emulate/emulator";
 
 /** Types of TSS descriptors have bit 3 set when the TSS has the 32-bit form. */
-const TYPE_32: u32 = 8;
+export const TYPE_32: u32 = 8;
 
 @unmanaged
 export class TssForm {
@@ -56,27 +56,46 @@ export function saveTask(e: Emulator, base: u64, form: TssForm, ip: u64, flags: 
   return true;
 }
 
-/** Loads EIP, EFLAGS and the general registers of the task that is entered. Segments follow once its mode is known. */
-export function loadTask(e: Emulator, base: u64, form: TssForm): bool {
-  const vcpu = e.vcpu;
+/** Reads the whole task that is entered, before anything changes: a segment that can be read in part only changes nothing. */
+export function readTask(e: Emulator, base: u64, form: TssForm): bool {
+  const task = e.task;
   const width = form.width;
   if (!readSystem(e, base + form.ip, width)) return false;
-  const ip = e.value;
+  task.ip = e.value;
   if (!readSystem(e, base + form.flags, width)) return false;
-  const flags = e.value;
+  task.flags = (e.value & RFLAGS_DEFINED) | RFLAGS_RESERVED_ONE;
   for (let i: u32 = 0; i < 8; i++) {
     if (!readSystem(e, base + form.registers + i * width, width)) return false;
-    vcpu.setGpr(i, e.value);
+    task.setRegister(i, e.value);
   }
-  vcpu.rip = ip;
-  vcpu.dirty |= GROUP_RIP;
-  vcpu.rflags = flags | RFLAGS_RESERVED_ONE;
+  for (let i: u32 = 0; i <= SEG_GS; i++) {
+    // FS and GS are null in a 16-bit segment.
+    e.value = 0;
+    if (i < form.segmentCount && !readSystem(e, base + form.segments + i * width, 2)) return false;
+    task.setSelector(i, <u32>e.value);
+  }
+  if (!readSystem(e, base + form.local, 2)) return false;
+  task.local = <u32>e.value;
+  return readTask32(e, base, form);
+}
+
+/** What only 32-bit segments have. */
+function readTask32(e: Emulator, base: u64, form: TssForm): bool {
+  e.task.cr3 = 0;
+  e.task.trap = 0;
+  if (form.cr3 == 0) return true;
+  if (!readSystem(e, base + form.cr3, 4)) return false;
+  e.task.cr3 = e.value;
+  if (!readSystem(e, base + form.trap, 2)) return false;
+  e.task.trap = <u32>e.value & 1;
   return true;
 }
 
-/** The selector that the TSS has for segment register `index`, in `e.value`; null for FS and GS in a 16-bit TSS. */
-export function readSelector(e: Emulator, base: u64, form: TssForm, index: u32): bool {
-  e.value = 0;
-  if (index > SEG_DS && index >= form.segmentCount) return true;
-  return readSystem(e, base + form.segments + index * form.width, 2);
+/** EIP, EFLAGS and the general registers of the task that is entered. */
+export function loadTask(e: Emulator): void {
+  const vcpu = e.vcpu;
+  for (let i: u32 = 0; i < 8; i++) vcpu.setGpr(i, e.task.register(i));
+  vcpu.rip = e.task.ip;
+  vcpu.dirty |= GROUP_RIP;
+  vcpu.rflags = e.task.flags;
 }

@@ -53,8 +53,8 @@ function breakpointAddress(vcpu: Vcpu, index: u32): u64 {
 }
 
 /**
- * B0 to B3 of the enabled breakpoints that an access of `bytes` bytes meets. `address`: guest-linear, or a port; `access`: ACCESS_*.
- * Breakpoints on ports need CR4.DE.
+ * B0 to B3 of the enabled breakpoints that an access of `bytes` bytes meets. `address`: guest-linear, or a port; `access`:
+ * ACCESS_*. Breakpoints on ports need CR4.DE.
  */
 export function breakpointsMet(vcpu: Vcpu, address: u64, bytes: u64, access: u32): u64 {
   need(vcpu, GROUP_SYSTEM | GROUP_CONTROL);

@@ -2,7 +2,7 @@
 // offsets of the first fields are fixed; tools/gen derives the assembler's constants from this class.
 import { DETAIL_INDEX } from "../lib/limits";
 import { ExitRecord } from "./exit";
-import { GROUP_STACK_FLAGS, RSP, SEGMENT_STRIDE, Segment } from "./registers";
+import { GROUP_STACK_FLAGS, PDPTES, RSP, SEGMENT_STRIDE, Segment } from "./registers";
 
 // Event to deliver at the next entry, in the form of VT-x's VM-entry interruption information:
 //
@@ -178,6 +178,16 @@ export class Vcpu {
     return changetype<Segment>(changetype<usize>(this) + SEGMENTS_OFFSET + index * SEGMENT_STRIDE);
   }
 
+  /** Page-directory-pointer-table entry `index` (0..3) of PAE paging, as last loaded by a handler. GROUP_PDPTES writes them. */
+  pdpte(index: u32): u64 {
+    assert(index < PDPTES, "vcpu: no such PDPTE");
+    return load<u64>(changetype<usize>(this) + PDPTES_OFFSET + ((<usize>index) << 3));
+  }
+  setPdpte(index: u32, value: u64): void {
+    assert(index < PDPTES, "vcpu: no such PDPTE");
+    store<u64>(changetype<usize>(this) + PDPTES_OFFSET + ((<usize>index) << 3), value);
+  }
+
   /** General-purpose register `index` (its encoding, 0..15), 64 bits. RSP needs GROUP_STACK_FLAGS valid. */
   gpr(index: u32): u64 {
     return load<u64>(changetype<usize>(this) + (index & 15) * 8);
@@ -198,8 +208,9 @@ export class Vcpu {
 const EXIT_OFFSET: usize = offsetof<Vcpu>();
 const SEGMENTS_OFFSET: usize = offsetof<Vcpu>() + offsetof<ExitRecord>();
 
+const PDPTES_OFFSET: usize = SEGMENTS_OFFSET + 8 * SEGMENT_STRIDE;
 /** The index of its counters (kernel/trace/details.ts). Every exit looks at it: that it is here saves the load of an address. */
-export const DETAIL_INDEX_OFFSET: usize = SEGMENTS_OFFSET + 8 * SEGMENT_STRIDE;
+export const DETAIL_INDEX_OFFSET: usize = PDPTES_OFFSET + PDPTES * 8;
 
-/** Bytes of one vCPU with its exit record, segment registers and index of counters. */
+/** Bytes of one vCPU with its exit record, segment registers, PDPTEs and index of counters. */
 export const VCPU_BYTES: usize = DETAIL_INDEX_OFFSET + <usize>DETAIL_INDEX * 4;

@@ -24,16 +24,15 @@ import {
   IA32_STAR,
 } from "../arch/msr";
 import { IA32_VMX_CR0_FIXED1, IA32_VMX_CR4_FIXED0, IA32_VMX_CR4_FIXED1 } from "../arch/msr";
-import { GuestMemory, guestLoad64 } from "../mm/guestmem";
 import { DR6_BREAKPOINTS, DR6_SINGLE_STEP } from "../vcpu/debug";
 import { liveRestoreDebug, liveSaveDebug } from "../vcpu/live";
-import { machine } from "../vcpu/machine";
 import {
   BLOCKED_BY_MOV_SS,
   BLOCKED_BY_NMI,
   BLOCKED_BY_STI,
   GROUP_CONTROL,
   GROUP_INTERRUPTIBILITY,
+  GROUP_PDPTES,
   GROUP_RIP,
   GROUP_SEGMENT_SHIFT,
   GROUP_SEGMENTS,
@@ -41,6 +40,7 @@ import {
   GROUP_STACK_FLAGS,
   GROUP_SYSTEM,
   GROUP_TABLES,
+  PDPTES,
 } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { ENTRYC_IA32E_GUEST } from "./controls";
@@ -102,8 +102,6 @@ export const CR4_GUEST_OWNED: u64 =
 /** Fields of the eight segment registers follow each other in the order of SEG_*, two encodings apart. */
 const NEXT_FIELD: u32 = 2;
 const SEGMENTS: u32 = 8;
-const PDPTES: u32 = 4;
-const PDPTE_TABLE_MASK: u64 = 0xffffffe0;
 
 // --- VMCS to vCPU ----------------------------------------------------------------------------------------------------------
 
@@ -212,11 +210,7 @@ function storeTables(vcpu: Vcpu): void {
 
 /** With PAE paging under EPT the processor takes the four page-directory pointers from the VMCS, not from memory. */
 function storePdptes(vcpu: Vcpu): void {
-  const memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
-  for (let i: u32 = 0; i < PDPTES; i++) {
-    const entry = guestLoad64(memory, (vcpu.cr3 & PDPTE_TABLE_MASK) + <u64>i * 8, 0);
-    vmwrite(GUEST_PDPTE0 + i * NEXT_FIELD, entry);
-  }
+  for (let i: u32 = 0; i < PDPTES; i++) vmwrite(GUEST_PDPTE0 + i * NEXT_FIELD, vcpu.pdpte(i));
 }
 
 /** CR0, CR3, CR4 and EFER together: long mode is the product of CR0.PG and EFER.LME. */
@@ -234,7 +228,6 @@ function storeControl(vcpu: Vcpu): void {
   // The processor keeps this control in step with EFER.LMA while the guest runs: it is never cached.
   const entry = <u32>vmread(ENTRY_CONTROLS);
   vmwrite(ENTRY_CONTROLS, longMode ? entry | ENTRYC_IA32E_GUEST : entry & ~ENTRYC_IA32E_GUEST);
-  if (!longMode && (vcpu.cr0 & CR0_PG) != 0 && (vcpu.cr4 & CR4_PAE) != 0) storePdptes(vcpu);
 }
 
 function storeSystem(vcpu: Vcpu): void {
@@ -270,6 +263,7 @@ export function storeState(vcpu: Vcpu): void {
   if ((dirty & GROUP_SEGMENTS) != 0) storeSegments(vcpu);
   if ((dirty & GROUP_TABLES) != 0) storeTables(vcpu);
   if ((dirty & GROUP_CONTROL) != 0) storeControl(vcpu);
+  if ((dirty & GROUP_PDPTES) != 0) storePdptes(vcpu);
   if ((dirty & GROUP_SYSTEM) != 0) storeSystem(vcpu);
   if ((dirty & GROUP_INTERRUPTIBILITY) != 0) storeInterruptibility(vcpu);
 }

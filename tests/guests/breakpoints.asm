@@ -36,7 +36,7 @@ main:   mov eax, debug_handler
         or eax, CR4_DE
         mov cr4, eax
 
-        ; Breakpoint 0: port 80h, any of two bytes. Breakpoint 1: the task priority register, writes. Breakpoint 2: reads and writes.
+        ; Breakpoint 0: port 80h, any of two bytes. Breakpoint 1: the task priority register, writes; 2: reads and writes.
         mov eax, 0x80
         mov dr0, eax
         mov eax, TPR

@@ -146,6 +146,7 @@ ${fieldOffsets("Vcpu", [
   "interruptibility",
   "pendingDebug",
   "debugctl",
+  "pat",
   "gdtrBase",
   "gdtrLimit",
   "xcr0",

@@ -72,10 +72,13 @@ export const UNUSABLE = 1 << 16;
 export class ExitsMachine {
   private constructor(readonly kernel: KernelModule) {}
 
-  /** @param ram bytes of guest RAM from guest-physical 0, which is also its host-physical address. */
-  static async create(ram: bigint): Promise<ExitsMachine> {
+  /**
+   * @param ram bytes of guest RAM from guest-physical 0, which is also its host-physical address.
+   * @param glue AssemblyScript that contains `exitsGlue`.
+   */
+  static async create(ram: bigint, glue = exitsGlue): Promise<ExitsMachine> {
     const machine = new ExitsMachine(
-      await loadKernel(["kernel/exits/dispatch.ts", "kernel/exits/advance.ts"], exitsGlue),
+      await loadKernel(["kernel/exits/dispatch.ts", "kernel/exits/advance.ts"], glue),
     );
     machine.call("addRam", 0n, ram, 0n);
     machine.reset();

@@ -200,6 +200,7 @@ describe("faults of the new task", () => {
     setField(84, BigInt(DATA));
     setField(80, BigInt(USER_DATA));
     m.segment(7, OLD_TSS, OLD, 0x67, 0x8b);
+    setEntry(NEW_TSS, descriptor(NEW, 0x67n, 0x89n));
     expect(change(CALL)).toBe(OUTCOME.inject);
     expect(m.exception()).toBe("#12(64)");
   });

@@ -1,24 +1,11 @@
 // The software copy of VM entry's checks: a valid state breaks nothing; each rule, broken by one change, is named.
 import { beforeAll, describe, expect, test } from "vitest";
-import { encoding, startedMachine, type VmxMachine } from "./vmx-machine.ts";
+import { encoding, HOST_FIELDS, startedMachine, type VmxMachine } from "./vmx-machine.ts";
 
 let machine: VmxMachine;
 let powerUp: Map<number, bigint>;
 
 type Fields = Record<string, bigint>;
-
-/** What boot/vmentry_vmx.asm writes before VMLAUNCH. */
-const HOST: Fields = {
-  HOST_CS_SELECTOR: 8n,
-  HOST_SS_SELECTOR: 16n,
-  HOST_DS_SELECTOR: 16n,
-  HOST_ES_SELECTOR: 16n,
-  HOST_TR_SELECTOR: 24n,
-  HOST_TR_BASE: 0xffffffff80118140n,
-  HOST_GDTR_BASE: 0xffffffff80118118n,
-  HOST_IDTR_BASE: 0xffffffff80136000n,
-  HOST_RIP: 0xffffffff801025d0n,
-};
 
 /** A 64-bit kernel, as changes of the power-up state. */
 const LONG_MODE: Fields = {
@@ -62,7 +49,7 @@ const PAE: Fields = { GUEST_CR0: 0x80000031n, GUEST_CR4: 0x2060n };
 function broken(...changes: Fields[]): string[] {
   machine.cpu.vmcs.clear();
   for (const [field, value] of powerUp) machine.cpu.vmcs.set(field, value);
-  for (const [name, value] of Object.entries(Object.assign({}, HOST, ...changes))) {
+  for (const [name, value] of Object.entries(Object.assign({}, HOST_FIELDS, ...changes))) {
     machine.cpu.vmcs.set(encoding(name), value as bigint);
   }
   const count = machine.call("broken");

@@ -171,6 +171,7 @@ export function interceptMsr(vcpu: usize, msr: u32, read: bool, write: bool): vo
 export function name(reason: u32): string { return backend().reasonName(reason); }
 export function exitOf(vcpu: usize): usize { return changetype<usize>(at(vcpu).exit); }
 export function segmentOf(vcpu: usize, index: u32): usize { return changetype<usize>(at(vcpu).segment(index)); }
+export function setPdpte(vcpu: usize, index: u32, value: u64): void { at(vcpu).setPdpte(index, value); }
 export function broken(): u32 { return checkEntry(); }
 export function brokenRule(index: u32): string { return violation(index); }
 ${offsets("Vcpu", VCPU_FIELDS)}
@@ -263,13 +264,10 @@ export class VmxMachine {
   }
 }
 
-/** A machine whose CPU has these capability MSRs; the backend is not started. */
-export async function vmxMachine(msrs: Record<number, bigint> = BROADWELL): Promise<VmxMachine> {
-  const module = await loadKernel([], GLUE);
-  const { cpu } = module;
+/** Gives a fake CPU these capability MSRs, and what else the backend looks at. */
+export function becomeIntel(cpu: FakeCpu, msrs: Record<number, bigint> = BROADWELL): void {
   for (const [msr, value] of Object.entries(msrs)) cpu.msrs.set(Number(msr), value);
-  for (const msr of [0x277, 0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084])
-    cpu.msrs.set(msr, 0n);
+  for (const msr of [0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084]) cpu.msrs.set(msr, 0n);
   for (const msr of [0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103]) cpu.msrs.set(msr, 0n);
   cpu.msrs.set(0x277, 0x0007040600070406n);
   cpu.msrs.set(0xc0000080, 0xd00n);
@@ -281,8 +279,27 @@ export async function vmxMachine(msrs: Record<number, bigint> = BROADWELL): Prom
   cpu.controlRegisters.set("cr0", 0x80010033n);
   cpu.controlRegisters.set("cr3", 0x600000n);
   cpu.controlRegisters.set("cr4", 0x668n);
+}
+
+/** A machine whose CPU has these capability MSRs; the backend is not started. */
+export async function vmxMachine(msrs: Record<number, bigint> = BROADWELL): Promise<VmxMachine> {
+  const module = await loadKernel([], GLUE);
+  becomeIntel(module.cpu, msrs);
   return new VmxMachine(module);
 }
+
+/** What boot/vmentry_vmx.asm writes before VMLAUNCH. */
+export const HOST_FIELDS: Record<string, bigint> = {
+  HOST_CS_SELECTOR: 8n,
+  HOST_SS_SELECTOR: 16n,
+  HOST_DS_SELECTOR: 16n,
+  HOST_ES_SELECTOR: 16n,
+  HOST_TR_SELECTOR: 24n,
+  HOST_TR_BASE: 0xffffffff80118140n,
+  HOST_GDTR_BASE: 0xffffffff80118118n,
+  HOST_IDTR_BASE: 0xffffffff80136000n,
+  HOST_RIP: 0xffffffff801025d0n,
+};
 
 /** The same, started, with one vCPU whose nested tables are at 1 MiB. */
 export async function startedMachine(): Promise<{ machine: VmxMachine; vcpu: number }> {

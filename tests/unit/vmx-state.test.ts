@@ -170,10 +170,12 @@ describe("control registers", () => {
     expect(machine.field("ENTRY_CONTROLS") & 0x200n).toBe(0n);
   });
 
-  test("PAE paging: the four page-directory pointers come from the guest's memory", () => {
-    const ram = 64n << 20n;
-    for (let i = 0n; i < 4n; i++) machine.cpu.store(ram + 0x3020n + 8n * i, 8, 0x10001n + (i << 12n));
+  test("PAE paging: the four page-directory pointers are written when a handler has loaded them, and only then", () => {
+    for (let i = 0; i < 4; i++) machine.call("setPdpte", vcpu, i, 0x10001n + (BigInt(i) << 12n));
     write({ cr0: 0x80000011n, cr3: 0x302fn, cr4: 0x20n });
+    for (let i = 0; i < 4; i++) expect(machine.field(`GUEST_PDPTE${i}`)).toBe(0n);
+    machine.setVcpu(vcpu, { dirty: 1n << 7n });
+    machine.exit(vcpu, CPUID);
     for (let i = 0; i < 4; i++) expect(machine.field(`GUEST_PDPTE${i}`)).toBe(0x10001n + (BigInt(i) << 12n));
   });
 });

@@ -21,6 +21,7 @@ import {
   segmentGroup,
 } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
+import { TASK_STATE_BYTES, TaskState } from "../task";
 import { CODE_16, CODE_32, CODE_64, Instruction } from "./instruction";
 
 /** Where a memory operand lies: one piece of guest-physical memory, or two when it crosses a page. */
@@ -63,6 +64,8 @@ export class Emulator {
   walk: GuestWalk;
   source: Operand;
   target: Operand;
+  /** The task that is being switched to. */
+  task: TaskState;
 }
 
 /** No operand lies there: see `isFaultAddress`. */
@@ -76,7 +79,8 @@ const WALK_OFFSET: usize = (offsetof<Emulator>() + 15) & ~15;
 const SOURCE_OFFSET: usize = (WALK_OFFSET + offsetof<GuestWalk>() + 15) & ~15;
 const TARGET_OFFSET: usize = (SOURCE_OFFSET + offsetof<Operand>() + 15) & ~15;
 const SCRATCH_OFFSET: usize = (TARGET_OFFSET + offsetof<Operand>() + 15) & ~15;
-const DECODED_OFFSET: usize = (SCRATCH_OFFSET + offsetof<Instruction>() + 63) & ~63;
+const TASK_OFFSET: usize = (SCRATCH_OFFSET + offsetof<Instruction>() + 15) & ~15;
+const DECODED_OFFSET: usize = (TASK_OFFSET + TASK_STATE_BYTES + 63) & ~63;
 const EMULATOR_BYTES: usize = DECODED_OFFSET + DECODED_SLOTS * DECODED_BYTES;
 
 /** Gives a vCPU its emulator; boot time only, when the machine's functions are installed. */
@@ -89,6 +93,7 @@ export function emulatorCreate(vcpu: Vcpu): void {
   e.walk = changetype<GuestWalk>(at + WALK_OFFSET);
   e.source = changetype<Operand>(at + SOURCE_OFFSET);
   e.target = changetype<Operand>(at + TARGET_OFFSET);
+  e.task = changetype<TaskState>(at + TASK_OFFSET);
   e.instruction = scratchInstruction(e);
   e.walk.memory = e.memory;
   e.walk.physicalBits = machine().physicalBits(vcpu);
