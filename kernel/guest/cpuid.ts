@@ -18,13 +18,21 @@ import {
   HIGHEST_EXTENDED,
   HIGHEST_HYPERVISOR,
 } from "./cpuid-policy";
+import { SUBLEAVES_XSAVE, XSAVE_BASE_BYTES, XSAVE_COMPACTED_ALIGNED, xsaveLeaf } from "./cpuid-xsave";
 import {
-  guestXcr0Mask,
-  SUBLEAVES_XSAVE,
-  XSAVE_BASE_BYTES,
-  XSAVE_COMPACTED_ALIGNED,
-  xsaveLeaf,
-} from "./cpuid-xsave";
+  ANNOUNCES_HOST_COMMAND,
+  ANNOUNCES_HOST_MSR,
+  ANNOUNCES_XCR0,
+  featureBits,
+  featureKind,
+  featureLeaf,
+  featureOffer,
+  featureProvided,
+  featureRegister,
+  FEATURES_END,
+  FEATURES_ROW,
+  featureWhich,
+} from "./features";
 import { Vm } from "./vm";
 
 // How a slot is used, beside LEAF_PLAIN and LEAF_UNKNOWN.
@@ -73,6 +81,7 @@ export function cpuidCreate(vm: Vm): void {
   table.extendedFirst = changetype<usize>(slotAt(table, EXTENDED_FIRST));
   vm.cpuid = changetype<usize>(table);
   applyPolicy(table);
+  applyFeatures(table);
   describeFeatures(table, vm.cpus);
   describeCaches(table);
   slotAt(table, 0x0b).kind = LEAF_TOPOLOGY;
@@ -95,6 +104,53 @@ function applyPolicy(table: CpuidTable): void {
     const host = mask != 0 && cpuidHasLeaf(leaf) ? cpuidRegister(leaf, CPUID_POLICY[row + 1], register) : 0;
     store<u32>(changetype<usize>(slot) + <usize>register * 4, (host & mask) | CPUID_POLICY[row + 4]);
   }
+}
+
+/** Shows what the host has of the features, less what cannot be provided. */
+function applyFeatures(table: CpuidTable): void {
+  const amd = isAmd(table);
+  for (let row = 0; row < FEATURES_END; row += FEATURES_ROW) {
+    const at = featureAt(table, row);
+    store<u32>(at, load<u32>(at) | featureOffer(row));
+  }
+  const room = changetype<usize>(table) + offsetof<CpuidTable>("room");
+  for (let row = 0; row < FEATURES_END; row += FEATURES_ROW) {
+    const at = featureAt(table, row);
+    const shown = load<u32>(at);
+    if ((shown & featureBits(row)) == 0 || featureProvided(row, amd, room)) continue;
+    store<u32>(at, shown & ~featureBits(row));
+  }
+}
+
+/** Linear address of the register that a row of the features is about. */
+function featureAt(table: CpuidTable, row: i32): usize {
+  return changetype<usize>(findSlot(table, featureLeaf(row))) + <usize>featureRegister(row) * 4;
+}
+
+/** All bits of CR4, XCR0 or EFER (a kind, ANNOUNCES_*) that the features shown announce. */
+function announcedBits(table: CpuidTable, kind: u32): u64 {
+  let bits: u64 = 0;
+  for (let row = 0; row < FEATURES_END; row += FEATURES_ROW) {
+    if (featureKind(row) != kind) continue;
+    if ((load<u32>(featureAt(table, row)) & featureBits(row)) != 0) bits |= <u64>featureWhich(row);
+  }
+  return bits;
+}
+
+/** Bits of CR4, XCR0 or EFER (a kind, ANNOUNCES_*) that the guest's CPUID announces. */
+export function guestAnnounced(vm: Vm, kind: u32): u64 {
+  return announcedBits(changetype<CpuidTable>(vm.cpuid), kind);
+}
+
+/** Whether the guest's CPUID announces this MSR of the host's processor. */
+export function guestAnnouncesMsr(vm: Vm, msr: u32): bool {
+  const table = changetype<CpuidTable>(vm.cpuid);
+  for (let row = 0; row < FEATURES_END; row += FEATURES_ROW) {
+    const kind = featureKind(row);
+    if (featureWhich(row) != msr || (kind != ANNOUNCES_HOST_MSR && kind != ANNOUNCES_HOST_COMMAND)) continue;
+    if ((load<u32>(featureAt(table, row)) & featureBits(row)) != 0) return true;
+  }
+  return false;
 }
 
 /** Leaves 1, 7, 80000001h and 80000008h: number of CPUs; what is completed at lookup. */
@@ -149,7 +205,7 @@ function describeCaches(table: CpuidTable): void {
 
 function describeXsave(table: CpuidTable): void {
   const leaf = slotAt(table, 0x0d);
-  const mask = guestXcr0Mask();
+  const mask = announcedBits(table, ANNOUNCES_XCR0);
   if (mask == 0) return;
   leaf.kind = LEAF_XSAVE;
   leaf.first = changetype<usize>(slotAt(table, XSAVE_FIRST));

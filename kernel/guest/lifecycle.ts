@@ -1,27 +1,6 @@
 // From a description to a running machine: creation, which allocates, and reset, which only writes.
-import {
-  CR4_DE,
-  CR4_FSGSBASE,
-  CR4_MCE,
-  CR4_OSFXSR,
-  CR4_OSXMMEXCPT,
-  CR4_OSXSAVE,
-  CR4_PAE,
-  CR4_PCE,
-} from "../arch/cr";
-import {
-  CR4_PCIDE,
-  CR4_PGE,
-  CR4_PKE,
-  CR4_PSE,
-  CR4_PVI,
-  CR4_SMAP,
-  CR4_SMEP,
-  CR4_TSD,
-  CR4_UMIP,
-  CR4_VME,
-} from "../arch/cr";
-import { EAX, EBX, ECX } from "../arch/cpuid";
+import { CR4_PCE } from "../arch/cr";
+import { EAX } from "../arch/cpuid";
 import { rdtsc } from "../arch/intrinsics";
 import { arenaAlloc } from "../lib/arena";
 import { logHex, logText } from "../lib/log";
@@ -29,8 +8,8 @@ import { backend } from "../vcpu/backend";
 import { ACTIVITY_RUNNING, ACTIVITY_WAIT_SIPI, REQUEST_SAMPLE, Vcpu, VCPU_BYTES } from "../vcpu/vcpu";
 import { writeAcpiTables } from "./acpi/tables";
 import { loadKernel } from "./boot/protocols";
-import { cpuidCreate, guestCpuid } from "./cpuid";
-import { guestXcr0Mask } from "./cpuid-xsave";
+import { cpuidCreate, guestAnnounced, guestCpuid } from "./cpuid";
+import { ANNOUNCES_CR4, ANNOUNCES_XCR0 } from "./features";
 import { msrCreate, msrReset, openMsrs } from "./msr";
 import { platformAddDebugExit, platformAttach, platformCreate, platformReset } from "./platform";
 import { problemEnd, problemStart } from "./problem";
@@ -48,8 +27,9 @@ import { Vm, vmSetVcpu, vmVcpu } from "./vm";
 export function vmCreate(vm: Vm, kind: u32, unixNs: u64): bool {
   if (!ramCreate(vm, kind)) return false;
   cpuidCreate(vm);
-  vm.cr4Mask = allowedCr4(vm);
-  vm.xcr0Mask = guestXcr0Mask();
+  // RDPMC is on every x86-64 CPU, and no bit tells of it.
+  vm.cr4Mask = CR4_PCE | guestAnnounced(vm, ANNOUNCES_CR4);
+  vm.xcr0Mask = guestAnnounced(vm, ANNOUNCES_XCR0);
   vm.physicalBits = guestCpuid(vm, 0x80000008, EAX) & 0xff;
   msrCreate(vm);
   platformCreate(vm);
@@ -98,39 +78,4 @@ function resetVcpu(vm: Vm, vcpu: Vcpu): void {
   vcpu.event = 0;
   vcpu.requests = REQUEST_SAMPLE;
   vcpu.deadline = U64.MAX_VALUE;
-}
-
-/** CR4 bits of every x86-64 CPU. */
-const CR4_ALWAYS: u64 =
-  CR4_VME |
-  CR4_PVI |
-  CR4_TSD |
-  CR4_DE |
-  CR4_PSE |
-  CR4_PAE |
-  CR4_MCE |
-  CR4_PGE |
-  CR4_PCE |
-  CR4_OSFXSR |
-  CR4_OSXMMEXCPT;
-
-/** CR4 bits whose feature the guest's CPUID shows. */
-function allowedCr4(vm: Vm): u64 {
-  const features = guestCpuid(vm, 1, ECX);
-  const ebx = guestCpuid(vm, 7, EBX);
-  const ecx = guestCpuid(vm, 7, ECX);
-  return (
-    CR4_ALWAYS |
-    bitIf(features, 17, CR4_PCIDE) |
-    bitIf(features, 26, CR4_OSXSAVE) |
-    bitIf(ebx, 0, CR4_FSGSBASE) |
-    bitIf(ebx, 7, CR4_SMEP) |
-    bitIf(ebx, 20, CR4_SMAP) |
-    bitIf(ecx, 2, CR4_UMIP) |
-    bitIf(ecx, 3, CR4_PKE)
-  );
-}
-
-function bitIf(features: u32, bit: u32, value: u64): u64 {
-  return ((features >> bit) & 1) != 0 ? value : 0;
 }

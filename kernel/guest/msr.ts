@@ -2,15 +2,11 @@
 // to direct access where the processor switches them or where one vCPU owns them (see `openMsrs`).
 // Sources: SDM volume 4, "Model-Specific Registers (MSRs)"; APM volume 2, "MSR Cross-Reference".
 import { nsFromTsc, tscHz } from "../arch/clock";
-import { EBX, EDX } from "../arch/cpuid";
 import { CR0_PG } from "../arch/cr";
 import { rdmsr_safe, rdtsc, wrmsr_safe } from "../arch/intrinsics";
 import {
-  EFER_FFXSR,
   EFER_LMA,
   EFER_LME,
-  EFER_NXE,
-  EFER_SCE,
   IA32_APIC_BASE,
   IA32_ARCH_CAPABILITIES,
   IA32_BIOS_SIGN_ID,
@@ -36,6 +32,9 @@ import {
   IA32_TSC_ADJUST,
   IA32_TSC_AUX,
   IA32_TSC_DEADLINE,
+  FLUSH_CMD,
+  PRED_CMD,
+  SPEC_CTRL,
 } from "../arch/msr";
 import {
   MSR_KVM_SYSTEM_TIME,
@@ -64,19 +63,8 @@ import {
   MSR_WRITE_ZERO,
 } from "../vcpu/msrs";
 import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
-import { guestCpuid, guestIsAmd } from "./cpuid";
-import {
-  AMD_IBPB,
-  AMD_IBRS,
-  AMD_SSBD,
-  AMD_STIBP,
-  ARCH_CAPABILITIES,
-  IBRS_IBPB,
-  L1D_FLUSH,
-  RDTSCP,
-  SSBD,
-  STIBP,
-} from "./cpuid-policy";
+import { guestAnnounced, guestAnnouncesMsr, guestIsAmd } from "./cpuid";
+import { ANNOUNCES_AMD_EFER, ANNOUNCES_EFER } from "./features";
 import { refreshSystemTime, startSystemTime, systemTimeMsr, writeWallClock } from "./kvm-time";
 import { amdMsrRead, amdMsrWrite } from "./msr-amd";
 import { MTRRCAP, Mtrr, mtrrRead, mtrrReset, mtrrWrite } from "./mtrr";
@@ -86,11 +74,8 @@ import { Vm, vmNow, vmOf } from "./vm";
 
 const IA32_PLATFORM_ID: u32 = 0x17;
 const EBL_CR_POWERON: u32 = 0x2a;
-const SPEC_CTRL: u32 = 0x48;
-const PRED_CMD: u32 = 0x49;
 const BIOS_UPDT_TRIG: u32 = 0x79;
 const PLATFORM_INFO: u32 = 0xce;
-const FLUSH_CMD: u32 = 0x10b;
 const X2APIC_FIRST: u32 = 0x800;
 const X2APIC_COUNT: u32 = 0x100;
 /** First of the registers that only AMD's processors have. */
@@ -105,9 +90,6 @@ const MISC_PEBS_UNAVAILABLE: u64 = 1 << 12;
 const MISC_FIXED: u64 = MISC_BTS_UNAVAILABLE | MISC_PEBS_UNAVAILABLE;
 /** What of IA32_ARCH_CAPABILITIES holds for a guest too: the "not affected" bits, IBRS_ALL, RSBA, FB_CLEAR. */
 const ARCH_CAPABILITIES_OFFERED: u64 = 0x0d12e17f;
-/** EFER bits that every guest may set; FFXSR only where CPUID offers it. */
-const EFER_OFFERED: u64 = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
-const FXSR_OPTIMIZATIONS: u32 = 1 << 25;
 /** DEBUGCTL: last-branch records and single-step on branches; no trace messages, no freezing. */
 const DEBUGCTL_OFFERED: u64 = 3;
 
@@ -118,12 +100,16 @@ export class MsrState {
   mcgStatus: u64;
   biosSignId: u64;
   archCapabilities: u64;
-  /** CPUID offers SPEC_CTRL, PRED_CMD, FLUSH_CMD. */
+  /** What of EFER CPUID announces. */
+  eferMask: u64;
+  /** CPUID announces SPEC_CTRL, PRED_CMD, FLUSH_CMD, TSC_AUX, ARCH_CAPABILITIES. */
   speculationControl: bool;
   predictorBarrier: bool;
   flushCommand: bool;
+  tscAux: bool;
+  hasArchCapabilities: bool;
+  /** The guest's vendor is AMD, or Hygon. */
   amd: bool;
-  eferMask: u64;
 }
 
 /** What one vCPU has: its state, its MTRRs, its table of known MSRs. */
@@ -149,16 +135,14 @@ export function msrReset(vcpu: Vcpu): void {
   if (vcpu.msrs == 0) vcpu.msrs = changetype<usize>(state) + offsetof<MsrState>() + offsetof<Mtrr>();
   memory.fill(changetype<usize>(state), 0, offsetof<MsrState>());
   mtrrReset(mtrrOf(vcpu));
-  const structured = guestCpuid(vm, 7, EDX);
-  const addresses = guestCpuid(vm, 0x80000008, EBX);
-  state.speculationControl =
-    (structured & (IBRS_IBPB | STIBP | SSBD)) != 0 || (addresses & (AMD_IBRS | AMD_STIBP | AMD_SSBD)) != 0;
-  state.predictorBarrier = (structured & IBRS_IBPB) != 0 || (addresses & AMD_IBPB) != 0;
-  state.flushCommand = (structured & L1D_FLUSH) != 0;
+  state.speculationControl = guestAnnouncesMsr(vm, SPEC_CTRL);
+  state.predictorBarrier = guestAnnouncesMsr(vm, PRED_CMD);
+  state.flushCommand = guestAnnouncesMsr(vm, FLUSH_CMD);
+  state.tscAux = guestAnnouncesMsr(vm, IA32_TSC_AUX);
   state.amd = guestIsAmd(vm);
-  state.eferMask = EFER_OFFERED;
-  if ((guestCpuid(vm, 0x80000001, EDX) & FXSR_OPTIMIZATIONS) != 0 && state.amd) state.eferMask |= EFER_FFXSR;
-  if ((structured & ARCH_CAPABILITIES) != 0) {
+  state.eferMask = guestAnnounced(vm, ANNOUNCES_EFER) | guestAnnounced(vm, ANNOUNCES_AMD_EFER);
+  state.hasArchCapabilities = guestAnnouncesMsr(vm, IA32_ARCH_CAPABILITIES);
+  if (state.hasArchCapabilities) {
     rdmsr_safe(IA32_ARCH_CAPABILITIES, changetype<usize>(state) + offsetof<MsrState>("archCapabilities"));
     state.archCapabilities &= ARCH_CAPABILITIES_OFFERED;
   }
@@ -195,7 +179,7 @@ export function openMsrs(vcpu: Vcpu): void {
   if (state.speculationControl) open(vcpu, SPEC_CTRL);
   if (state.predictorBarrier) backend().interceptMsr(vcpu, PRED_CMD, true, false);
   if (state.flushCommand) backend().interceptMsr(vcpu, FLUSH_CMD, true, false);
-  if ((guestCpuid(vmOf(vcpu), 0x80000001, EDX) & RDTSCP) != 0) open(vcpu, IA32_TSC_AUX);
+  if (state.tscAux) open(vcpu, IA32_TSC_AUX);
   backend().interceptMsr(vcpu, IA32_TSC, false, true);
 }
 
@@ -254,7 +238,8 @@ function readGuestState(vcpu: Vcpu, msr: u32, result: usize): bool {
       need(vcpu, GROUP_SEGMENTS);
       return give(result, vcpu.segment(SEG_GS).base);
     case IA32_TSC_AUX:
-      return give(result, vcpu.tscAux);
+      store<u64>(result, vcpu.tscAux);
+      return stateOf(vcpu).tscAux;
     default:
       break;
   }
@@ -297,15 +282,16 @@ function systemRegister(vcpu: Vcpu, msr: u32): usize {
 function readVendor(vcpu: Vcpu, msr: u32, result: usize): bool {
   const state = stateOf(vcpu);
   if (msr == SPEC_CTRL) return state.speculationControl && rdmsr_safe(msr, result) != 0;
+  if (msr == IA32_ARCH_CAPABILITIES) {
+    store<u64>(result, state.archCapabilities);
+    return state.hasArchCapabilities;
+  }
   if (state.amd) return msr >= AMD_FIRST && amdMsrRead(msr, result);
   switch (msr) {
     case IA32_FEATURE_CONTROL:
       return give(result, LOCKED);
     case IA32_MISC_ENABLE:
       return give(result, vcpu.miscEnable);
-    case IA32_ARCH_CAPABILITIES:
-      store<u64>(result, state.archCapabilities);
-      return (guestCpuid(vmOf(vcpu), 7, EDX) & ARCH_CAPABILITIES) != 0;
     case IA32_PLATFORM_ID:
     case EBL_CR_POWERON:
     case PLATFORM_INFO:
@@ -398,7 +384,7 @@ function writeGuestState(vcpu: Vcpu, msr: u32, value: u64): bool {
       vcpu.segment(msr == IA32_FS_BASE ? SEG_FS : SEG_GS).base = value;
       return true;
     case IA32_TSC_AUX:
-      if (value >> 32 != 0 || (guestCpuid(vmOf(vcpu), 0x80000001, EDX) & RDTSCP) == 0) return false;
+      if (value >> 32 != 0 || !stateOf(vcpu).tscAux) return false;
       vcpu.tscAux = value;
       return wrmsr_safe(IA32_TSC_AUX, value) != 0;
     case IA32_DEBUGCTL:

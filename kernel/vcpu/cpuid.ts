@@ -40,6 +40,8 @@ export class CpuidTable {
   emptyFirst: usize;
   /** LEAF_UNKNOWN; the others follow. */
   unknown: CpuidSlot;
+  /** Room for an MSR of the host, read while the table is built. */
+  room: u64;
 }
 
 const RANGE_SHIFT: u32 = 30;

@@ -9,6 +9,7 @@ const SELF_CHECKING = [
   "control",
   "cpuid",
   "exceptions",
+  "features",
   "fpu",
   "interrupts",
   "mmio",

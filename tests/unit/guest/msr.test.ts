@@ -124,8 +124,7 @@ describe("processor state", () => {
   });
 
   test("speculation controls exist as CPUID says", async () => {
-    const i = await intel();
-    i.cpu.msrs.set(0x48, 0n).set(0x49, 0n).set(0x10a, 0xffffffffffffffffn);
+    const i = await Pc.running({ cpuid: INTEL_CPUID, msrs: { 0x48: 0n, 0x49: 0n } });
     expect(i.wrmsr(0x48, 1n)).toBe(true);
     expect(i.rdmsr(0x48)).toBe(1n);
     expect(i.wrmsr(0x49, 1n)).toBe(true);
@@ -137,12 +136,7 @@ describe("processor state", () => {
   });
 
   test("IA32_ARCH_CAPABILITIES shows what holds for guests, not what they cannot use", async () => {
-    const pc = await Pc.create({ cpuid: INTEL_CPUID, modules: [] });
-    pc.cpu.msrs.set(0x10a, 0xffffffffffffffffn);
-    const running = await Pc.running({ cpuid: INTEL_CPUID });
-    expect(running.rdmsr(0x10a)).toBe(0n);
-    running.cpu.msrs.set(0x10a, 0xffffffffffffffffn);
-    expect(running.call("reset", 0)).toBe(1);
+    const running = await Pc.running({ cpuid: INTEL_CPUID, msrs: { 0x10a: 0xffffffffffffffffn } });
     const value = running.rdmsr(0x10a) as bigint;
     expect(value & 1n).toBe(1n);
     for (const bit of [7n, 9n, 10n, 11n, 12n, 18n, 63n]) expect((value >> bit) & 1n, `bit ${bit}`).toBe(0n);

@@ -106,6 +106,8 @@ export function msrValue(): u64 { return load<u64>(result); }
 export function msrOut(v: Vcpu, msr: u32, value: u64): bool { return machine().msrWrite(v, msr, value); }
 export function cpuid(v: Vcpu, leaf: u32, subleaf: u32): void { machine().cpuid(v, leaf, subleaf); }
 export function hypercall(v: Vcpu): void { machine().hypercall(v); }
+export function cr4Mask(v: Vcpu): u64 { return machine().cr4Mask(v); }
+export function xcr0Mask(v: Vcpu): u64 { return machine().xcr0Mask(v); }
 export function populate(v: Vcpu, gpa: u64): bool { return machine().populate(v, gpa); }
 export function tpr(v: Vcpu, value: u32): void { machine().tprWrite(v, value); }
 export function sample(v: Vcpu): void { platformSample(v); }
@@ -134,6 +136,8 @@ export interface PcOptions {
   /** Host memory for guests, MiB; a number for each piece. */
   hostMib?: number | number[];
   cpuid?: HostCpuid;
+  /** MSRs of the host's processor, beside TSC_AUX. */
+  msrs?: Record<number, bigint>;
 }
 
 const HOST_RAM = 0x4000_0000n;
@@ -141,6 +145,7 @@ const HOST_RAM = 0x4000_0000n;
 const HOST_PIECE_STRIDE = 0x4_0000_1000n;
 const HOST_MODULES = 0x100_0000_0000n;
 const MIB = 1n << 20n;
+const TSC_AUX = 0xc0000103;
 
 /** An AMD processor with what QEMU's `-cpu max` shows. */
 export const AMD_CPUID: HostCpuid = {
@@ -165,7 +170,7 @@ export const INTEL_CPUID: HostCpuid = {
   "4:0": [0x1c004121, 0x01c0003f, 0x3f, 0],
   "4:1": [0x1c004122, 0x01c0003f, 0x3f, 0],
   "4:2": [0, 0, 0, 0],
-  "7:0": [0, 0x029c6fbf, 0x40000000, 0xbc000e00],
+  "7:0": [0, 0x029d6fbf, 0x40000008, 0xbc000e00],
   "a:0": [0x07300404, 0, 0, 0x603],
   "d:0": [0x602e7, 0x240, 0x2b00, 0],
   "d:1": [0xf, 0x240, 0x100, 0],
@@ -191,6 +196,8 @@ export class Pc {
   static async create(options: PcOptions = {}): Promise<Pc> {
     const pc = new Pc(await loadKernel(["kernel/guest/lifecycle.ts"], glue), options.modules ?? []);
     for (const [key, value] of Object.entries(options.cpuid ?? AMD_CPUID)) pc.cpu.cpuidLeaves.set(key, value);
+    for (const [msr, value] of Object.entries({ [TSC_AUX]: 0n, ...options.msrs }))
+      pc.cpu.msrs.set(Number(msr), value);
     pc.cpu.tscStep = 0n;
     pc.call("setClock", 1_000_000_000n);
     pc.call("prepare");
