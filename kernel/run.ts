@@ -1,6 +1,6 @@
 // The run loop: enter -> decode -> dispatch -> act on the outcome -> sample interrupt lines -> inject -> enter. Handlers only
 // return outcomes; what they ask for is done here and nowhere else. An exit that leaves no request goes straight back in.
-import { tscFromNs } from "./arch/clock";
+import { tscAfter } from "./arch/clock";
 import { rdtsc } from "./arch/intrinsics";
 import { thisCpu } from "./arch/percpu";
 import { RFLAGS_IF } from "./arch/cr";
@@ -60,7 +60,6 @@ import {
   Vcpu,
 } from "./vcpu/vcpu";
 
-const NEVER: u64 = U64.MAX_VALUE;
 /** The VM whose serial port is the computer's console. */
 const CONSOLE_VM: u32 = 0;
 
@@ -281,9 +280,9 @@ function deliverInterrupt(vcpu: Vcpu): void {
   else if (platformPendingVector(vcpu) != NOTHING_PENDING) vcpu.requests |= REQUEST_INTERRUPT;
 }
 
-/** Host TSC at which the vCPU's devices need attention. One tick more than the conversion says: it rounds down. */
+/** Host TSC at which the vCPU's devices need attention, or NEVER. */
 function deadlineTsc(vm: Vm, vcpu: Vcpu): u64 {
-  return vcpu.deadline == NEVER ? NEVER : vm.startTsc + tscFromNs(vcpu.deadline) + 1;
+  return tscAfter(vm.startTsc, vcpu.deadline);
 }
 
 function armDeadline(vm: Vm, vcpu: Vcpu): void {

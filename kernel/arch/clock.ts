@@ -7,6 +7,9 @@ let frequency: u64 = NS_PER_SECOND;
 /** Nanoseconds per tick, and ticks per nanosecond, times 2^32. */
 let nsPerTick: u64 = 1 << 32;
 let ticksPerNs: u64 = 1 << 32;
+/** The longest times whose conversion fits into 64 bits. */
+let longestTicks: u64 = U64.MAX_VALUE;
+let longestNs: u64 = U64.MAX_VALUE;
 
 /**
  * Sets the rate of the TSC, in hertz (1 MHz to 1 THz). With 32 fraction bits a conversion is exact to better than 1 ppm
@@ -17,6 +20,8 @@ export function clockSet(hz: u64): void {
   frequency = hz;
   nsPerTick = shiftedQuotient(NS_PER_SECOND, hz);
   ticksPerNs = shiftedQuotient(hz, NS_PER_SECOND);
+  longestTicks = longestFor(nsPerTick);
+  longestNs = longestFor(ticksPerNs);
 }
 
 /** Ticks of the TSC per second. */
@@ -24,14 +29,25 @@ export function tscHz(): u64 {
   return frequency;
 }
 
-/** Nanoseconds that `ticks` of the TSC take. */
+/** Nanoseconds that `ticks` of the TSC take; U64.MAX_VALUE when they are more than that. */
 export function nsFromTsc(ticks: u64): u64 {
-  return mul_shift32(ticks, nsPerTick);
+  return ticks > longestTicks ? U64.MAX_VALUE : mul_shift32(ticks, nsPerTick);
 }
 
-/** Ticks of the TSC in `ns` nanoseconds. */
+/** Ticks of the TSC in `ns` nanoseconds; U64.MAX_VALUE when they are more than that. */
 export function tscFromNs(ns: u64): u64 {
-  return mul_shift32(ns, ticksPerNs);
+  return ns > longestNs ? U64.MAX_VALUE : mul_shift32(ns, ticksPerNs);
+}
+
+/** TSC at which `ns` nanoseconds have surely passed since it was `start`: U64.MAX_VALUE when it never gets there. */
+export function tscAfter(start: u64, ns: u64): u64 {
+  const ticks = tscFromNs(ns); // rounded down
+  return ticks >= U64.MAX_VALUE - start ? U64.MAX_VALUE : start + ticks + 1;
+}
+
+/** The largest number whose product with `factor`, over 2^32, fits into 64 bits. */
+function longestFor(factor: u64): u64 {
+  return factor <= 1 << 32 ? U64.MAX_VALUE : div_wide((1 << 32) - 1, U64.MAX_VALUE, factor);
 }
 
 /** (numerator << 32) / denominator, rounded to nearest. */

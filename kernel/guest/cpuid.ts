@@ -4,6 +4,8 @@ import { CR4_OSXSAVE, CR4_PKE } from "../arch/cr";
 import { EAX, EBX, ECX, EDX, cpuidHasLeaf, cpuidRegister } from "../arch/cpuid";
 import { tscHz } from "../arch/clock";
 import { cpuid, xgetbv } from "../arch/intrinsics";
+import { APIC_BASE_ENABLE } from "../arch/msr";
+import { lapicBase } from "../devices/lapic";
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 import { need } from "../vcpu/backend";
 import { CPUID_SLOT_SHIFT, cpuidSlot, CpuidSlot, CpuidTable, LEAF_PLAIN, LEAF_UNKNOWN } from "../vcpu/cpuid";
@@ -33,6 +35,7 @@ import {
   FEATURES_ROW,
   featureWhich,
 } from "./features";
+import { lapicOf } from "./platform";
 import { Vm } from "./vm";
 
 // How a slot is used, beside LEAF_PLAIN and LEAF_UNKNOWN.
@@ -43,10 +46,13 @@ const LEAF_FEATURES: u32 = 3;
 const LEAF_STRUCTURED: u32 = 4;
 /** Leaf 0Bh: x2APIC ID. */
 const LEAF_TOPOLOGY: u32 = 5;
+/** Leaf 80000001h of AMD's: repeats the local APIC's bit. */
+const LEAF_EXTENDED_FEATURES: u32 = 7;
 /** Leaf 0Dh: sizes depend on XCR0. */
 const LEAF_XSAVE: u32 = 6;
 
 const OSXSAVE: u32 = 1 << 27;
+const APIC: u32 = 1 << 9;
 const OSPKE: u32 = 1 << 4;
 const HTT: u32 = 1 << 28;
 const CMP_LEGACY: u32 = 1 << 1;
@@ -160,6 +166,7 @@ function describeFeatures(table: CpuidTable, cpus: u32): void {
   features.ebx |= cpus << LOGICAL_CPUS_SHIFT;
   if (cpus > 1) features.edx |= HTT;
   slotAt(table, 7).kind = LEAF_STRUCTURED;
+  if (isAmd(table)) slotAt(table, EXTENDED_FIRST + 1).kind = LEAF_EXTENDED_FEATURES;
   if (cpus > 1 && isAmd(table)) slotAt(table, EXTENDED_FIRST + 1).ecx |= CMP_LEGACY;
   slotAt(table, EXTENDED_FIRST + 8).ecx = cpus - 1;
 }
@@ -252,6 +259,10 @@ export function cpuidLookup(vcpu: Vcpu, leaf: u32, subleaf: u32): void {
       need(vcpu, GROUP_CONTROL);
       vcpu.rbx |= <u64>(vcpu.index << APIC_ID_SHIFT);
       if ((vcpu.cr4 & CR4_OSXSAVE) != 0) vcpu.rcx |= OSXSAVE;
+      hideDisabledApic(vcpu);
+      break;
+    case LEAF_EXTENDED_FEATURES:
+      hideDisabledApic(vcpu);
       break;
     case LEAF_STRUCTURED:
       need(vcpu, GROUP_CONTROL);
@@ -267,6 +278,11 @@ export function cpuidLookup(vcpu: Vcpu, leaf: u32, subleaf: u32): void {
     default:
       break;
   }
+}
+
+/** SDM, "Enabling or Disabling the Local APIC": disabled in IA32_APIC_BASE, it is as if it were not there. */
+function hideDisabledApic(vcpu: Vcpu): void {
+  if ((lapicBase(lapicOf(vcpu)) & APIC_BASE_ENABLE) == 0) vcpu.rdx &= ~(<u64>APIC);
 }
 
 function subleafOf(slot: CpuidSlot, subleaf: u32): CpuidSlot {

@@ -14,6 +14,8 @@ import { kvmClockOf } from "./platform";
 import { vmOf } from "./vm";
 
 const ENABLE: u64 = 1;
+/** Between the bit and the address, a multiple of 4. */
+const RESERVED: u64 = 2;
 const ADDRESS: u64 = ~(<u64>3);
 const page = memory.data(32, 16);
 
@@ -27,13 +29,17 @@ export function systemTimeMsr(vcpu: Vcpu): u64 {
  * filled once and stays right. False: not RAM.
  */
 export function startSystemTime(vcpu: Vcpu, value: u64): bool {
-  const clock = kvmClockOf(vcpu);
-  clock.systemTimeMsr = value;
-  if ((value & ENABLE) == 0) return true;
+  if ((value & RESERVED) != 0) return false;
+  if ((value & ENABLE) != 0 && !writeSystemTime(vcpu, value & ADDRESS)) return false;
+  kvmClockOf(vcpu).systemTimeMsr = value;
+  return true;
+}
+
+function writeSystemTime(vcpu: Vcpu, address: u64): bool {
   const host = rdtsc();
   const vm = vmOf(vcpu);
-  kvmClockFill(clock, page, host + vcpu.tscOffset, nsFromTsc(host - vm.startTsc));
-  return guestWrite(vm.memory, value & ADDRESS, page, KVM_SYSTEM_TIME_BYTES);
+  kvmClockFill(kvmClockOf(vcpu), page, host + vcpu.tscOffset, nsFromTsc(host - vm.startTsc));
+  return guestWrite(vm.memory, address, page, KVM_SYSTEM_TIME_BYTES);
 }
 
 /** After the guest's TSC was moved: the page holds a TSC value. */

@@ -13,7 +13,6 @@ import {
   IA32_CSTAR,
   IA32_DEBUGCTL,
   IA32_EFER,
-  IA32_FEATURE_CONTROL,
   IA32_FMASK,
   IA32_FS_BASE,
   IA32_GS_BASE,
@@ -66,27 +65,21 @@ import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 import { guestAnnounced, guestAnnouncesMsr, guestIsAmd } from "./cpuid";
 import { ANNOUNCES_AMD_EFER, ANNOUNCES_EFER } from "./features";
 import { refreshSystemTime, startSystemTime, systemTimeMsr, writeWallClock } from "./kvm-time";
-import { amdMsrRead, amdMsrWrite } from "./msr-amd";
+import { fixedMsrRead, fixedMsrWrite } from "./msr-fixed";
 import { MTRRCAP, Mtrr, mtrrRead, mtrrReset, mtrrWrite } from "./mtrr";
 import { lapicOf } from "./platform";
 import { settleLapic } from "./settle";
 import { Vm, vmNow, vmOf } from "./vm";
 
-const IA32_PLATFORM_ID: u32 = 0x17;
-const EBL_CR_POWERON: u32 = 0x2a;
-const BIOS_UPDT_TRIG: u32 = 0x79;
-const PLATFORM_INFO: u32 = 0xce;
 const X2APIC_FIRST: u32 = 0x800;
 const X2APIC_COUNT: u32 = 0x100;
-/** First of the registers that only AMD's processors have. */
-const AMD_FIRST: u32 = 0xc0010000;
 
-/** FEATURE_CONTROL: locked, VMX off. */
-const LOCKED: u64 = 1;
 /** MISC_ENABLE: fast strings; no branch trace store, no precise event sampling. */
 const MISC_FAST_STRINGS: u64 = 1 << 0;
 const MISC_BTS_UNAVAILABLE: u64 = 1 << 11;
 const MISC_PEBS_UNAVAILABLE: u64 = 1 << 12;
+/** All bits that some processor defines (SDM volume 4, "IA32_MISC_ENABLE"); the others are reserved. */
+const MISC_DEFINED: u64 = 0xe4_01dd_3fdd;
 const MISC_FIXED: u64 = MISC_BTS_UNAVAILABLE | MISC_PEBS_UNAVAILABLE;
 /** What of IA32_ARCH_CAPABILITIES holds for a guest too: the "not affected" bits, IBRS_ALL, RSBA, FB_CLEAR. */
 const ARCH_CAPABILITIES_OFFERED: u64 = 0x0d12e17f;
@@ -108,6 +101,8 @@ export class MsrState {
   flushCommand: bool;
   tscAux: bool;
   hasArchCapabilities: bool;
+  /** RDMSR of the TSC gives the TSC on this host, so that it need not exit. */
+  tscReads: bool;
   /** The guest's vendor is AMD, or Hygon. */
   amd: bool;
 }
@@ -146,10 +141,19 @@ export function msrReset(vcpu: Vcpu): void {
     rdmsr_safe(IA32_ARCH_CAPABILITIES, changetype<usize>(state) + offsetof<MsrState>("archCapabilities"));
     state.archCapabilities &= ARCH_CAPABILITIES_OFFERED;
   }
+  state.tscReads = readsTsc(changetype<usize>(state) + offsetof<MsrState>("biosSignId"));
   rdmsr_safe(IA32_BIOS_SIGN_ID, changetype<usize>(state) + offsetof<MsrState>("biosSignId"));
   vcpu.miscEnable = MISC_FAST_STRINGS | MISC_FIXED;
   vcpu.tscAux = 0;
   knowMsrs(vcpu, state);
+}
+
+/** Whether RDMSR of the TSC gives what RDTSC does: QEMU's emulator answers 0. `room`: 8 bytes. */
+function readsTsc(room: usize): bool {
+  const before = rdtsc();
+  if (rdmsr_safe(IA32_TSC, room) == 0) return false;
+  const value = load<u64>(room);
+  return value >= before && value <= rdtsc();
 }
 
 /** The MSRs that are memory. */
@@ -180,7 +184,7 @@ export function openMsrs(vcpu: Vcpu): void {
   if (state.predictorBarrier) backend().interceptMsr(vcpu, PRED_CMD, true, false);
   if (state.flushCommand) backend().interceptMsr(vcpu, FLUSH_CMD, true, false);
   if (state.tscAux) open(vcpu, IA32_TSC_AUX);
-  backend().interceptMsr(vcpu, IA32_TSC, false, true);
+  backend().interceptMsr(vcpu, IA32_TSC, !state.tscReads, true);
 }
 
 function open(vcpu: Vcpu, msr: u32): void {
@@ -286,19 +290,8 @@ function readVendor(vcpu: Vcpu, msr: u32, result: usize): bool {
     store<u64>(result, state.archCapabilities);
     return state.hasArchCapabilities;
   }
-  if (state.amd) return msr >= AMD_FIRST && amdMsrRead(msr, result);
-  switch (msr) {
-    case IA32_FEATURE_CONTROL:
-      return give(result, LOCKED);
-    case IA32_MISC_ENABLE:
-      return give(result, vcpu.miscEnable);
-    case IA32_PLATFORM_ID:
-    case EBL_CR_POWERON:
-    case PLATFORM_INFO:
-      return give(result, 0);
-    default:
-      return false;
-  }
+  if (msr == IA32_MISC_ENABLE && !state.amd) return give(result, vcpu.miscEnable);
+  return fixedMsrRead(msr, state.amd, result);
 }
 
 // --- writing ---------------------------------------------------------------------------------------------------------------
@@ -314,6 +307,7 @@ export function msrWrite(vcpu: Vcpu, msr: u32, value: u64): bool {
     case IA32_TSC_ADJUST:
       return shiftTsc(vcpu, value - stateOf(vcpu).tscAdjust);
     case IA32_APIC_BASE:
+      if (value >> vmOf(vcpu).physicalBits != 0) return false;
       vcpu.request(REQUEST_SAMPLE);
       return lapicSetBase(lapicOf(vcpu), value);
     case IA32_EFER:
@@ -330,7 +324,6 @@ export function msrWrite(vcpu: Vcpu, msr: u32, value: u64): bool {
       return writeWallClock(vcpu, value);
     // Microcode is not the guest's to load: it is told, by the revision, that nothing happened.
     case IA32_BIOS_SIGN_ID:
-    case BIOS_UPDT_TRIG:
       return true;
     default:
       return writeGuestState(vcpu, msr, value) || writeVendor(vcpu, msr, value);
@@ -451,8 +444,13 @@ function writeVendor(vcpu: Vcpu, msr: u32, value: u64): bool {
     default:
       break;
   }
-  if (state.amd) return msr >= AMD_FIRST && amdMsrWrite(msr, value);
-  if (msr != IA32_MISC_ENABLE) return false;
-  vcpu.miscEnable = value | MISC_FIXED;
+  if (msr == IA32_MISC_ENABLE && !state.amd) return writeMiscEnable(vcpu, value);
+  return fixedMsrWrite(msr, state.amd, value);
+}
+
+/** Of what processors define here a guest has fast strings; the rest is without function and stays as it is. */
+function writeMiscEnable(vcpu: Vcpu, value: u64): bool {
+  if ((value & ~MISC_DEFINED) != 0) return false;
+  vcpu.miscEnable = (value & MISC_FAST_STRINGS) | MISC_FIXED;
   return true;
 }

@@ -15,8 +15,8 @@ describe("default deny", () => {
   test("MSRs that are not offered fault on both vendors, read and write", async () => {
     for (const pc of [await intel(), await amd()]) {
       for (const msr of [
-        0, 0x186, 0xc1, 0x345, 0x38f, 0x480, 0x48b, 0x560, 0x610, 0xda0, 0xc0010117, 0xc0010114, 0x40000000,
-        0xffffffff,
+        0x2, 0x188, 0xc3, 0x198, 0x345, 0x38f, 0x480, 0x48b, 0x560, 0x610, 0xda0, 0xc0010117, 0xc0010114,
+        0x40000000, 0xffffffff,
       ]) {
         expect(pc.rdmsr(msr), msr.toString(16)).toBeUndefined();
         expect(pc.wrmsr(msr, 0n), msr.toString(16)).toBe(false);
@@ -32,6 +32,67 @@ describe("default deny", () => {
     expect(a.rdmsr(MISC_ENABLE)).toBeUndefined();
     expect(a.rdmsr(0xc0010015)).toBe(1n << 24n);
     expect(i.rdmsr(0xc0010015)).toBeUndefined();
+  });
+});
+
+describe("what every processor of a vendor has, and old kernels touch", () => {
+  const range = (first: number, count: number) => Array.from({ length: count }, (_, i) => first + i);
+  const BOTH = [0, 1, 0x1db, 0x1dc, 0x1dd, 0x1de];
+  const AMD = [
+    ...range(0xc0010000, 8), // K7's performance counters: Xen clears them
+    0xc0010010,
+    ...range(0xc0010016, 5),
+    0xc001001d,
+    0xc0010055,
+    0xc0010058,
+    ...range(0xc0010061, 11),
+    0xc0010112,
+    0xc0010113,
+    ...range(0xc0011020, 4),
+    0xc0011028,
+    0xc001102a,
+    0xc001102c,
+  ];
+  const INTEL = [0x17, 0x2a, 0xc1, 0xc2, 0xce, 0x186, 0x187];
+
+  test("reads as zero, for the vendor that has it", async () => {
+    const [i, a] = [await intel(), await amd()];
+    for (const msr of BOTH) expect([i.rdmsr(msr), a.rdmsr(msr)], msr.toString(16)).toEqual([0n, 0n]);
+    for (const msr of AMD) expect([i.rdmsr(msr), a.rdmsr(msr)], msr.toString(16)).toEqual([undefined, 0n]);
+    for (const msr of INTEL) expect([i.rdmsr(msr), a.rdmsr(msr)], msr.toString(16)).toEqual([0n, undefined]);
+  });
+
+  test("or as after reset", async () => {
+    const a = await amd();
+    expect(a.rdmsr(0xc001001b)).toBe(0x20000000n);
+    expect(a.rdmsr(0xc001001f)).toBe(1n << 46n);
+    expect(a.rdmsr(0xc0011029)).toBe(2n);
+  });
+
+  test("counters take every value and count nothing", async () => {
+    const [i, a] = [await intel(), await amd()];
+    for (const [pc, first, count] of [
+      [a, 0xc0010000, 8],
+      [i, 0xc1, 2],
+      [i, 0x186, 2],
+    ] as const) {
+      for (const msr of range(first, count)) {
+        expect(pc.wrmsr(msr, 0x0043_00c0n)).toBe(true);
+        expect(pc.rdmsr(msr)).toBe(0n);
+      }
+    }
+  });
+
+  test("microcode is loaded nowhere, and its trigger cannot be read", async () => {
+    const [i, a] = [await intel(), await amd()];
+    for (const [pc, msr] of [
+      [i, 0x79],
+      [a, 0x79],
+      [a, 0xc0010020],
+    ] as const) {
+      expect(pc.wrmsr(msr, 0x1000n)).toBe(true);
+      expect(pc.rdmsr(msr)).toBeUndefined();
+    }
   });
 });
 
@@ -160,6 +221,41 @@ describe("processor state", () => {
     expect(opened.get(TSC)).toBe(2);
     expect(opened.size).toBe(open.length + 1);
   });
+});
+
+describe("the local APIC's base", () => {
+  test("the bit of CPUID follows the enable flag", async () => {
+    for (const [pc, leaves] of [
+      [await intel(), [1]],
+      [await amd(), [1, 0x80000001]],
+    ] as const) {
+      const shows = () => leaves.map((leaf) => (pc.cpuid(leaf)[3] >>> 9) & 1);
+      expect(shows()).toEqual(leaves.map(() => 1));
+      expect(pc.wrmsr(APIC_BASE, 0xfee00100n)).toBe(true);
+      expect(shows()).toEqual(leaves.map(() => 0));
+      expect(pc.wrmsr(APIC_BASE, 0xfee00900n)).toBe(true);
+      expect(shows()).toEqual(leaves.map(() => 1));
+    }
+  });
+
+  test("no address beyond the guest's physical addresses", async () => {
+    const pc = await amd(); // 40 bits
+    for (let bit = 40n; bit < 64n; bit++) {
+      expect(pc.wrmsr(APIC_BASE, 0xfee00900n | (1n << bit)), `bit ${bit}`).toBe(false);
+      expect(pc.rdmsr(APIC_BASE)).toBe(0xfee00900n);
+    }
+    expect(pc.wrmsr(APIC_BASE, 0x80fee00900n)).toBe(true);
+  });
+});
+
+test("reads of the TSC exit where the host's RDMSR does not give it", async () => {
+  const pc = await Pc.running({ msrs: { [TSC]: 1n << 40n } });
+  const intercepts = Array.from({ length: 64 }, (_, i) => pc.call("openedAt", i) as number)
+    .filter((at) => at !== 0 && pc.kernel.memory.getUint32(at, true) === TSC)
+    .map((at) => pc.kernel.memory.getUint32(at + 4, true));
+  expect(intercepts).toEqual([3]);
+  pc.cpu.tsc += 1000n;
+  expect(pc.rdmsr(TSC)).toBe(1000n);
 });
 
 describe("time", () => {

@@ -136,7 +136,7 @@ export interface PcOptions {
   /** Host memory for guests, MiB; a number for each piece. */
   hostMib?: number | number[];
   cpuid?: HostCpuid;
-  /** MSRs of the host's processor, beside TSC_AUX. */
+  /** MSRs of the host's processor, beside the TSC and TSC_AUX. */
   msrs?: Record<number, bigint>;
 }
 
@@ -145,6 +145,7 @@ const HOST_RAM = 0x4000_0000n;
 const HOST_PIECE_STRIDE = 0x4_0000_1000n;
 const HOST_MODULES = 0x100_0000_0000n;
 const MIB = 1n << 20n;
+const TSC = 0x10;
 const TSC_AUX = 0xc0000103;
 
 /** An AMD processor with what QEMU's `-cpu max` shows. */
@@ -196,7 +197,7 @@ export class Pc {
   static async create(options: PcOptions = {}): Promise<Pc> {
     const pc = new Pc(await loadKernel(["kernel/guest/lifecycle.ts"], glue), options.modules ?? []);
     for (const [key, value] of Object.entries(options.cpuid ?? AMD_CPUID)) pc.cpu.cpuidLeaves.set(key, value);
-    for (const [msr, value] of Object.entries({ [TSC_AUX]: 0n, ...options.msrs }))
+    for (const [msr, value] of Object.entries({ [TSC]: 0n, [TSC_AUX]: 0n, ...options.msrs }))
       pc.cpu.msrs.set(Number(msr), value);
     pc.cpu.tscStep = 0n;
     pc.call("setClock", 1_000_000_000n);
