@@ -13,6 +13,7 @@ const ALL_ONES: u32 = 0xffffffff;
 const APIC_BASE_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /** Devices' registers are at most 32 bits wide; an 8-byte access is two. */
 const WORD: u32 = 4;
+const PAGE_OFFSET: u32 = 0xfff;
 
 /** Read of 1, 2, 4 or 8 bytes of guest-physical addresses that are not RAM. Unclaimed addresses read as ones. */
 export function platformMmioRead(vcpu: Vcpu, gpa: u64, size: u32): u64 {
@@ -29,7 +30,23 @@ export function platformMmioWrite(vcpu: Vcpu, gpa: u64, size: u32, value: u64): 
   writeWord(vcpu, gpa + WORD, WORD, <u32>(value >> 32));
 }
 
+/** Devices' registers are in pages of their own: of an access across two pages, each byte goes to who owns it. */
+function crossesPage(gpa: u64, size: u32): bool {
+  return (<u32>gpa & PAGE_OFFSET) + size > PAGE_OFFSET + 1;
+}
+
+function readBytes(vcpu: Vcpu, gpa: u64, size: u32): u32 {
+  let value: u32 = 0;
+  for (let i: u32 = 0; i < size; i++) value |= (readWord(vcpu, gpa + i, 1) & 0xff) << (i * 8);
+  return value;
+}
+
+function writeBytes(vcpu: Vcpu, gpa: u64, size: u32, value: u32): void {
+  for (let i: u32 = 0; i < size; i++) writeWord(vcpu, gpa + i, 1, (value >> (i * 8)) & 0xff);
+}
+
 function readWord(vcpu: Vcpu, gpa: u64, size: u32): u32 {
+  if (crossesPage(gpa, size)) return readBytes(vcpu, gpa, size);
   const l = lapicOf(vcpu);
   const offset = gpa - (lapicBase(l) & APIC_BASE_ADDRESS);
   if (offset < APIC_BYTES) return lapicRead(l, <u32>offset, size, vmNow(vmOf(vcpu)));
@@ -53,6 +70,10 @@ function readDevice(vcpu: Vcpu, gpa: u64, size: u32): u32 {
 }
 
 function writeWord(vcpu: Vcpu, gpa: u64, size: u32, value: u32): void {
+  if (crossesPage(gpa, size)) {
+    writeBytes(vcpu, gpa, size, value);
+    return;
+  }
   const l = lapicOf(vcpu);
   const offset = gpa - (lapicBase(l) & APIC_BASE_ADDRESS);
   if (offset >= APIC_BYTES) {

@@ -47,10 +47,51 @@ import { Vm, requestReset, stopByDebugExit, stopVmWith, vmNow, vmOf } from "./vm
 
 const ALL_ONES: u32 = 0xffffffff;
 
+/** First and last port of CONFIG_DATA, behind CONFIG_ADDRESS. */
+const PORT_PCI_DATA: u32 = PORT_PCI_CONFIG + 4;
+const PORT_PCI_LAST: u32 = PORT_PCI_CONFIG + 7;
+const LAST_PORT: u32 = 0xffff;
+
+/**
+ * Whether one device answers a wide access as a whole. Else each byte goes to who owns its port, as an 8-bit bus does it.
+ * CONFIG_ADDRESS is there for 32-bit accesses only (PCI Local Bus Specification, "Software Generation of Configuration
+ * Transactions"); the debug-exit port takes what it gets, however wide.
+ */
+function isWhole(p: Platform, port: u32, size: u32): bool {
+  const device = busPortDevice(p.bus, port);
+  if (device == DEVICE_DEBUG_EXIT) return true;
+  const last = port + size - 1;
+  if (device == DEVICE_PCI) {
+    return port < PORT_PCI_DATA ? port == PORT_PCI_CONFIG && size == 4 : last <= PORT_PCI_LAST;
+  }
+  if (last > LAST_PORT) return false;
+  for (let next = port + 1; next <= last; next++) {
+    if (busPortDevice(p.bus, next) != device) return false;
+  }
+  return true;
+}
+
+/** Ports behind the last one belong to nobody. */
+function readBytes(vcpu: Vcpu, port: u32, size: u32): u32 {
+  let value = ALL_ONES;
+  for (let i: u32 = 0; i < size && port + i <= LAST_PORT; i++) {
+    const byte = platformPortRead(vcpu, port + i, 1) & 0xff;
+    value = (value & ~(0xff << (i * 8))) | (byte << (i * 8));
+  }
+  return value;
+}
+
+function writeBytes(vcpu: Vcpu, port: u32, size: u32, value: u32): void {
+  for (let i: u32 = 0; i < size && port + i <= LAST_PORT; i++) {
+    platformPortWrite(vcpu, port + i, 1, (value >> (i * 8)) & 0xff);
+  }
+}
+
 /** IN of `size` bytes (1, 2, 4). Ports that nobody claimed read as ones. */
 export function platformPortRead(vcpu: Vcpu, port: u32, size: u32): u32 {
   const vm = vmOf(vcpu);
   const p = platformOf(vm);
+  if (size != 1 && !isWhole(p, port, size)) return readBytes(vcpu, port, size);
   switch (busPortDevice(p.bus, port)) {
     case DEVICE_UART:
       return readUart(vcpu, p, port - PORT_COM1, size, vmNow(vm));
@@ -107,6 +148,10 @@ function i8042Offset(port: u32): u32 {
 export function platformPortWrite(vcpu: Vcpu, port: u32, size: u32, value: u32): void {
   const vm = vmOf(vcpu);
   const p = platformOf(vm);
+  if (size != 1 && !isWhole(p, port, size)) {
+    writeBytes(vcpu, port, size, value);
+    return;
+  }
   switch (busPortDevice(p.bus, port)) {
     case DEVICE_UART:
       writeUart(vcpu, p, port - PORT_COM1, size, value, vmNow(vm));

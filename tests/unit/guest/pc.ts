@@ -69,7 +69,10 @@ export function setModule(i: u32, start: u64, bytes: u64): void {
 export function describe(): bool { return describeVms(); }
 export function count(): u32 { return vmCount(); }
 export function build(i: u32, unixNs: u64): bool { return vmCreate(vmAt(i), NESTED_NPT, unixNs); }
-export function reset(i: u32): bool { return vmReset(vmAt(i)); }
+export function reset(i: u32): bool {
+  openedCount = 0;
+  return vmReset(vmAt(i));
+}
 export function vcpuOf(i: u32, n: u32): usize { return changetype<usize>(vmVcpu(vmAt(i), n)); }
 
 export function memoryBytes(i: u32): u64 { return vmAt(i).memoryBytes; }
