@@ -39,8 +39,9 @@ export function tscFromNs(ns: u64): u64 {
   return ns > longestNs ? U64.MAX_VALUE : mul_shift32(ns, ticksPerNs);
 }
 
-/** TSC at which `ns` nanoseconds have surely passed since it was `start`: U64.MAX_VALUE when it never gets there. */
+/** TSC at which `ns` nanoseconds have surely passed since it was `start`. U64.MAX_VALUE means never, for both. */
 export function tscAfter(start: u64, ns: u64): u64 {
+  if (ns == U64.MAX_VALUE) return ns;
   const ticks = tscFromNs(ns); // rounded down
   return ticks >= U64.MAX_VALUE - start ? U64.MAX_VALUE : start + ticks + 1;
 }

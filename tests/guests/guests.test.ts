@@ -21,6 +21,7 @@ const SELF_CHECKING = [
   "remap",
   "selfmodifying",
   "task",
+  "timer",
   "undefined",
 ];
 
