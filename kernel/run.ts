@@ -11,6 +11,7 @@ import { advance } from "./exits/advance";
 import { dispatch } from "./exits/dispatch";
 import { emulatedInstruction, emulatorCreate } from "./exits/emulate/emulator";
 import { consolePending, consoleTake } from "./guest/console";
+import { panicDeny, panicWatch } from "./guest/panic";
 import { setCounters } from "./guest/counters";
 import { vmReset } from "./guest/lifecycle";
 import {
@@ -229,6 +230,7 @@ function serve(vm: Vm, vcpu: Vcpu): void {
   }
   if (vm.index == CONSOLE_VM) moveConsole(vm, vcpu);
   platformSample(vcpu);
+  panicWatch(vcpu);
 }
 
 /** Puts into `vcpu.event` what the guest can take now, and asks for a window for what must wait. */
@@ -298,6 +300,7 @@ function wait(vm: Vm, vcpu: Vcpu): void {
     stopVm(vcpu, STATUS_DEAD_HALT);
     return;
   }
+  panicDeny(vm);
   // Idle time is the time to empty the ring; a deadline that passes meanwhile makes hostIdle return at once.
   const drained: u64 = traceIsOn() ? traceDrain(thisCpu().index) : 0;
   if (drained != 0) {

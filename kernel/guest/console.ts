@@ -1,11 +1,11 @@
 // The guest's serial console towards the outside, for the run loop: bytes out, bytes in. On the way out it listens for the
-// last line that Linux prints in panic(), since a panicked kernel without a pvpanic driver says nothing else and never ends.
-// The VM stops at that line's end.
+// last line that Linux prints in panic(), since a panicked kernel without a pvpanic driver says nothing else and never ends:
+// whether it is dead then, panic.ts finds out.
 import { uart16550OutputCount, uart16550OutputTake, uart16550Receive } from "../devices/uart16550";
-import { STATUS_GUEST_PANIC } from "../abi/status";
 import { REQUEST_SAMPLE } from "../vcpu/vcpu";
 import { DEVICE_UART, Platform, platformOf } from "./platform";
-import { stopVmWith, Vm, vmNow, vmVcpu } from "./vm";
+import { panicDeny, panicSuspect } from "./panic";
+import { Vm, vmNow, vmVcpu } from "./vm";
 
 /** Linux, kernel/panic.c: printed when the kernel is not going to reboot by itself. */
 const PANIC_END: string = "---[ end Kernel panic";
@@ -22,7 +22,8 @@ export function consoleTake(vm: Vm): u32 {
   const p = platformOf(vm);
   const byte = uart16550OutputTake(p.uart);
   touchUart(vm, p);
-  if (isPanicEnd(p, byte)) stopVmWith(vm, STATUS_GUEST_PANIC);
+  if (isPanicEnd(p, byte)) panicSuspect(vm);
+  else panicDeny(vm);
   return byte;
 }
 
@@ -44,7 +45,11 @@ function touchUart(vm: Vm, p: Platform): void {
  * dashes keeps three.
  */
 function isPanicEnd(p: Platform, byte: u32): bool {
-  if (p.panicMatched == <u32>PANIC_END.length) return byte == LINE_FEED;
+  if (p.panicMatched == <u32>PANIC_END.length) {
+    if (byte != LINE_FEED) return false;
+    p.panicMatched = 0;
+    return true;
+  }
   if (byte == expected(p.panicMatched)) {
     p.panicMatched += 1;
   } else if (byte == DASH) {

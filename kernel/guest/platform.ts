@@ -89,6 +89,8 @@ export class Platform {
   // -- kept by console.ts -------------------------------------------------------------------------------------------------
   /** Characters of the panic message that the console has shown last. */
   panicMatched: u32;
+  /** VM time at which the console had shown all of it, while the guest shows no life since; U64.MAX_VALUE: it lives. */
+  panicSince: u64;
 }
 
 export function platformOf(vm: Vm): Platform {
@@ -196,4 +198,5 @@ export function platformReset(vm: Vm): void {
   lapicSetVirtualWire(lapicAt(vm, 0));
   p.stale = ALL_ONES;
   p.panicMatched = 0;
+  p.panicSince = U64.MAX_VALUE;
 }

@@ -100,6 +100,15 @@ describe.each([
     expect(await ending("echo c > /proc/sysrq-trigger")).toMatch(/guest-panic.*\(status 12\)/);
   }, 300_000);
 
+  test("a text that looks like a panic's end is not one", async () => {
+    const fake = "echo '---[ end Kernel panic - not syncing: fake ]---' > /dev/console";
+    const idle = `${fake}; sleep 2; echo alive`;
+    const busy = `${fake}; end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do :; done; echo still`;
+    const { status, stdout, stderr } = await run(setting, `${idle}; ${busy}; exit 7`);
+    expect(stdout, stderr).toMatch(/alive\n(.*\n)*still/);
+    expect(status, stderr).toBe(7);
+  }, 300_000);
+
   test("a triple fault is reported with the processor's state", async () => {
     const report = await ending("reboot -f", "reboot=t");
     expect(report).toMatch(/triple-fault.*\(status 11\)/);

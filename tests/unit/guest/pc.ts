@@ -21,6 +21,7 @@ import { describeVms } from "./kernel/guest/options";
 import { setCounters } from "./kernel/guest/counters";
 import { guestModuleAt, GuestModule, vmAt, vmCount, vmVcpu } from "./kernel/guest/vm";
 import { platformAcknowledge, platformPendingVector, platformSample } from "./kernel/guest/lines";
+import { panicDeny, panicWatch } from "./kernel/guest/panic";
 import { consoleGive, consolePending, consoleTake } from "./kernel/guest/console";
 
 const text = memory.data(65536);
@@ -116,6 +117,8 @@ export function tpr(v: Vcpu, value: u32): void { machine().tprWrite(v, value); }
 export function sample(v: Vcpu): void { platformSample(v); }
 export function pending(v: Vcpu): i32 { return platformPendingVector(v); }
 export function acknowledge(v: Vcpu): u32 { return platformAcknowledge(v); }
+export function watch(v: Vcpu): void { panicWatch(v); }
+export function deny(i: u32): void { panicDeny(vmAt(i)); }
 export function outputCount(i: u32): u32 { return consolePending(vmAt(i)); }
 export function outputTake(i: u32): u32 { return consoleTake(vmAt(i)); }
 export function input(i: u32, byte: u32): bool { return consoleGive(vmAt(i), byte); }

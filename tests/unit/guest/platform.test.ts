@@ -214,18 +214,68 @@ describe("the serial console", () => {
     expect(pc.call("input", 0, 0x7a)).toBe(1);
   });
 
-  test("the end of Linux's panic message ends the VM, at the end of its line", async () => {
-    const pc = await Pc.running();
-    const say = (text: string) => {
+  describe("the end of Linux's panic message", () => {
+    const LINE = "-----[ end Kernel panic - not syncing: test ]---\r\n";
+    const SS = 2;
+    const SS_ACCESS_USER = 0xc0f3;
+    const SS_ACCESS_KERNEL = 0xc093;
+    const open = async () => {
+      const pc = await Pc.running();
+      pc.vcpu.setSegment(SS, { ...pc.vcpu.segment(SS), access: SS_ACCESS_KERNEL });
+      return pc;
+    };
+    const say = (pc: Pc, text: string) => {
       for (const character of text) pc.out(COM1, character.charCodeAt(0));
       return pc.console();
     };
-    say("Kernel panic - not syncing: test\r\n--[ end Kernel panic\n---[ end Kernel\n");
-    expect(pc.call("stopped", 0)).toBe(0);
-    say("-----[ end Kernel panic - not syncing: test ]---");
-    expect(pc.call("stopped", 0)).toBe(0);
-    say("\r\n");
-    expect(pc.call("stopStatus", 0)).toBe(12);
+    /** VM time passes; the run loop looks at every deadline. Returns whether the VM has stopped. */
+    const watch = (pc: Pc, ns: number) => {
+      const end = pc.cpu.tsc + BigInt(ns);
+      while (pc.cpu.tsc < end && !pc.call("stopped", 0)) {
+        pc.sample();
+        pc.call("watch", pc.vcpuAddress);
+        const deadline = BigInt.asUintN(64, pc.vcpu.get("deadline") as bigint);
+        expect(deadline, "a deadline that does not move on").toBeGreaterThan(pc.cpu.tsc);
+        pc.cpu.tsc = deadline < end ? deadline : end;
+      }
+      return pc.call("stopped", 0) !== 0;
+    };
+
+    test("ends the VM after a second without life", async () => {
+      const pc = await open();
+      say(pc, LINE);
+      expect(watch(pc, 900_000_000)).toBe(false);
+      expect(watch(pc, 200_000_000)).toBe(true);
+      expect(pc.call("stopStatus", 0)).toBe(12);
+    });
+
+    test("nothing but the whole line is one", async () => {
+      for (const text of ["Kernel panic - not syncing: test\r\n", "--[ end Kernel panic\n", LINE.trimEnd()]) {
+        const pc = await open();
+        say(pc, text);
+        expect(watch(pc, 3_000_000_000)).toBe(false);
+      }
+    });
+
+    test("is only a text where the guest prints, halts or runs a task", async () => {
+      for (const sign of [
+        (pc: Pc) => say(pc, "#"),
+        (pc: Pc) => pc.call("deny", 0), // what the run loop calls when the vCPU waits behind HLT
+        (pc: Pc) => {
+          pc.vcpu.setSegment(SS, { ...pc.vcpu.segment(SS), access: SS_ACCESS_USER });
+          pc.call("watch", pc.vcpuAddress);
+          pc.vcpu.setSegment(SS, { ...pc.vcpu.segment(SS), access: SS_ACCESS_KERNEL });
+        },
+      ]) {
+        const pc = await open();
+        say(pc, LINE);
+        expect(watch(pc, 900_000_000)).toBe(false);
+        sign(pc);
+        expect(watch(pc, 3_000_000_000)).toBe(false);
+        say(pc, LINE);
+        expect(watch(pc, 1_100_000_000)).toBe(true);
+      }
+    });
   });
 });
 
