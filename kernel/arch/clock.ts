@@ -34,6 +34,11 @@ export function nsFromTsc(ticks: u64): u64 {
   return ticks > longestTicks ? U64.MAX_VALUE : mul_shift32(ticks, nsPerTick);
 }
 
+/** The same for ticks that have passed: 584 years fit, so that the question is saved, 2 instructions on every look at a clock. */
+export function nsPassed(ticks: u64): u64 {
+  return mul_shift32(ticks, nsPerTick);
+}
+
 /** Ticks of the TSC in `ns` nanoseconds; U64.MAX_VALUE when they are more than that. */
 export function tscFromNs(ns: u64): u64 {
   return ns > longestNs ? U64.MAX_VALUE : mul_shift32(ns, ticksPerNs);

@@ -1,7 +1,7 @@
 // IN, OUT, INS and OUTS. The processor has checked IOPL and the I/O permission bitmap before the exit.
 import { ACCESS_PORT, breakpointsMet } from "../vcpu/debug";
 import { IO_DECODED, IO_IN, IO_REP, IO_STRING } from "../vcpu/exit";
-import { machine } from "../vcpu/machine";
+import { portIn, portOut } from "../vcpu/machine";
 import { OUTCOME_ADVANCE, OUTCOME_DONE, OUTCOME_RESUME } from "../vcpu/outcome";
 import { Vcpu } from "../vcpu/vcpu";
 import { finish } from "./advance";
@@ -14,9 +14,8 @@ export function handleIo(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
   const flags = exit.flags;
   if ((flags & IO_STRING) != 0) return handleStringIo(vcpu);
-  if ((flags & IO_IN) == 0)
-    machine().portWrite(vcpu, exit.port, exit.size, lowBytes(<u32>vcpu.rax, exit.size));
-  else setLowBytes(vcpu, machine().portRead(vcpu, exit.port, exit.size), exit.size);
+  if ((flags & IO_IN) == 0) portOut(vcpu, exit.port, exit.size, lowBytes(<u32>vcpu.rax, exit.size));
+  else setLowBytes(vcpu, portIn(vcpu, exit.port, exit.size), exit.size);
   return finish(vcpu) == OUTCOME_DONE ? OUTCOME_DONE : meetBreakpoints(vcpu);
 }
 

@@ -7,7 +7,12 @@ import { hypercall } from "./hypercall";
 import { msrRead, msrWrite } from "./msr";
 import { platformMmioRead, platformMmioWrite } from "./mmio-access";
 import { lapicOf } from "./platform";
-import { platformPortRead, platformPortWrite } from "./port-access";
+import {
+  platformPortRead,
+  platformPortReadWide,
+  platformPortWrite,
+  platformPortWriteWide,
+} from "./port-access";
 import { settleLapic } from "./settle";
 import { populate } from "./ram";
 import { stopVm, vmOf } from "./vm";
@@ -16,6 +21,8 @@ import { stopVm, vmOf } from "./vm";
 export function machineInstall(table: Machine): void {
   table.portRead = platformPortRead;
   table.portWrite = platformPortWrite;
+  table.portReadWide = platformPortReadWide;
+  table.portWriteWide = platformPortWriteWide;
   table.mmioRead = platformMmioRead;
   table.mmioWrite = platformMmioWrite;
   table.guestMemory = guestMemory;

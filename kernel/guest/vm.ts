@@ -1,6 +1,6 @@
 // One virtual machine: what it was asked to be, what it is made of, and why it stopped. Built and reset by lifecycle.ts.
 import { debugExitStatus, STATUS_POWEROFF, STATUS_RESET, statusReason } from "../abi/status";
-import { nsFromTsc } from "../arch/clock";
+import { nsPassed } from "../arch/clock";
 import { rdtsc } from "../arch/intrinsics";
 import { arenaAlloc, arenaNew } from "../lib/arena";
 import { MAX_COMMAND_LINE, MAX_VCPUS_PER_VM, MAX_VMS } from "../lib/limits";
@@ -148,7 +148,7 @@ export function vmSetVcpu(vm: Vm, index: u32, vcpu: Vcpu): void {
 
 /** VM time: nanoseconds since the VM was created (it runs on through resets). */
 export function vmNow(vm: Vm): u64 {
-  return nsFromTsc(rdtsc() - vm.startTsc);
+  return nsPassed(rdtsc() - vm.startTsc);
 }
 
 /**

@@ -8,6 +8,9 @@ export class Machine {
   /** Port access of 1, 2 or 4 bytes. Unclaimed ports read as all ones. */
   portRead: (vcpu: Vcpu, port: u32, size: u32) => u32;
   portWrite: (vcpu: Vcpu, port: u32, size: u32, value: u32) => void;
+  /** The same for 2 and 4 bytes, which may be several devices'. */
+  portReadWide: (vcpu: Vcpu, port: u32, size: u32) => u32;
+  portWriteWide: (vcpu: Vcpu, port: u32, size: u32, value: u32) => void;
   /** Access of 1, 2, 4 or 8 bytes to guest-physical memory that is not RAM. Unclaimed addresses read as all ones. */
   mmioRead: (vcpu: Vcpu, gpa: u64, size: u32) => u64;
   mmioWrite: (vcpu: Vcpu, gpa: u64, size: u32, value: u64) => void;
@@ -43,4 +46,15 @@ const storage = memory.data(offsetof<Machine>(), 16);
 /** The functions of the virtual machines that this hypervisor runs. */
 export function machine(): Machine {
   return changetype<Machine>(storage);
+}
+
+/** IN of `size` bytes. */
+export function portIn(vcpu: Vcpu, port: u32, size: u32): u32 {
+  return size == 1 ? machine().portRead(vcpu, port, size) : machine().portReadWide(vcpu, port, size);
+}
+
+/** OUT of `size` bytes. */
+export function portOut(vcpu: Vcpu, port: u32, size: u32, value: u32): void {
+  if (size == 1) machine().portWrite(vcpu, port, size, value);
+  else machine().portWriteWide(vcpu, port, size, value);
 }

@@ -82,7 +82,8 @@ function nothing(_v: Vcpu): void {}
 function reasonName(_reason: u32): string { return "TEST"; }
 
 const m = machine();
-m.portRead = portRead; m.portWrite = portWrite; m.mmioRead = mmioRead; m.mmioWrite = mmioWrite;
+m.portRead = portRead; m.portWrite = portWrite;
+m.portReadWide = portRead; m.portWriteWide = portWrite; m.mmioRead = mmioRead; m.mmioWrite = mmioWrite;
 m.guestMemory = guestMemory; m.populate = populate; m.cpuid = cpuid; m.msrRead = msrRead; m.msrWrite = msrWrite;
 m.tprRead = tprRead; m.tprWrite = tprWrite; m.hypercall = hypercall; m.xcr0Mask = xcr0Mask; m.cr4Mask = cr4Mask;
 m.physicalBits = physicalBits; m.stop = stop;

@@ -4,7 +4,7 @@
 import { RFLAGS_DF, RFLAGS_TF, RFLAGS_ZF } from "../../arch/cr";
 import { MAX_REP_PER_EXIT } from "../../lib/limits";
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
-import { machine } from "../../vcpu/machine";
+import { portIn, portOut } from "../../vcpu/machine";
 import { ACCESS_PORT, breakpointsMet, setResumeFlag } from "../../vcpu/debug";
 import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../../vcpu/outcome";
 import { GROUP_STACK_FLAGS, RAX, RCX, RDI, RSI, SEG_ES } from "../../vcpu/registers";
@@ -103,14 +103,14 @@ function runElement(e: Emulator): bool {
     case OP_INS:
       if (!atTarget(e, WALK_WRITE)) return false;
       meetPort(e);
-      writeOperand(e, e.target, <u64>machine().portRead(e.vcpu, port(e), size));
+      writeOperand(e, e.target, <u64>portIn(e.vcpu, port(e), size));
       step(e, RDI);
       return true;
     default:
       assert(i.operation == OP_OUTS, "emulation: not a string instruction");
       if (!atSource(e)) return false;
       meetPort(e);
-      machine().portWrite(e.vcpu, port(e), size, <u32>readOperand(e, e.source));
+      portOut(e.vcpu, port(e), size, <u32>readOperand(e, e.source));
       step(e, RSI);
       return true;
   }

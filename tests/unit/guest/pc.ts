@@ -12,7 +12,7 @@ import { framesAdd } from "./kernel/mm/frames";
 import { guestRegion } from "./kernel/mm/guestmem";
 import { NESTED_NPT } from "./kernel/mm/nested";
 import { backend } from "./kernel/vcpu/backend";
-import { machine } from "./kernel/vcpu/machine";
+import { machine, portIn, portOut } from "./kernel/vcpu/machine";
 import { powerUp } from "./kernel/vcpu/reset";
 import { clockSet } from "./kernel/arch/clock";
 import { vmCreate, vmReset } from "./kernel/guest/lifecycle";
@@ -101,8 +101,8 @@ export function regionHpa(i: u32, n: u32): u64 {
 export function regionGpa(i: u32, n: u32): u64 { return guestRegion(vmAt(i).memory, n).gpa; }
 export function regionBytes(i: u32, n: u32): u64 { return guestRegion(vmAt(i).memory, n).bytes; }
 
-export function portIn(v: Vcpu, port: u32, size: u32): u32 { return machine().portRead(v, port, size); }
-export function portOut(v: Vcpu, port: u32, size: u32, value: u32): void { machine().portWrite(v, port, size, value); }
+export function guestIn(v: Vcpu, port: u32, size: u32): u32 { return portIn(v, port, size); }
+export function guestOut(v: Vcpu, port: u32, size: u32, value: u32): void { portOut(v, port, size, value); }
 export function mmioIn(v: Vcpu, gpa: u64, size: u32): u64 { return machine().mmioRead(v, gpa, size); }
 export function mmioOut(v: Vcpu, gpa: u64, size: u32, value: u64): void { machine().mmioWrite(v, gpa, size, value); }
 export function msrIn(v: Vcpu, msr: u32): bool { return machine().msrRead(v, msr, result); }
@@ -285,11 +285,11 @@ export class Pc {
   }
 
   in(port: number, size = 1): number {
-    return (this.call("portIn", this.vcpuAddress, port, size) as number) >>> 0;
+    return (this.call("guestIn", this.vcpuAddress, port, size) as number) >>> 0;
   }
 
   out(port: number, value: number, size = 1): void {
-    this.call("portOut", this.vcpuAddress, port, size, value);
+    this.call("guestOut", this.vcpuAddress, port, size, value);
   }
 
   mmioRead(gpa: number, size = 4): number {
