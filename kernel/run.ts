@@ -4,7 +4,7 @@ import { tscAfter } from "./arch/clock";
 import { rdtsc } from "./arch/intrinsics";
 import { thisCpu } from "./arch/percpu";
 import { RFLAGS_IF } from "./arch/cr";
-import { consoleDrain, consoleHasRoom, consoleTransmit } from "./drivers/console";
+import { consoleDrain, consoleHasRoom, consolePoll, consoleTransmit } from "./drivers/console";
 import { hostInterrupt } from "./drivers/interrupts";
 import { hostIdle, hostTimerArm } from "./drivers/timer";
 import { advance } from "./exits/advance";
@@ -17,11 +17,13 @@ import { vmReset } from "./guest/lifecycle";
 import {
   NO_VECTOR as NOTHING_PENDING,
   platformAcknowledge,
+  platformIdleDeadline,
+  platformMayWake,
   platformPendingVector,
   platformSample,
 } from "./guest/lines";
-import { requestReset, skipTime, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from "./guest/vm";
-import { STATUS_BAD_VM, STATUS_DEAD_HALT, STATUS_TRIPLE_FAULT } from "./abi/status";
+import { requestReset, shutDown, skipTime, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from "./guest/vm";
+import { STATUS_BAD_VM, STATUS_DEAD_HALT } from "./abi/status";
 import { logDecimal, logEnd, logText } from "./lib/log";
 import { recordOutcome } from "./record/hooks";
 import { moveInput } from "./monitor/input";
@@ -54,15 +56,13 @@ import {
   EVENT_VALID,
   REQUEST_EVENT,
   REQUEST_FLUSH,
+  REQUEST_HOST,
   REQUEST_INTERRUPT,
   REQUEST_NMI,
   REQUEST_SAMPLE,
   REQUEST_STOP,
   Vcpu,
 } from "./vcpu/vcpu";
-
-/** The VM whose serial port is the computer's console. */
-const CONSOLE_VM: u32 = 0;
 
 /** Whether the counters go to the log when a VM ends. */
 let summarize: bool = false;
@@ -181,7 +181,7 @@ function act(vcpu: Vcpu, outcome: u32): void {
   else if (outcome == OUTCOME_RESET) requestReset(vmOf(vcpu));
   const exit = vcpu.exit;
   if (exit.interruptedEvent != 0) {
-    if (!reinject(vcpu)) stopVm(vcpu, STATUS_TRIPLE_FAULT);
+    if (!reinject(vcpu)) shutDown(vcpu);
     exit.interruptedEvent = 0;
   }
 }
@@ -219,18 +219,34 @@ function prepare(vcpu: Vcpu): bool {
 }
 
 function serve(vm: Vm, vcpu: Vcpu): void {
-  if ((vcpu.requests & REQUEST_FLUSH) != 0) {
-    vcpu.requests &= ~REQUEST_FLUSH;
-    backend().flush(vcpu);
+  if ((vcpu.requests & REQUEST_SAMPLE) != 0) {
+    moveConsole(vm, vcpu);
+    platformSample(vcpu);
+    panicWatch(vcpu);
+  } else if (platformPendingVector(vcpu) == NOTHING_PENDING) {
+    // What waited for its window has gone: masked, or taken back by its device.
+    vcpu.requests &= ~REQUEST_INTERRUPT;
   }
-  if ((vcpu.requests & REQUEST_SAMPLE) == 0) {
-    // What waited for its window may have gone: masked, or taken back by its device.
-    if (platformPendingVector(vcpu) == NOTHING_PENDING) vcpu.requests &= ~REQUEST_INTERRUPT;
-    return;
-  }
-  if (vm.index == CONSOLE_VM) moveConsole(vm, vcpu);
-  platformSample(vcpu);
-  panicWatch(vcpu);
+  if ((vcpu.requests & (REQUEST_FLUSH | REQUEST_HOST)) != 0) serveRare(vcpu);
+}
+
+function serveRare(vcpu: Vcpu): void {
+  const requests = vcpu.requests;
+  vcpu.requests &= ~(REQUEST_FLUSH | REQUEST_HOST);
+  if ((requests & REQUEST_FLUSH) != 0) backend().flush(vcpu);
+  if ((requests & REQUEST_HOST) != 0) serveHost(vcpu);
+}
+
+/**
+ * What the hypervisor does for itself while a guest runs without a pause: nothing of it depends on an interrupt or on the guest's
+ * exits. Records leave the ring at the latest now.
+ */
+function serveHost(vcpu: Vcpu): void {
+  consolePoll();
+  if (!traceIsOn()) return;
+  const drained = traceDrain(thisCpu().index);
+  traceExclude(vcpu, drained);
+  holdClocks(vcpu, drained);
 }
 
 /** Puts into `vcpu.event` what the guest can take now, and asks for a window for what must wait. */
@@ -293,10 +309,10 @@ function armDeadline(vm: Vm, vcpu: Vcpu): void {
   else hostTimerArm(tsc);
 }
 
-/** Idles until an interrupt of the host. With interrupts off in the guest nothing can wake it: that ends the VM. */
+/** Idles until an interrupt of the host. A guest with interrupts off that no NMI or INIT can reach never wakes: it ends. */
 function wait(vm: Vm, vcpu: Vcpu): void {
   need(vcpu, GROUP_STACK_FLAGS);
-  if ((vcpu.rflags & RFLAGS_IF) == 0 && (vcpu.requests & REQUEST_NMI) == 0) {
+  if ((vcpu.rflags & RFLAGS_IF) == 0 && (vcpu.requests & REQUEST_NMI) == 0 && !platformMayWake(vcpu)) {
     stopVm(vcpu, STATUS_DEAD_HALT);
     return;
   }
@@ -308,21 +324,24 @@ function wait(vm: Vm, vcpu: Vcpu): void {
     holdClocks(vcpu, drained);
     return;
   }
-  hostIdle(deadlineTsc(vm, vcpu));
+  hostIdle(tscAfter(vm.startTsc, platformIdleDeadline(vcpu)));
   vcpu.request(REQUEST_SAMPLE);
 }
 
 // --- console -----------------------------------------------------------------------------------------------------------------
 
-/** Moves what fits in both directions; what does not stays with its sender. */
+/**
+ * The console is the VM's that runs. Moves what fits in both directions; what does not stays with its sender, who may be polling
+ * for room: then the ring is emptied by polling too.
+ */
 function moveConsole(vm: Vm, vcpu: Vcpu): void {
+  if (!consoleHasRoom()) consolePoll();
   if (!moveInput(vcpu)) return;
   while (consolePending(vm) != 0 && consoleHasRoom()) consoleTransmit(consoleTake(vm));
 }
 
 /** Sends what the guest still had to say. */
 function finishConsole(vm: Vm): void {
-  if (vm.index != CONSOLE_VM) return;
   while (consolePending(vm) != 0) {
     if (!consoleHasRoom()) consoleDrain();
     consoleTransmit(consoleTake(vm));

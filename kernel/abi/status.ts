@@ -21,6 +21,8 @@ export const STATUS_BAD_VM: u32 = 16;
 export const STATUS_UNSUPPORTED: u32 = 17;
 /** The hypervisor itself failed: assertion, trap or exception; the log holds a stack trace. */
 export const STATUS_HYPERVISOR_BUG: u32 = 18;
+/** The computer ran out of memory for what the VM needed. */
+export const STATUS_NO_MEMORY: u32 = 19;
 /**
  * Status of a VM whose guest wrote `value` to its debug-exit port: QEMU's isa-debug-exit semantics, so that test kernels
  * written for QEMU see the same exit status. The status line's reason is `debug-exit`, which tells it from the others.
@@ -52,6 +54,8 @@ export function statusReason(status: u32): string {
       return "unsupported";
     case STATUS_HYPERVISOR_BUG:
       return "hypervisor-bug";
+    case STATUS_NO_MEMORY:
+      return "no-memory";
     default:
       return "unknown";
   }

@@ -8,6 +8,8 @@ export const IA32_TSC_ADJUST: u32 = 0x3b;
 export const SPEC_CTRL: u32 = 0x48;
 export const PRED_CMD: u32 = 0x49;
 export const IA32_BIOS_SIGN_ID: u32 = 0x8b;
+export const IA32_SPEC_CTRL: u32 = 0x48;
+export const IA32_PRED_CMD: u32 = 0x49;
 export const IA32_MTRRCAP: u32 = 0xfe;
 export const IA32_ARCH_CAPABILITIES: u32 = 0x10a;
 export const FLUSH_CMD: u32 = 0x10b;
@@ -16,6 +18,8 @@ export const IA32_SYSENTER_ESP: u32 = 0x175;
 export const IA32_SYSENTER_EIP: u32 = 0x176;
 export const IA32_MCG_CAP: u32 = 0x179;
 export const IA32_MCG_STATUS: u32 = 0x17a;
+/** First of the banks' registers: CTL, STATUS, ADDR, MISC, four MSRs a bank. */
+export const IA32_MC0_STATUS: u32 = 0x401;
 export const IA32_MISC_ENABLE: u32 = 0x1a0;
 export const IA32_DEBUGCTL: u32 = 0x1d9;
 export const IA32_MTRR_PHYSBASE0: u32 = 0x200;
@@ -71,6 +75,8 @@ export const FEATURE_CONTROL_VMX_OUTSIDE_SMX: u64 = 1 << 2;
 
 export const DEBUGCTL_LBR: u64 = 1 << 0;
 export const DEBUGCTL_BTF: u64 = 1 << 1;
+
+export const PRED_CMD_IBPB: u64 = 1 << 0;
 
 export const EFER_SCE: u64 = 1 << 0;
 export const EFER_LME: u64 = 1 << 8;

@@ -28,6 +28,8 @@ const VERSION_VALUE: u32 = 0x20 | ((IOAPIC_PINS - 1) << 16);
 const ID_WRITABLE: u32 = 0x0f000000;
 
 const ENTRY_MODE_MASK: u64 = 7 << 8;
+const ENTRY_NMI: u64 = 4 << 8;
+const ENTRY_INIT: u64 = 5 << 8;
 const ENTRY_EXTINT: u64 = 7 << 8;
 const ENTRY_REMOTE_IRR: u64 = 1 << 14;
 const ENTRY_LEVEL: u64 = 1 << 15;
@@ -140,6 +142,15 @@ export function ioapicEoi(d: Ioapic, vector: u32): void {
  */
 export function ioapicExtIntPending(d: Ioapic): bool {
   return (d.asserted & d.unmasked & d.extInt) != 0;
+}
+
+/** Whether a pin can send an NMI or INIT, which wake a CPU that takes no interrupts. */
+export function ioapicMaySendSignals(d: Ioapic): bool {
+  for (let pin: u32 = 0; pin < IOAPIC_PINS; pin++) {
+    const mode = load<u64>(entryAt(d, pin)) & ENTRY_MODE_MASK;
+    if ((d.unmasked & (1 << pin)) != 0 && (mode == ENTRY_NMI || mode == ENTRY_INIT)) return true;
+  }
+  return false;
 }
 
 /** Whether `ioapicTakePending` would give a pin. */

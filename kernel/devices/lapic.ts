@@ -27,7 +27,7 @@ import {
 
 export { lapicMsrRead, lapicMsrWrite, lapicRead, lapicWrite } from "./lapic_access";
 export { lapicIpi, lapicIpiMatches, lapicMatches, lapicMessage, lapicTakeIpi, NO_IPI } from "./lapic_ipi";
-export { lapicExtIntPending, lapicSetLint } from "./lapic_pins";
+export { lapicExtIntPending, lapicMayGetSignals, lapicSetLint } from "./lapic_pins";
 export {
   DELIVERY_EXTINT,
   DELIVERY_FIXED,
@@ -39,6 +39,8 @@ export {
   Lapic,
   lapicDeliver,
   NO_VECTOR,
+  SIGNAL_INIT,
+  SIGNAL_NMI,
 } from "./lapic_state";
 export {
   LAPIC_TIMER_HZ,
@@ -63,9 +65,7 @@ export function lapicReset(l: Lapic, apicId: u32, bootCpu: bool): void {
   l.base = BASE_DEFAULT | BASE_ENABLE | (bootCpu ? BASE_BSP : 0);
   l.apicId = apicId;
   l.lintLevels = 0;
-  l.nmiPending = false;
-  l.initPending = false;
-  l.sipiPending = false;
+  l.signals = 0;
   l.sipiVector = 0;
   lapicInit(l);
 }

@@ -18,6 +18,9 @@ import {
   Lapic,
   lapicDeliver,
   lapicRaiseError,
+  SIGNAL_INIT,
+  SIGNAL_NMI,
+  SIGNAL_SIPI,
 } from "./lapic_state";
 
 /** Result of `lapicTakeIpi` when there is none. */
@@ -107,13 +110,13 @@ export function lapicMessage(l: Lapic, mode: u32, vector: u32, level: bool): voi
       lapicDeliver(l, vector, level);
       break;
     case DELIVERY_NMI:
-      l.nmiPending = true;
+      l.signals |= SIGNAL_NMI;
       break;
     case DELIVERY_INIT:
-      l.initPending = true;
+      l.signals |= SIGNAL_INIT;
       break;
     case DELIVERY_STARTUP:
-      l.sipiPending = true;
+      l.signals |= SIGNAL_SIPI;
       l.sipiVector = vector;
       break;
     default:

@@ -3,6 +3,7 @@
 import {
   DELIVERY_EXTINT,
   DELIVERY_FIXED,
+  DELIVERY_INIT,
   DELIVERY_NMI,
   hardwareEnabled,
   ISR,
@@ -16,6 +17,8 @@ import {
   setHas,
   setHighest,
   setRemove,
+  SIGNAL_INIT,
+  SIGNAL_NMI,
   SVR_SUPPRESS_EOI,
   TMR,
 } from "./lapic_state";
@@ -28,7 +31,8 @@ export function lapicSetLint(l: Lapic, pin: u32, level: bool): void {
   const entry = pin == 0 ? l.lvtLint0 : l.lvtLint1;
   if (!hardwareEnabled(l) || (entry & LVT_MASKED) != 0) return;
   const mode = (entry >> LVT_MODE_SHIFT) & 7;
-  if (mode == DELIVERY_NMI && rising) l.nmiPending = true;
+  if (mode == DELIVERY_NMI && rising) l.signals |= SIGNAL_NMI;
+  if (mode == DELIVERY_INIT && rising) l.signals |= SIGNAL_INIT;
   if (mode != DELIVERY_FIXED) return;
   if ((entry & LVT_LEVEL) != 0) sampleLevelLint(l, pin);
   else if (rising) lapicDeliver(l, entry & LVT_VECTOR, false);
@@ -42,6 +46,13 @@ export function lapicExtIntPending(l: Lapic): bool {
   if ((l.lintLevels & 1) == 0) return false;
   if (!hardwareEnabled(l)) return true;
   return (l.lvtLint0 & (LVT_MASKED | (7 << LVT_MODE_SHIFT))) == DELIVERY_EXTINT << LVT_MODE_SHIFT;
+}
+
+/** Whether LINT0 can bring an NMI or INIT, which wake a CPU that takes no interrupts. */
+export function lapicMayGetSignals(l: Lapic): bool {
+  if (!hardwareEnabled(l) || (l.lvtLint0 & LVT_MASKED) != 0) return false;
+  const mode = (l.lvtLint0 >> LVT_MODE_SHIFT) & 7;
+  return mode == DELIVERY_NMI || mode == DELIVERY_INIT;
 }
 
 /** A level-triggered fixed LINT interrupts while its pin is high and its last interrupt has had its EOI. */

@@ -92,14 +92,15 @@ export class Lapic {
   timerExpiry: u64;
   /** IA32_TSC_DEADLINE while armed in that mode. */
   tscDeadline: u64;
-  /** NMI to deliver to the CPU; the platform clears it. */
-  nmiPending: bool;
-  /** INIT to deliver; the platform clears it. */
-  initPending: bool;
-  /** SIPI to deliver, with its vector in `sipiVector`; the platform clears it. */
-  sipiPending: bool;
+  /** What waits for the CPU beside interrupts (SIGNAL_*); the platform takes it. */
+  signals: u32;
+  /** Vector of the last SIPI. */
   sipiVector: u32;
 }
+
+export const SIGNAL_NMI: u32 = 1 << 0;
+export const SIGNAL_INIT: u32 = 1 << 1;
+export const SIGNAL_SIPI: u32 = 1 << 2;
 
 /** Whether the APIC is enabled in IA32_APIC_BASE. */
 export function hardwareEnabled(l: Lapic): bool {

@@ -1,5 +1,5 @@
 // EPT violations and nested page faults: RAM that is not mapped yet, or the registers of a device.
-import { STATUS_UNHANDLED_EXIT } from "../abi/status";
+import { STATUS_NO_MEMORY, STATUS_UNHANDLED_EXIT } from "../abi/status";
 import { LOG_ERROR, logEnd, logHex, logStart, logText } from "../lib/log";
 import {
   ACCESS_FETCH,
@@ -10,7 +10,7 @@ import {
   MOVE_REGISTER_SHIFT,
   MOVE_WRITE,
 } from "../vcpu/exit";
-import { machine } from "../vcpu/machine";
+import { machine, POPULATE_DONE, POPULATE_NO_MEMORY } from "../vcpu/machine";
 import { OUTCOME_RESUME } from "../vcpu/outcome";
 import { Vcpu } from "../vcpu/vcpu";
 import { finish } from "./advance";
@@ -21,7 +21,11 @@ const LOW_HALF: u64 = 0xffffffff;
 export function handleNestedFault(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
   if (exit.move != 0) return moveKnown(vcpu, exit.move);
-  if ((exit.flags & ACCESS_PRESENT) == 0 && machine().populate(vcpu, exit.gpa)) return OUTCOME_RESUME;
+  if ((exit.flags & ACCESS_PRESENT) == 0) {
+    const result = machine().populate(vcpu, exit.gpa);
+    if (result == POPULATE_DONE) return OUTCOME_RESUME;
+    if (result == POPULATE_NO_MEMORY) return stopWithoutTables(vcpu);
+  }
   if ((exit.flags & ACCESS_FETCH) != 0) return refuse(vcpu, "the guest executes what is not RAM");
   if ((exit.flags & ACCESS_PAGE_WALK) != 0) return refuse(vcpu, "the guest's page tables are not in RAM");
   if (exit.interruptedEvent != 0) return refuse(vcpu, "delivery of an interrupt uses what is not RAM");
@@ -39,6 +43,17 @@ function moveKnown(vcpu: Vcpu, move: u32): u32 {
   const value = (move & MOVE_IMMEDIATE) != 0 ? <u64>exit.moveValue : vcpu.gpr(register);
   machine().mmioWrite(vcpu, exit.gpa, 4, value & LOW_HALF);
   return finish(vcpu);
+}
+
+/** RAM that cannot be mapped must not turn into a device: its reads would be ones, and its writes lost. */
+function stopWithoutTables(vcpu: Vcpu): u32 {
+  if (logStart(LOG_ERROR)) {
+    logText("no memory is left for the page tables that map the VM's RAM at guest-physical ");
+    logHex(vcpu.exit.gpa);
+    logText(": give the VM less memory, or the machine a few MiB more than its VMs");
+    logEnd();
+  }
+  return machine().stop(vcpu, STATUS_NO_MEMORY);
 }
 
 /** What a real machine might do with all ones, no guest means to do. */

@@ -1,12 +1,13 @@
 // The end of a VM that did what is not handled: everything known about it goes to the log, then it stops. Other VMs go on.
-import { STATUS_ENTRY_FAILURE, STATUS_TRIPLE_FAULT, STATUS_UNHANDLED_EXIT } from "../abi/status";
+import { STATUS_ENTRY_FAILURE, STATUS_UNHANDLED_EXIT } from "../abi/status";
 import { LOG_ERROR, logDecimal, logEnd, logHex, logStart, logText } from "../lib/log";
+import { takeMachineCheck } from "../arch/machinecheck";
 import { backend } from "../vcpu/backend";
 import { machine } from "../vcpu/machine";
 import { Vcpu } from "../vcpu/vcpu";
 
-/** Logs `what` with the exit's own fields and the whole state, and stops the VM with `status`. */
-function report(vcpu: Vcpu, what: string, status: u32): u32 {
+/** Logs `what` with the exit's own fields and the whole state. */
+function report(vcpu: Vcpu, what: string): void {
   const exit = vcpu.exit;
   if (logStart(LOG_ERROR)) {
     logText("vm");
@@ -26,12 +27,12 @@ function report(vcpu: Vcpu, what: string, status: u32): u32 {
     logEnd();
   }
   backend().dump(vcpu);
-  return machine().stop(vcpu, status);
 }
 
 /** An exit, or a form of one, that no handler knows. */
 export function dumpAndStop(vcpu: Vcpu, what: string): u32 {
-  return report(vcpu, what, STATUS_UNHANDLED_EXIT);
+  report(vcpu, what);
+  return machine().stop(vcpu, STATUS_UNHANDLED_EXIT);
 }
 
 export function handleUnknown(vcpu: Vcpu): u32 {
@@ -40,7 +41,8 @@ export function handleUnknown(vcpu: Vcpu): u32 {
 
 /** The guest's processor found no way to deliver an exception, three deep (SDM, "Interrupt 8—Double Fault Exception"). */
 export function handleTripleFault(vcpu: Vcpu): u32 {
-  return report(vcpu, "triple fault: the guest's processor has shut down", STATUS_TRIPLE_FAULT);
+  report(vcpu, "triple fault: the guest's processor has shut down");
+  return machine().shutDown(vcpu);
 }
 
 export function handleNestedMisconfig(vcpu: Vcpu): u32 {
@@ -56,9 +58,12 @@ export function handleNestedMisconfig(vcpu: Vcpu): u32 {
 /** The processor refused the guest's state: says which rule of the manual it breaks. */
 export function handleEntryFailure(vcpu: Vcpu): u32 {
   backend().explainEntryFailure(vcpu);
-  return report(vcpu, "VM entry failed", STATUS_ENTRY_FAILURE);
+  report(vcpu, "VM entry failed");
+  return machine().stop(vcpu, STATUS_ENTRY_FAILURE);
 }
 
+/** An error of the computer's hardware, while this guest ran: the guest is not told, since nobody knows what of it is intact. */
 export function handleMachineCheck(vcpu: Vcpu): u32 {
+  if (!takeMachineCheck()) throw new Error("machine check: the processor's state is lost");
   return dumpAndStop(vcpu, "machine check or system-management event while the guest ran");
 }

@@ -1,6 +1,6 @@
 // What else firmware leaves in low memory: the BIOS data area's words that programs read, and code for the first stray
 // interrupt of a real-mode guest.
-import { guestFill, guestStore16, guestStore32 } from "../mm/guestmem";
+import { guestFill, guestStore16, guestStore32, guestStore64, guestStore8 } from "../mm/guestmem";
 import { BDA_BASE_MEMORY_KIB, BDA_EBDA_SEGMENT, EBDA } from "./memory-map";
 import { PORT_COM1 } from "./ports";
 import { Vm } from "./vm";
@@ -16,11 +16,23 @@ const DUMMY_HANDLER: u64 = 0xfff53;
 const DUMMY_VECTOR: u32 = 0xf000ff53;
 const IRET: u32 = 0xcf;
 
+/**
+ * What the processor executes at the reset vector, F000:FFF0. Firmware would start the computer anew: this does, by the reset
+ * control register.
+ *
+ *   BA F9 0C  mov dx, 0CF9h    B0 06  mov al, 6    EE  out dx, al    F4  hlt    EB FD  jmp to the HLT
+ */
+const RESET_VECTOR: u64 = 0xffff0;
+const RESET_CODE: u64 = 0xebf4_ee06_b00c_f9ba;
+const RESET_CODE_END: u32 = 0xfd;
+
 /** Writes them. */
 export function writeFirmwareData(vm: Vm): void {
   const m = vm.memory;
   for (let i: u64 = 0; i < VECTOR_COUNT; i++) guestStore32(m, VECTORS + i * 4, DUMMY_VECTOR);
   guestFill(m, DUMMY_HANDLER, IRET, 1);
+  guestStore64(m, RESET_VECTOR, RESET_CODE);
+  guestStore8(m, RESET_VECTOR + 8, RESET_CODE_END);
   guestFill(m, BDA, 0, BDA_BYTES);
   guestStore16(m, BDA_COM1, PORT_COM1);
   guestStore16(m, BDA_EBDA_SEGMENT, <u32>(EBDA >> 4));

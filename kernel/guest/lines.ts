@@ -12,6 +12,7 @@ import {
   ioapicEoi,
   ioapicExtIntPending,
   ioapicLine,
+  ioapicMaySendSignals,
   ioapicSetPin,
   ioapicTakePending,
   NO_PIN,
@@ -27,17 +28,20 @@ import {
   lapicIpiMatches,
   Lapic,
   lapicMatches,
+  lapicMayGetSignals,
   lapicMessage,
   lapicSetLint,
   lapicTakeEoi,
   lapicTakeIpi,
   NO_IPI,
+  SIGNAL_INIT,
+  SIGNAL_NMI,
 } from "../devices/lapic";
 import { pic8259Acknowledge, pic8259Line, pic8259SetPin } from "../devices/pic8259";
 import { pit8254Advance, pit8254Deadline, pit8254TakeEdges } from "../devices/pit8254";
 import { rtcAdvance, rtcDeadline, rtcLine } from "../devices/rtc";
 import { uart16550Advance, uart16550Deadline, uart16550Line } from "../devices/uart16550";
-import { REQUEST_INTERRUPT, REQUEST_NMI, REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
+import { REQUEST_HOST, REQUEST_INTERRUPT, REQUEST_NMI, REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 import {
   DEVICE_ACPI_PM,
   DEVICE_I8042,
@@ -52,7 +56,7 @@ import {
   platformOf,
 } from "./platform";
 import { GSI_PIC, GSI_PIT, IRQ_COM1, IRQ_I8042, IRQ_PIT, IRQ_RTC, IRQ_SCI } from "./ports";
-import { Vm, vmNow, vmOf, vmVcpu } from "./vm";
+import { requestReset, Vm, vmNow, vmOf, vmVcpu } from "./vm";
 
 /** `platformPendingVector`: nothing to take. */
 export const NO_VECTOR: i32 = -1;
@@ -66,6 +70,8 @@ const STALE_ACPI_PM: u32 = 1 << DEVICE_ACPI_PM;
 const STALE_I8042: u32 = 1 << DEVICE_I8042;
 const STALE_PIC: u32 = 1 << DEVICE_PIC;
 const STALE_IOAPIC: u32 = 1 << DEVICE_IOAPIC;
+/** How long a guest may run before the hypervisor's own work is looked at, nanoseconds of VM time. */
+const LOOK_UP_NS: u64 = 50_000_000;
 /** Bit of `Platform.lines` for the PIC's INTR. */
 const LINE_INTR: u32 = STALE_PIC;
 
@@ -80,7 +86,7 @@ export function platformSample(vcpu: Vcpu): void {
   const l = lapicOf(vcpu);
   const now = vmNow(vm);
   if (l.eoiVector >= 0 || l.ipiPending) sendFromLapic(vm, p, l);
-  if (p.stale != 0 || p.deadline <= now) sampleDevices(vm, p, now);
+  if (p.stale != 0 || p.deadline <= now) sampleDevices(vcpu, vm, p, now);
   let deadline = lapicDeadline(l, now);
   if (deadline <= now) {
     lapicAdvance(l, now);
@@ -88,12 +94,31 @@ export function platformSample(vcpu: Vcpu): void {
   }
   vcpu.deadline = min(deadline, p.deadline);
   let requests = vcpu.requests & ~(REQUEST_SAMPLE | REQUEST_INTERRUPT);
-  if (l.nmiPending) {
-    l.nmiPending = false;
-    requests |= REQUEST_NMI;
-  }
   if (platformPendingVector(vcpu) != NO_VECTOR) requests |= REQUEST_INTERRUPT;
   vcpu.requests = requests;
+  if (l.signals != 0) takeSignals(vm, vcpu, l);
+}
+
+/**
+ * NMI and INIT. The boot processor goes on at the reset vector after INIT, where a PC's firmware starts the computer anew: so
+ * does this VM. A SIPI means nothing to a processor that runs.
+ */
+function takeSignals(vm: Vm, vcpu: Vcpu, l: Lapic): void {
+  const signals = l.signals;
+  l.signals = 0;
+  if ((signals & SIGNAL_NMI) != 0) vcpu.requests |= REQUEST_NMI;
+  if ((signals & SIGNAL_INIT) != 0 && vcpu.index == 0) requestReset(vm);
+}
+
+/** VM time at which a vCPU that has halted has to look up: when a device or its timer wants it to. */
+export function platformIdleDeadline(vcpu: Vcpu): u64 {
+  const p = platformOf(vmOf(vcpu));
+  return min(lapicDeadline(lapicOf(vcpu), 0), devicesDeadline(p));
+}
+
+/** Whether anything can still wake a vCPU that has halted with interrupts off. */
+export function platformMayWake(vcpu: Vcpu): bool {
+  return lapicMayGetSignals(lapicOf(vcpu)) || ioapicMaySendSignals(platformOf(vmOf(vcpu)).ioapic);
 }
 
 /** Has the next sample set a deadline not after VM time `ns`: a device is then looked at early, which does no harm. */
@@ -113,7 +138,7 @@ function dueDevices(p: Platform, now: u64): u32 {
   return due;
 }
 
-function sampleDevices(vm: Vm, p: Platform, now: u64): void {
+function sampleDevices(vcpu: Vcpu, vm: Vm, p: Platform, now: u64): void {
   const stale = p.stale | dueDevices(p, now);
   p.stale = stale & (STALE_PIC | STALE_IOAPIC);
   if ((stale & STALE_UART) != 0) {
@@ -136,7 +161,15 @@ function sampleDevices(vm: Vm, p: Platform, now: u64): void {
   if ((p.stale & STALE_PIC) != 0) sampleIntr(vm, p, now);
   if ((p.stale & STALE_IOAPIC) != 0) sendMessages(vm, p);
   p.stale = 0;
-  p.deadline = min(min(p.uartDeadline, p.pitDeadline), min(p.rtcDeadline, p.acpiPmDeadline));
+  if (p.lookUpAt <= now) {
+    p.lookUpAt = now + LOOK_UP_NS;
+    vcpu.requests |= REQUEST_HOST;
+  }
+  p.deadline = min(devicesDeadline(p), p.lookUpAt);
+}
+
+function devicesDeadline(p: Platform): u64 {
+  return min(min(p.uartDeadline, p.pitDeadline), min(p.rtcDeadline, p.acpiPmDeadline));
 }
 
 /**

@@ -15,7 +15,7 @@ import {
 } from "./port-access";
 import { settleLapic } from "./settle";
 import { populate } from "./ram";
-import { stopVm, vmOf } from "./vm";
+import { shutDown, stopVm, vmOf } from "./vm";
 
 /** Fills the table; boot time only. */
 export function machineInstall(table: Machine): void {
@@ -36,6 +36,7 @@ export function machineInstall(table: Machine): void {
   table.xcr0Mask = xcr0Mask;
   table.cr4Mask = cr4Mask;
   table.physicalBits = physicalBits;
+  table.shutDown = shutDown;
   table.stop = stopVm;
 }
 

@@ -10,6 +10,7 @@
 //   E0000000          PCI configuration space of bus 0 (ECAM), reserved
 //   FEC00000          I/O APIC
 //   FEE00000          local APIC
+//   FFFF0000          F0000 - FFFFF once more, read-only: a processor begins at FFFFFFF0 after reset
 //   100000000         the rest of RAM
 import { Vm } from "./vm";
 
@@ -50,6 +51,10 @@ export const IOAPIC_BASE: u64 = 0xfec00000;
 export const LAPIC_BASE: u64 = 0xfee00000;
 export const APIC_BYTES: u64 = 0x1000;
 export const ABOVE_4G: u64 = 4 * GIB;
+/** The last 64 KiB below 1 MiB, and where they are seen once more, as a PC's firmware is. */
+export const ROM_SOURCE: u64 = 0xf0000;
+export const ROM_BYTES: u64 = 0x10000;
+export const ROM_ALIAS: u64 = ABOVE_4G - ROM_BYTES;
 
 /** Types of memory-map entries (ACPI specification, "System Address Map Interfaces"). */
 export const E820_RAM: u32 = 1;

@@ -8,7 +8,7 @@ import { BootModule, bootInfo, bootModule, commandLine } from "../lib/bootinfo";
 import {
   MAX_COMMAND_LINE,
   MAX_GUEST_MEMORY,
-  MAX_VCPUS_PER_VM,
+  RUNNABLE_VCPUS_PER_VM,
   MAX_VMS,
   MIN_GUEST_MEMORY,
 } from "../lib/limits";
@@ -171,16 +171,15 @@ function readMemory(vm: Vm, value: usize): bool {
 
 function readCpus(vm: Vm, value: usize): bool {
   const cpus = parseNumber(value);
-  if (cpus >= 1 && cpus <= MAX_VCPUS_PER_VM) {
+  if (cpus >= 1 && cpus <= RUNNABLE_VCPUS_PER_VM) {
     vm.cpus = <u32>cpus;
     return true;
   }
   problemStart(vm);
   logText("command line: cpus=`");
   logBytes(value, wordBytes(value));
-  logText("` is not a number from 1 to ");
-  logDecimal(MAX_VCPUS_PER_VM);
-  return problemEnd("Write how many virtual CPUs the VM has");
+  logText("`, but a VM has one virtual CPU");
+  return problemEnd("Leave the word out, or write cpus=1");
 }
 
 function readDebugExit(vm: Vm, value: usize): bool {

@@ -85,6 +85,8 @@ export class Platform {
   pitDeadline: u64;
   rtcDeadline: u64;
   acpiPmDeadline: u64;
+  /** VM time at which the run loop is to see to the hypervisor's own work, whatever the guest does. */
+  lookUpAt: u64;
 
   // -- kept by console.ts -------------------------------------------------------------------------------------------------
   /** Characters of the panic message that the console has shown last. */
@@ -197,6 +199,7 @@ export function platformReset(vm: Vm): void {
   }
   lapicSetVirtualWire(lapicAt(vm, 0));
   p.stale = ALL_ONES;
+  p.lookUpAt = now;
   p.panicMatched = 0;
   p.panicSince = U64.MAX_VALUE;
 }

@@ -3,10 +3,11 @@
 import { FRAME_BYTES, frameAlloc, framesLargest, framesTotal, NO_HPA } from "../mm/frames";
 import { guestAddRegion, guestRegion, guestTranslate } from "../mm/guestmem";
 import { nestedCreate, nestedMap } from "../mm/nested";
-import { MEMORY_WB, NESTED_ALL } from "../mm/rights";
+import { MEMORY_WB, NESTED_ALL, NESTED_EXECUTE, NESTED_READ } from "../mm/rights";
+import { POPULATE_DONE, POPULATE_NO_MEMORY, POPULATE_NONE } from "../vcpu/machine";
 import { Vcpu } from "../vcpu/vcpu";
 import { logText } from "../lib/log";
-import { ABOVE_4G, ramAbove4G, ramBelow4G } from "./memory-map";
+import { ABOVE_4G, ramAbove4G, ramBelow4G, ROM_ALIAS, ROM_BYTES, ROM_SOURCE } from "./memory-map";
 import { problem, problemBytes, problemEnd, problemStart } from "./problem";
 import { Vm, vmOf } from "./vm";
 
@@ -22,7 +23,7 @@ export function ramCreate(vm: Vm, kind: u32): bool {
   vm.nestedKind = kind;
   vm.nestedRoot = nestedCreate(kind);
   if (vm.nestedRoot == NO_HPA) return noTables(vm);
-  return vm.lazy || mapAll(vm);
+  return (vm.lazy || mapAll(vm)) && mapRom(vm);
 }
 
 /** RAM of `bytes` bytes at `gpa`: in one piece of host memory, or where there is none so large, in as few as may be. */
@@ -72,21 +73,32 @@ function mapAll(vm: Vm): bool {
   return true;
 }
 
+/** The BIOS area once more, read-only, where a processor begins after reset. */
+function mapRom(vm: Vm): bool {
+  const hpa = guestTranslate(vm.memory, ROM_SOURCE, ROM_BYTES);
+  assert(hpa != NO_HPA, "ram: no RAM under the BIOS area");
+  const rights = NESTED_READ | NESTED_EXECUTE;
+  return (
+    nestedMap(vm.nestedRoot, vm.nestedKind, ROM_ALIAS, hpa, ROM_BYTES, rights, MEMORY_WB) || noTables(vm)
+  );
+}
+
 function map(vm: Vm, gpa: u64, hpa: u64, bytes: u64): bool {
   return nestedMap(vm.nestedRoot, vm.nestedKind, gpa, hpa, bytes, NESTED_ALL, MEMORY_WB);
 }
 
-/**
- * Nested fault at `gpa`: if that is RAM that is mapped on first touch, maps the 2 MiB around it as far as they are RAM. False:
- * it is something else, or memory for tables is out.
- */
-export function populate(vcpu: Vcpu, gpa: u64): bool {
+/** Nested fault at `gpa`: if that is RAM that is mapped on first touch, maps the 2 MiB around it as far as they are RAM. */
+export function populate(vcpu: Vcpu, gpa: u64): u32 {
   const vm = vmOf(vcpu);
-  if (!vm.lazy) return false;
+  if (!vm.lazy) return POPULATE_NONE;
   const start = gpa & ~(LARGE_PAGE - 1);
   const whole = guestTranslate(vm.memory, start, LARGE_PAGE);
-  if (whole != NO_HPA) return map(vm, start, whole, LARGE_PAGE);
+  if (whole != NO_HPA) return mapped(map(vm, start, whole, LARGE_PAGE));
   const page = gpa & ~(FRAME_BYTES - 1);
   const hpa = guestTranslate(vm.memory, page, FRAME_BYTES);
-  return hpa != NO_HPA && map(vm, page, hpa, FRAME_BYTES);
+  return hpa == NO_HPA ? POPULATE_NONE : mapped(map(vm, page, hpa, FRAME_BYTES));
+}
+
+function mapped(good: bool): u32 {
+  return good ? POPULATE_DONE : POPULATE_NO_MEMORY;
 }

@@ -29,7 +29,7 @@ export function settleUart(vcpu: Vcpu, p: Platform, roomMade: bool, now: u64): v
  * vCPU runs to. A deadline that moved away only makes one sample come early.
  */
 export function settleLapic(vcpu: Vcpu, l: Lapic): void {
-  const waiting = l.eoiVector >= 0 || l.ipiPending || l.nmiPending || lapicLine(l, 0);
+  const waiting = l.eoiVector >= 0 || l.ipiPending || l.signals != 0 || lapicLine(l, 0);
   if (waiting || (vcpu.requests & REQUEST_INTERRUPT) != 0 || lapicDeadline(l, 0) < vcpu.deadline) {
     vcpu.requests |= REQUEST_SAMPLE;
   }

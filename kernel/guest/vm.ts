@@ -1,5 +1,11 @@
 // One virtual machine: what it was asked to be, what it is made of, and why it stopped. Built and reset by lifecycle.ts.
-import { debugExitStatus, STATUS_POWEROFF, STATUS_RESET, statusReason } from "../abi/status";
+import {
+  debugExitStatus,
+  STATUS_POWEROFF,
+  STATUS_RESET,
+  STATUS_TRIPLE_FAULT,
+  statusReason,
+} from "../abi/status";
 import { nsPassed } from "../arch/clock";
 import { rdtsc } from "../arch/intrinsics";
 import { arenaAlloc, arenaNew } from "../lib/arena";
@@ -185,6 +191,14 @@ export function requestReset(vm: Vm): void {
   }
   vm.resetPending = true;
   for (let i: u32 = 0; i < vm.cpus; i++) vmVcpu(vm, i).request(REQUEST_STOP);
+}
+
+/** The guest's processor has shut down, by a triple fault: a PC's chipset resets it then. Returns OUTCOME_STOP. */
+export function shutDown(vcpu: Vcpu): u32 {
+  const vm = vmOf(vcpu);
+  if (!vm.restart) return stopVm(vcpu, STATUS_TRIPLE_FAULT);
+  requestReset(vm);
+  return OUTCOME_STOP;
 }
 
 /** The VM stops for `status` (kernel/abi/status.ts); used where no vCPU is at hand. */

@@ -2,7 +2,7 @@
 // linear memory, zeroed, never freed; sealed before the first guest runs, so that the exit path cannot allocate.
 
 /** Bytes of linear memory set aside. */
-const ARENA_BYTES: usize = 2 << 20;
+const ARENA_BYTES: usize = 3 << 20;
 
 const arenaStart: usize = memory.data(ARENA_BYTES, 64);
 let used: usize = 0;

@@ -4,8 +4,9 @@
 export const MAX_CPUS: u32 = 16;
 /** Virtual machines. */
 export const MAX_VMS: u32 = 8;
-/** Virtual CPUs of one VM. */
+/** Virtual CPUs that the structures of one VM hold, and how many of them the run loop runs: a VM may ask for no more. */
 export const MAX_VCPUS_PER_VM: u32 = 16;
+export const RUNNABLE_VCPUS_PER_VM: u32 = 1;
 /** Ranges in the loader's memory map. */
 export const MAX_MEMORY_RANGES: u32 = 64;
 /** Pieces of free physical memory that the frame allocator tells apart. */

@@ -7,7 +7,7 @@ import { thisCpu } from "../arch/percpu";
 import { frameAllocZeroed, NO_HPA } from "../mm/frames";
 import { nestedSetLargestLeaf } from "../mm/nested";
 import { Backend } from "../vcpu/backend";
-import { liveEnable, liveRestore, liveSave } from "../vcpu/live";
+import { liveCreate, liveEnable, liveReset, liveRestore, liveSave } from "../vcpu/live";
 import { powerUp } from "../vcpu/reset";
 import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
 import { codeWalk, codeWalkPrepare } from "./codewalk";
@@ -125,6 +125,7 @@ function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
   svm.nestedRoot = nestedRoot;
   svm.cpu = NO_CPU;
   powerUp(vcpu);
+  liveCreate(vcpu);
   loadVcpu(vcpu);
   resetVcpu(vcpu);
 }
@@ -150,6 +151,7 @@ function resetVcpu(vcpu: Vcpu): void {
   knownForget(svm);
   knownUse(vcpu, svm);
   powerUp(vcpu);
+  liveReset(vcpu);
   liveRestore(vcpu);
   restoreDebugControl(svm);
   flush(vcpu);

@@ -19,6 +19,7 @@ import {
   EXIT_EXTERNAL_INTERRUPT,
   EXIT_INVLPG,
   EXIT_IO,
+  EXIT_MACHINE_CHECK,
   EXIT_NESTED_FAULT,
   EXIT_NESTED_MISCONFIG,
   EXIT_NMI,
@@ -31,7 +32,7 @@ import {
   IO_STRING,
   NO_VECTOR,
 } from "../vcpu/exit";
-import { VECTOR_DB, VECTOR_PF } from "../vcpu/raise";
+import { VECTOR_DB, VECTOR_MC, VECTOR_PF } from "../vcpu/raise";
 import { GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { SVM_DECODE_ASSISTS, SVM_NRIP_SAVE, svmFeatures } from "./capabilities";
@@ -353,6 +354,8 @@ function decodeControlRegister(exit: ExitRecord, code: u32): void {
 
 function decodeException(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, vector: u32): void {
   exit.vector = vector;
+  // A physical one: that of the host, whatever the guest's CR4.MCE says.
+  if (vector == VECTOR_MC) exit.kind = EXIT_MACHINE_CHECK;
   exit.errorCode = <u32>exit.qualification;
   exit.flags = 0;
   if (vector == VECTOR_PF) {

@@ -1,39 +1,57 @@
 // Guest registers that neither backend's control structure holds: they stay in the processor while one vCPU owns it, and
 // are copied only when another takes over. The host uses none of them.
-import { cpuidFeature, ECX, EDX } from "../arch/cpuid";
-import { CR4_OSXSAVE } from "../arch/cr";
+import { cpuidFeature, cpuidHasLeaf, cpuidRegister, EBX, EDX } from "../arch/cpuid";
 import {
   rdmsr,
-  read_cr4,
+  rdmsr_safe,
   read_dr0,
   read_dr1,
   read_dr2,
   read_dr3,
   read_dr6,
-  write_cr4,
   write_dr0,
   write_dr1,
   write_dr2,
   write_dr3,
   write_dr6,
   wrmsr,
-  xgetbv,
-  xsetbv,
 } from "../arch/intrinsics";
-import { IA32_TSC_AUX } from "../arch/msr";
+import { IA32_PRED_CMD, IA32_SPEC_CTRL, IA32_TSC_AUX, PRED_CMD_IBPB } from "../arch/msr";
+import { extendedCreate, extendedEnable, extendedReset, extendedRestore, extendedSave } from "./extended";
 import { Vcpu } from "./vcpu";
 
-const CPUID_XSAVE_BIT: u32 = 26;
 const CPUID_RDTSCP_BIT: u32 = 27;
+/** Leaf 7 EDX: IBRS and IBPB, STIBP, SSBD. Leaf 80000008h EBX, as AMD has them: IBPB; IBRS, STIBP, SSBD. */
+const INTEL_IBPB: u32 = 1 << 26;
+const INTEL_SPEC_CTRL: u32 = INTEL_IBPB | (1 << 27) | (1 << 31);
+const AMD_IBPB: u32 = 1 << 12;
+const AMD_SPEC_CTRL: u32 = (1 << 14) | (1 << 15) | (1 << 24);
 
-let hasXsave: bool = false;
 let hasTscAux: bool = false;
+let hasSpecCtrl: bool = false;
+let hasBarrier: bool = false;
 
-/** Looks at what this CPU has, and lets the host execute XSETBV on the guest's behalf. Once per CPU, before any vCPU. */
+/** Looks at what this CPU has, and lets the host exchange it. Once per CPU, before any vCPU. */
 export function liveEnable(): void {
-  hasXsave = cpuidFeature(1, 0, ECX, CPUID_XSAVE_BIT);
+  extendedEnable();
   hasTscAux = cpuidFeature(0x80000001, 0, EDX, CPUID_RDTSCP_BIT);
-  if (hasXsave) write_cr4(read_cr4() | CR4_OSXSAVE);
+  const structured = cpuidHasLeaf(7) ? cpuidRegister(7, 0, EDX) : 0;
+  const amd = cpuidHasLeaf(0x80000008) ? cpuidRegister(0x80000008, 0, EBX) : 0;
+  hasBarrier = (structured & INTEL_IBPB) != 0 || (amd & AMD_IBPB) != 0;
+  hasSpecCtrl = (structured & INTEL_SPEC_CTRL) != 0 || (amd & AMD_SPEC_CTRL) != 0;
+}
+
+/** Gives a vCPU the storage that it needs; boot time only. */
+export function liveCreate(vcpu: Vcpu): void {
+  extendedCreate(vcpu);
+  liveReset(vcpu);
+}
+
+/** Power-up values of what no control structure holds; `liveRestore` makes them live. */
+export function liveReset(vcpu: Vcpu): void {
+  extendedReset(vcpu);
+  vcpu.specCtrl = 0;
+  vcpu.tscAux = 0;
 }
 
 /** Debug registers that no control structure has. */
@@ -62,12 +80,16 @@ export function liveRestoreDebug(vcpu: Vcpu): void {
 export function liveSave(vcpu: Vcpu): void {
   liveSaveDebug(vcpu);
   if (hasTscAux) vcpu.tscAux = rdmsr(IA32_TSC_AUX);
-  if (hasXsave) vcpu.xcr0 = xgetbv(0);
+  // The MSR's own bits may be fewer than CPUID's word for it suggests.
+  if (hasSpecCtrl) rdmsr_safe(IA32_SPEC_CTRL, changetype<usize>(vcpu) + offsetof<Vcpu>("specCtrl"));
+  extendedSave(vcpu);
 }
 
-/** Makes the vCPU's registers live. */
+/** Makes the vCPU's registers live, and lets it not be steered by predictions that another has trained. */
 export function liveRestore(vcpu: Vcpu): void {
   liveRestoreDebug(vcpu);
   if (hasTscAux) wrmsr(IA32_TSC_AUX, vcpu.tscAux);
-  if (hasXsave) xsetbv(0, vcpu.xcr0);
+  if (hasSpecCtrl) wrmsr(IA32_SPEC_CTRL, vcpu.specCtrl);
+  if (hasBarrier) wrmsr(IA32_PRED_CMD, PRED_CMD_IBPB);
+  extendedRestore(vcpu);
 }

@@ -3,6 +3,15 @@
 // a machine of their own.
 import { Vcpu } from "./vcpu";
 
+// What comes of `Machine.populate`.
+
+/** The address is not RAM, or is mapped. */
+export const POPULATE_NONE: u32 = 0;
+/** It is mapped now. */
+export const POPULATE_DONE: u32 = 1;
+/** It is RAM, but no memory is left for the tables that would map it. */
+export const POPULATE_NO_MEMORY: u32 = 2;
+
 @unmanaged
 export class Machine {
   /** Port access of 1, 2 or 4 bytes. Unclaimed ports read as all ones. */
@@ -16,8 +25,8 @@ export class Machine {
   mmioWrite: (vcpu: Vcpu, gpa: u64, size: u32, value: u64) => void;
   /** Linear address of the VM's GuestMemory (kernel/mm/guestmem.ts). */
   guestMemory: (vcpu: Vcpu) => usize;
-  /** Nested fault inside RAM that is not mapped yet: maps it. False: the address is not RAM. */
-  populate: (vcpu: Vcpu, gpa: u64) => bool;
+  /** Nested fault at `gpa`: maps RAM that is not mapped yet. Returns POPULATE_*. */
+  populate: (vcpu: Vcpu, gpa: u64) => u32;
   /**
    * CPUID as this guest sees it, for leaves that `Vcpu.cpuid` does not have in full; writes EAX, EBX, ECX, EDX into the
    * vCPU's registers (upper halves zero).
@@ -37,6 +46,8 @@ export class Machine {
   cr4Mask: (vcpu: Vcpu) => u64;
   /** Width of the guest's physical addresses in bits, as its CPUID says. */
   physicalBits: (vcpu: Vcpu) => u32;
+  /** The processor has shut down (triple fault): the VM is reset or stopped, as its owner wants it; returns OUTCOME_STOP. */
+  shutDown: (vcpu: Vcpu) => u32;
   /** Records why the VM stops (kernel/abi/status.ts); returns OUTCOME_STOP. */
   stop: (vcpu: Vcpu, status: u32) => u32;
 }

@@ -74,7 +74,6 @@ export function powerUp(vcpu: Vcpu): void {
   vcpu.dr6 = DR6_RESET;
   vcpu.dr7 = DR7_RESET;
   powerUpMsrs(vcpu);
-  vcpu.xcr0 = 1;
   vcpu.interruptibility = 0;
   vcpu.pendingDebug = 0;
   vcpu.event &= ~EVENT_VALID;
@@ -96,7 +95,6 @@ function powerUpMsrs(vcpu: Vcpu): void {
   vcpu.fmask = 0;
   vcpu.kernelGsBase = 0;
   vcpu.debugctl = 0;
-  vcpu.tscAux = 0;
   // Fast string operations enabled, as processors start.
   vcpu.miscEnable = 1;
 }

@@ -40,6 +40,8 @@ export const REQUEST_EVENT: u32 = 1 << 3;
 export const REQUEST_FLUSH: u32 = 1 << 4;
 /** The run loop is to be left: the VM is reset or stopped, or recording was switched on or off. */
 export const REQUEST_STOP: u32 = 1 << 5;
+/** The hypervisor's own work is due: the console's ring, the trace's. */
+export const REQUEST_HOST: u32 = 1 << 6;
 
 @unmanaged
 export class Vcpu {
@@ -124,6 +126,10 @@ export class Vcpu {
   /** VM time (ns) at which the vCPU must leave the guest at the latest; U64.MAX_VALUE: never. */
   deadline: u64;
   xcr0: u64;
+  /** Physical address of its extended state while another vCPU owns the processor (extended.ts). */
+  extendedArea: u64;
+  /** IA32_SPEC_CTRL, likewise. */
+  specCtrl: u64;
   /** IA32_TSC_AUX and IA32_MISC_ENABLE as the guest wrote them. */
   tscAux: u64;
   miscEnable: u64;

@@ -19,7 +19,7 @@ import { nestedSetLargestLeaf } from "../mm/nested";
 import { Backend } from "../vcpu/backend";
 import { EXIT_NMI } from "../vcpu/exit";
 import { VECTOR_AC, VECTOR_DB, VECTOR_MC } from "../vcpu/raise";
-import { liveEnable, liveRestore, liveSave } from "../vcpu/live";
+import { liveCreate, liveEnable, liveReset, liveRestore, liveSave } from "../vcpu/live";
 import { powerUp } from "../vcpu/reset";
 import { EVENT_VALID, Vcpu } from "../vcpu/vcpu";
 import {
@@ -159,6 +159,7 @@ function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
   ioMapCloseAll(vmx.ioBitmaps);
   assert(vmclear(vmx.vmcs) == 0, "vmx: VMCLEAR failed");
   powerUp(vcpu);
+  liveCreate(vcpu);
   loadVcpu(vcpu);
   writeControls(vmx);
   resetVcpu(vcpu);
@@ -167,6 +168,7 @@ function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
 /** Back to the state of power-up: the neutral registers, and what only the VMCS has. */
 function resetVcpu(vcpu: Vcpu): void {
   powerUp(vcpu);
+  liveReset(vcpu);
   loadVcpu(vcpu);
   liveRestore(vcpu);
   const vmx = vmxOf(vcpu);

@@ -51,9 +51,36 @@ describe.each(machines)("%s", (_name, machine) => {
     expect(output).not.toContain("pass");
   });
 
-  test("a reset starts the guest again, with its RAM", LIMIT, async () => {
-    const { output, log, reason, status } = await runGuest("reset", machine, { restart: true });
-    expect([reason, status], log).toEqual(["debug-exit", PASSED]);
+  test.each([
+    ["reset", "port CF9"],
+    ["resets", "INIT, a triple fault, a jump to the reset vector"],
+  ])("%s: the guest starts again, with its RAM", LIMIT, async (name) => {
+    const { output, log, reason, status } = await runGuest(name, machine, { restart: true });
+    expect([reason, status], output + log).toEqual(["debug-exit", PASSED]);
     expect(output).toMatch(/pass\r?\n$/);
   });
+
+  test("HLT with interrupts off ends when an NMI comes, and is the end when none can", LIMIT, async () => {
+    const { output, log, status } = await runGuest("nmiwake", machine);
+    expect(output, log).toBe("woken once\r\n");
+    expect(status, log).toBe(STATUS_DEAD_HALT);
+  });
+
+  test("a flood of output by a guest that polls with interrupts off arrives whole", LIMIT, async () => {
+    const { output, log, status } = await runGuest("flood", machine, { timeout: 60 });
+    expect(status, log).toBe(PASSED);
+    expect(output).toBe(`${"0123456789012345678901234567890123456\r\n".repeat(1000)}pass\r\n`);
+  });
+
+  test(
+    "eight VMs run one after another: each has the console, and nothing of those before",
+    LIMIT,
+    async () => {
+      const { output, log, status } = await runGuest("neighbour", machine, { vms: 8, memoryMiB: 4 });
+      expect(status, output.slice(-200) + log).toBe(PASSED);
+      expect(log.match(/vm\d: stopped: debug-exit/g), log).toHaveLength(8);
+      const said = `${"a VM after another, each with the console\r\n".repeat(200)}pass\r\n`;
+      expect(output).toBe(said.repeat(8));
+    },
+  );
 });

@@ -36,6 +36,8 @@ export interface GuestOptions {
   /** Seconds until the guest counts as hung. */
   timeout?: number;
   restart?: boolean;
+  /** VMs that run it, one after another. */
+  vms?: number;
 }
 
 export interface GuestResult {
@@ -103,7 +105,7 @@ export async function runKernel(
   };
   const image = (await buildImage({ defines: options.defines })).elf;
   const launch = planLaunch({
-    vms: [vm],
+    vms: Array.from({ length: options.vms ?? 1 }, () => vm),
     hypervisor: true,
     backend: "auto",
     logLevel: "info",

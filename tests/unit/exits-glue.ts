@@ -15,7 +15,7 @@ import { CpuidSlot, CpuidTable, LEAF_UNKNOWN } from "./kernel/vcpu/cpuid";
 import { KNOWN_MSRS_BYTES } from "./kernel/vcpu/msrs";
 import { dispatch } from "./kernel/exits/dispatch";
 import { backend } from "./kernel/vcpu/backend";
-import { machine } from "./kernel/vcpu/machine";
+import { machine, POPULATE_DONE, POPULATE_NONE } from "./kernel/vcpu/machine";
 import { OUTCOME_STOP } from "./kernel/vcpu/outcome";
 import { Vcpu, VCPU_BYTES } from "./kernel/vcpu/vcpu";
 
@@ -59,10 +59,10 @@ function mmioWrite(_v: Vcpu, gpa: u64, size: u32, value: u64): void {
   else phys_store64(at, value);
 }
 function guestMemory(_v: Vcpu): usize { return changetype<usize>(ram); }
-function populate(_v: Vcpu, gpa: u64): bool {
-  if (gpa >= lazyEnd) return false;
+function populate(_v: Vcpu, gpa: u64): u32 {
+  if (gpa >= lazyEnd) return POPULATE_NONE;
   populated = gpa;
-  return true;
+  return POPULATE_DONE;
 }
 function cpuid(v: Vcpu, leaf: u32, subleaf: u32): void {
   v.rax = leaf + 1; v.rbx = subleaf + 2; v.rcx = 3; v.rdx = 4;
@@ -76,6 +76,7 @@ function xcr0Mask(_v: Vcpu): u64 { return 0x602e7; }
 function cr4Mask(_v: Vcpu): u64 { return 0x3717ff; }
 function physicalBits(_v: Vcpu): u32 { return 40; }
 function stop(_v: Vcpu, status: u32): u32 { stopStatus = status; return OUTCOME_STOP; }
+function shutDown(v: Vcpu): u32 { return stop(v, 11); }
 function rememberMove(_v: Vcpu, move: u32, _value: u32, length: u32): void { remembered = move; rememberedLength = length; }
 function loadState(v: Vcpu, groups: u32): void { v.valid |= groups; }
 function nothing(_v: Vcpu): void {}
@@ -86,7 +87,7 @@ m.portRead = portRead; m.portWrite = portWrite;
 m.portReadWide = portRead; m.portWriteWide = portWrite; m.mmioRead = mmioRead; m.mmioWrite = mmioWrite;
 m.guestMemory = guestMemory; m.populate = populate; m.cpuid = cpuid; m.msrRead = msrRead; m.msrWrite = msrWrite;
 m.tprRead = tprRead; m.tprWrite = tprWrite; m.hypercall = hypercall; m.xcr0Mask = xcr0Mask; m.cr4Mask = cr4Mask;
-m.physicalBits = physicalBits; m.stop = stop;
+m.physicalBits = physicalBits; m.stop = stop; m.shutDown = shutDown;
 const b = backend();
 b.loadState = loadState; b.updateWindows = nothing; b.flush = nothing; b.dump = nothing; b.explainEntryFailure = nothing;
 b.reasonName = reasonName; b.rememberMove = rememberMove;

@@ -377,6 +377,38 @@ test.each([
   expect(m.call("status")).toBe(status);
 });
 
+describe("a machine check", () => {
+  const MCG_CAP = 0x179;
+  const MCG_STATUS = 0x17a;
+  const BANK1_STATUS = 0x405;
+  const VALID = 1n << 63n;
+  const CONTEXT_CORRUPT = 1n << 57n;
+  const IN_PROGRESS = 4n;
+  const RESTART_VALID = 1n;
+
+  beforeEach(() => {
+    m.cpu.cpuidLeaves.set("0:0", [1, 0, 0, 0]);
+    m.cpu.cpuidLeaves.set("1:0", [0, 0, 0, 1 << 14]);
+    m.cpu.msrs.set(MCG_CAP, 2n);
+    m.cpu.msrs.set(MCG_STATUS, IN_PROGRESS | RESTART_VALID);
+    m.cpu.msrs.set(BANK1_STATUS, VALID | 0x150n);
+  });
+
+  test("that leaves the processor sound stops the VM that ran, and its banks are emptied", () => {
+    expect(m.exit(EXIT.machineCheck)).toBe(OUTCOME.stop);
+    expect([m.cpu.msrs.get(BANK1_STATUS), m.cpu.msrs.get(MCG_STATUS)]).toEqual([0n, 0n]);
+  });
+
+  test.each([
+    ["with a corrupt context", VALID | CONTEXT_CORRUPT, IN_PROGRESS | RESTART_VALID],
+    ["that cannot be returned from", VALID, IN_PROGRESS],
+  ])("%s stops the hypervisor", (_what, bank, global) => {
+    m.cpu.msrs.set(BANK1_STATUS, bank);
+    m.cpu.msrs.set(MCG_STATUS, global);
+    expect(() => m.exit(EXIT.machineCheck)).toThrow("halt_forever");
+  });
+});
+
 test.each(["init", "sipi", "mtf"] as const)("%s is not the guest's", (name) => {
   expect(m.exit(EXIT[name])).toBe(OUTCOME.resume);
 });

@@ -125,7 +125,7 @@ test.each<[bigint, string, number]>([
   [0x37n, "write_dr7", KIND.dr],
   [0x4en, "PF excp", KIND.exception],
   [0x41n, "DB excp", KIND.exception],
-  [0x52n, "MC excp", KIND.exception],
+  [0x52n, "MC excp", KIND.machineCheck],
   [0xffff_ffff_ffff_ffffn, "invalid_guest_state", KIND.entryFailure],
   // QEMU leaves the upper half zero.
   [0xffff_ffffn, "invalid_guest_state", KIND.entryFailure],

@@ -6,6 +6,7 @@ import {
   STATUS_ENTRY_FAILURE,
   STATUS_GUEST_PANIC,
   STATUS_HYPERVISOR_BUG,
+  STATUS_NO_MEMORY,
   STATUS_POWEROFF,
   STATUS_RESET,
   STATUS_TRIPLE_FAULT,
@@ -32,11 +33,12 @@ export const STATUS_WORDS: [status: number, words: string][] = [
   [STATUS_BAD_VM, "the VM could not be built: kernel, initrd or memory"],
   [STATUS_UNSUPPORTED, "the machine lacks what Typevisor needs; the log names it"],
   [STATUS_HYPERVISOR_BUG, "a bug in Typevisor; the log holds a stack trace"],
+  [STATUS_NO_MEMORY, "the machine ran out of memory for what the VM needed"],
 ];
 
 /** Statuses after which the end of the log is worth showing unasked. */
 export function needsLog(status: number): boolean {
-  return status >= STATUS_TRIPLE_FAULT && status <= STATUS_HYPERVISOR_BUG;
+  return status >= STATUS_TRIPLE_FAULT && status <= STATUS_NO_MEMORY;
 }
 
 const STOPPED_LINE = /^typevisor: (vm\d+): stopped: (.+) \(status (\d+)\)$/;

@@ -317,18 +317,19 @@ describe("interprocessor interrupts", () => {
   });
 
   test("the start-up sequence: INIT, then its de-assert which means nothing, then SIPI", async () => {
-    const fields = ["initPending", "sipiPending", "sipiVector", "nmiPending"];
+    const [NMI, INIT, SIPI] = [1, 2, 4] as const;
+    const fields = ["signals", "sipiVector"];
     const kernel = await loadWithFields("lapic", "Lapic", fields);
     const a = makeDevice(kernel, "lapic", 0, 1);
     const b = makeDevice(kernel, "lapic", 1, 0);
     enable(a);
     expect(send(a, b, 0x4500, 1)).toBe(true);
-    expect(field(b, "initPending")).toBe(1);
+    expect(field(b, "signals")).toBe(INIT);
     expect(send(a, b, 0x8500, 1)).toBe(false);
     expect(send(a, b, 0x4600 | 0x9a, 1)).toBe(true); // accepted though software-disabled
-    expect([field(b, "sipiPending"), field(b, "sipiVector")]).toEqual([1, 0x9a]);
+    expect([field(b, "signals"), field(b, "sipiVector")]).toEqual([INIT | SIPI, 0x9a]);
     expect(send(a, b, 0x4400, 1)).toBe(true);
-    expect(field(b, "nmiPending")).toBe(1);
+    expect(field(b, "signals")).toBe(INIT | SIPI | NMI);
     b.call("SetBase", 0xfee00000n); // disabled in its base register: deaf
     expect(send(a, b, 0x40, 1)).toBe(false);
   });

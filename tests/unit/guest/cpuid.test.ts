@@ -79,7 +79,7 @@ describe.each([
 });
 
 test("APIC ID and topology are those of the asking vCPU", async () => {
-  const pc = await Pc.running({ line: "vm0.memory=4M vm0.cpus=3" });
+  const pc = await Pc.running({ line: "vm0.memory=4M", cpus: 3 });
   const second = pc.call("vcpuOf", 0, 2) as number;
   pc.call("cpuid", second, 1, 0);
   const view = Object.assign(Object.create(Object.getPrototypeOf(pc)), pc) as Pc;

@@ -86,8 +86,7 @@ describe("ACPI", () => {
   });
 
   test("interrupt description: a local APIC per CPU, the I/O APIC, IRQ 0 on pin 2, SCI by level, NMI on LINT1", async () => {
-    const madt = (acpiTables(await Pc.running({ line: "vm0.memory=4M vm0.cpus=3" })).get("APIC") as Table)
-      .view;
+    const madt = (acpiTables(await Pc.running({ line: "vm0.memory=4M", cpus: 3 })).get("APIC") as Table).view;
     expect(madt.getUint32(36, true)).toBe(0xfee00000);
     expect(madt.getUint32(40, true)).toBe(1);
     const entries: number[][] = [];

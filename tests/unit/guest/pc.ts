@@ -70,6 +70,10 @@ export function setModule(i: u32, start: u64, bytes: u64): void {
 export function describe(): bool { return describeVms(); }
 export function count(): u32 { return vmCount(); }
 export function build(i: u32, unixNs: u64): bool { return vmCreate(vmAt(i), NESTED_NPT, unixNs); }
+export function buildWith(cpus: u32): bool {
+  vmAt(0).cpus = cpus;
+  return build(0, 0);
+}
 export function reset(i: u32): bool {
   openedCount = 0;
   return vmReset(vmAt(i));
@@ -112,7 +116,7 @@ export function cpuid(v: Vcpu, leaf: u32, subleaf: u32): void { machine().cpuid(
 export function hypercall(v: Vcpu): void { machine().hypercall(v); }
 export function cr4Mask(v: Vcpu): u64 { return machine().cr4Mask(v); }
 export function xcr0Mask(v: Vcpu): u64 { return machine().xcr0Mask(v); }
-export function populate(v: Vcpu, gpa: u64): bool { return machine().populate(v, gpa); }
+export function populate(v: Vcpu, gpa: u64): u32 { return machine().populate(v, gpa); }
 export function tpr(v: Vcpu, value: u32): void { machine().tprWrite(v, value); }
 export function sample(v: Vcpu): void { platformSample(v); }
 export function pending(v: Vcpu): i32 { return platformPendingVector(v); }
@@ -138,6 +142,8 @@ export interface Module {
 export interface PcOptions {
   /** The hypervisor's command line. */
   line?: string;
+  /** Virtual CPUs: the platform has places for more than may be asked for. */
+  cpus?: number;
   modules?: Module[];
   /** Host memory for guests, MiB; a number for each piece. */
   hostMib?: number | number[];
@@ -220,7 +226,8 @@ export class Pc {
   static async running(options: PcOptions = {}): Promise<Pc> {
     const modules = options.modules ?? [{ text: "vm0.kernel", contents: haltKernel() }];
     const pc = await Pc.create({ line: "vm0.memory=4M", ...options, modules });
-    if (!pc.call("describe") || !pc.call("build", 0, 0n)) throw new Error(`no VM: ${pc.log()}`);
+    if (!pc.call("describe") || !pc.call("buildWith", options.cpus ?? 1))
+      throw new Error(`no VM: ${pc.log()}`);
     pc.sample();
     return pc;
   }

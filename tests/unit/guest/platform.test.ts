@@ -418,7 +418,7 @@ describe("the bus", () => {
 });
 
 test("interprocessor interrupts reach the other vCPUs", async () => {
-  const pc = await Pc.running({ line: "vm0.memory=4M vm0.cpus=2" });
+  const pc = await Pc.running({ line: "vm0.memory=4M", cpus: 2 });
   const other = pc.call("vcpuOf", 0, 1) as number;
   pc.mmioWrite(LAPIC_SVR, 0x1ff);
   pc.call("mmioOut", other, BigInt(LAPIC_SVR), 4, 0x1ffn);
