@@ -1,29 +1,8 @@
 // One tiny guest per property, on both backends: each checks itself and ends with its verdict.
 import { describe, expect, test } from "vitest";
-import { STATUS_DEAD_HALT, STATUS_RESET, STATUS_TRIPLE_FAULT } from "../../kernel/abi/status.ts";
-import { machines, PASSED, runGuest } from "./harness.js";
-
-/** Guests that return from `main` when every check has passed. */
-const SELF_CHECKING = [
-  "breakpoints",
-  "control",
-  "cpuid",
-  "exceptions",
-  "features",
-  "fpu",
-  "interrupts",
-  "mmio",
-  "msr",
-  "nmi",
-  "paging",
-  "ports",
-  "realmode",
-  "remap",
-  "selfmodifying",
-  "task",
-  "timer",
-  "undefined",
-];
+import { STATUS_DEAD_HALT } from "../../kernel/abi/status.ts";
+import { ENDING, PASSED, RESTARTING, SELF_CHECKING } from "./cases.js";
+import { machines, runGuest } from "./harness.js";
 
 const LIMIT = { timeout: 120_000 };
 
@@ -40,21 +19,13 @@ describe.each(machines)("%s", (_name, machine) => {
     expect(output).toContain("string ports work\r\nbackwards oot");
   });
 
-  test.each([
-    ["triplefault", "triple fault", STATUS_TRIPLE_FAULT],
-    ["deadhalt", "halt with interrupts off", STATUS_DEAD_HALT],
-    ["keyboardreset", "reset", STATUS_RESET],
-    ["reset", "reset", STATUS_RESET],
-  ])("%s ends the VM", LIMIT, async (name, _what, expected) => {
+  test.each(ENDING)("%s ends the VM", LIMIT, async (name, _what, expected) => {
     const { output, log, status } = await runGuest(name, machine);
     expect(status, log).toBe(expected);
     expect(output).not.toContain("pass");
   });
 
-  test.each([
-    ["reset", "port CF9"],
-    ["resets", "INIT, a triple fault, a jump to the reset vector"],
-  ])("%s: the guest starts again, with its RAM", LIMIT, async (name) => {
+  test.each(RESTARTING)("%s: the guest starts again, with its RAM", LIMIT, async (name) => {
     const { output, log, reason, status } = await runGuest(name, machine, { restart: true });
     expect([reason, status], output + log).toEqual(["debug-exit", PASSED]);
     expect(output).toMatch(/pass\r?\n$/);

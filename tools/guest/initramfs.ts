@@ -24,7 +24,7 @@ import type { Log } from "../lib/progress.ts";
 import { UserError } from "../lib/user-error.ts";
 import { unpackPackage } from "./packages.ts";
 
-const BUSYBOX = join(GUEST_BUILD, "busybox", "bin", "busybox");
+export const BUSYBOX = join(GUEST_BUILD, "busybox", "bin", "busybox");
 const ARCHIVE = join(GUEST_BUILD, "initramfs.gz");
 const STAMP = join(GUEST_BUILD, "initramfs.inputs");
 
@@ -100,7 +100,7 @@ function linkApplet(tree: string, applet: string): void {
 }
 
 /** The tree as a cpio archive of format newc. */
-async function archive(tree: string): Promise<Buffer> {
+export async function archive(tree: string): Promise<Buffer> {
   const names = readdirSync(tree, { recursive: true, encoding: "utf8" }).sort();
   for (const name of names) lutimesSync(join(tree, name), 0, 0);
   return new Promise((resolve, reject) => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { findProgram, mustRun } from "../lib/command.ts";
 import { type BootModule, quoteForGrub } from "../machines/cmdline.ts";
 import type { Probe } from "../machines/machine.ts";
+import type { VmConfig } from "../vm/config.ts";
 
 export type Firmware = "bios" | "uefi";
 
@@ -86,24 +87,41 @@ export function probeIsoTools(firmware: Firmware[] = ["bios"]): Probe {
 
 /** Builds the CD image. */
 export async function buildIso(plan: IsoPlan): Promise<void> {
+  const files = new Map(plan.modules.map(({ name, path }) => [name, path]));
+  await rescue(plan.output, plan.firmware, files.set("typevisor", plan.image), menu(plan), GRUB_MODULES);
+}
+
+/** Builds a CD image for BIOS that boots a Linux kernel, without the hypervisor. */
+export async function buildLinuxIso(output: string, vm: VmConfig): Promise<void> {
+  const files = new Map([["vmlinuz", vm.kernel]]);
+  if (vm.initrd !== undefined) files.set("initrd", vm.initrd);
+  const initrd = vm.initrd === undefined ? "" : "initrd /boot/initrd\n";
+  const text = `set timeout=0\nmenuentry linux {\nlinux /boot/vmlinuz ${quoteForGrub(vm.bootArgs)}\n${initrd}}\n`;
+  await rescue(output, ["bios"], files, text, ["iso9660", "linux", "normal"]);
+}
+
+/** A CD image with `files`, by name, in /boot, and GRUB with `modules` and this menu. */
+async function rescue(
+  output: string,
+  firmware: Firmware[],
+  files: Map<string, string>,
+  text: string,
+  modules: string[],
+): Promise<void> {
   const tree = mkdtempSync(join(tmpdir(), "typevisor-iso-"));
+  // With one firmware, name its directory: grub-mkrescue would otherwise add every platform that is installed.
+  const [only, another] = firmware;
+  const platform = only && !another ? [`--directory=${PLATFORMS[only].directory}`] : [];
+  const trimmed = [`--install-modules=${modules.join(" ")}`, "--fonts=", "--locales=", "--themes="];
   try {
     mkdirSync(join(tree, "boot/grub"), { recursive: true });
-    copyFileSync(plan.image, join(tree, "boot/typevisor"));
-    for (const module of plan.modules) copyFileSync(module.path, join(tree, "boot", module.name));
-    writeFileSync(join(tree, "boot/grub/grub.cfg"), menu(plan));
-    await mustRun(findProgram("grub-mkrescue") ?? "grub-mkrescue", rescueArgs(plan, tree));
+    for (const [name, path] of files) copyFileSync(path, join(tree, "boot", name));
+    writeFileSync(join(tree, "boot/grub/grub.cfg"), text);
+    const program = findProgram("grub-mkrescue") ?? "grub-mkrescue";
+    await mustRun(program, [...platform, ...trimmed, "-o", output, tree]);
   } finally {
     rmSync(tree, { recursive: true, force: true });
   }
-}
-
-function rescueArgs(plan: IsoPlan, tree: string): string[] {
-  // With one firmware, name its directory: grub-mkrescue would otherwise add every platform that is installed.
-  const [only, another] = plan.firmware;
-  const platform = only && !another ? [`--directory=${PLATFORMS[only].directory}`] : [];
-  const trimmed = ["--fonts=", "--locales=", "--themes="];
-  return [...platform, `--install-modules=${GRUB_MODULES.join(" ")}`, ...trimmed, "-o", plan.output, tree];
 }
 
 function menu(plan: IsoPlan): string {

@@ -1,10 +1,11 @@
 // Bochs: a whole PC with VT-x and EPT in emulation, for computers without VT-x. It boots a CD image through GRUB.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { buildIso, probeIsoTools } from "../image/iso.ts";
+import { buildIso, buildLinuxIso, probeIsoTools } from "../image/iso.ts";
 import { capture, findProgram } from "../lib/command.ts";
 import { formatSize, GIB, MIB } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
+import type { VmConfig } from "../vm/config.ts";
 import { bootModules } from "./cmdline.ts";
 import { listenSerial, type SerialPort, startEmulator } from "./emulator.ts";
 import { FIXED_DATE, type LaunchPlan, type Machine, type Probe, type RunningMachine } from "./machine.ts";
@@ -47,8 +48,6 @@ async function probe(): Promise<Probe> {
 }
 
 async function launch(plan: LaunchPlan): Promise<RunningMachine> {
-  if (plan.image === undefined)
-    throw new UserError("Machine bochs boots only the hypervisor; use --machine qemu-plain.");
   if (plan.icount)
     throw new UserError("--icount is an option of the QEMU machines: Bochs always counts instructions.");
   if (plan.memoryBytes > MAX_GUEST_MEMORY) {
@@ -58,18 +57,8 @@ async function launch(plan: LaunchPlan): Promise<RunningMachine> {
     );
   }
   const iso = join(plan.directory, "boot.iso");
-  // Bochs' serial ports are as slow as real ones: the trace leaves through a port that Bochs copies to its output.
-  const trace = plan.trace === undefined ? [] : ["trace=e9", ...plan.trace];
-  const record = plan.record === undefined ? [] : ["record=e9", ...plan.record];
-  const hypervisorArgs = [...plan.hypervisorArgs, ...trace, ...record, "log=com2", "exit=bochs"];
-  await buildIso({
-    output: iso,
-    image: plan.image,
-    modules: bootModules(plan.vms),
-    entries: [{ title: "Typevisor", hypervisorArgs }],
-    timeoutSeconds: 0,
-    firmware: ["bios"],
-  });
+  if (plan.image === undefined) await buildLinuxIso(iso, plan.vms[0] as VmConfig);
+  else await buildHypervisorIso(iso, plan.image, plan);
   const console = await listenSerial();
   const log = await listenSerial();
   writeFileSync(join(plan.directory, "bochsrc"), configuration(plan, iso, console, log));
@@ -90,13 +79,30 @@ async function launch(plan: LaunchPlan): Promise<RunningMachine> {
   );
 }
 
+async function buildHypervisorIso(iso: string, image: string, plan: LaunchPlan): Promise<void> {
+  // Bochs' serial ports are as slow as real ones: the trace leaves through a port that Bochs copies to its output.
+  const trace = plan.trace === undefined ? [] : ["trace=e9", ...plan.trace];
+  const record = plan.record === undefined ? [] : ["record=e9", ...plan.record];
+  const hypervisorArgs = [...plan.hypervisorArgs, ...trace, ...record, "log=com2", "exit=bochs"];
+  await buildIso({
+    output: iso,
+    image,
+    modules: bootModules(plan.vms),
+    entries: [{ title: "Typevisor", hypervisorArgs }],
+    timeoutSeconds: 0,
+    firmware: ["bios"],
+  });
+}
+
 function configuration(plan: LaunchPlan, iso: string, console: SerialPort, log: SerialPort): string {
   const guest = Math.ceil(plan.memoryBytes / MIB);
   const date = plan.repeatable ? String(Date.parse(FIXED_DATE) / 1000) : "utc";
   const host = Math.min(guest, MAX_HOST_MEMORY / MIB);
+  // Linux on the bare machine reads MSRs of this processor that Bochs does not have, and dies of the fault.
+  const ignoreBadMsrs = plan.image === undefined ? 1 : 0;
   return `plugin_ctrl: speaker=0, unmapped=1
 display_library: rfb, options="timeout=0"
-cpu: model=${CPU_MODEL}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
+cpu: model=${CPU_MODEL}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=${ignoreBadMsrs}
 memory: guest=${guest}, host=${host}
 romimage: file=${BIOS}, options=fastboot
 vgaromimage: file=${VGA_BIOS}
