@@ -1,5 +1,7 @@
-// EPT violations and nested page faults: RAM that is not mapped yet, or the registers of a device.
-import { STATUS_NO_MEMORY, STATUS_UNHANDLED_EXIT } from "../abi/status";
+// EPT violations and nested page faults: RAM that is not mapped yet, or the registers of a device. Whatever a guest does there, a
+// computer would go on somehow, and so does its VM: code and page tables outside RAM are all ones, and an event that cannot be
+// delivered through them turns into an exception.
+import { STATUS_NO_MEMORY } from "../abi/status";
 import { LOG_ERROR, logEnd, logHex, logStart, logText } from "../lib/log";
 import {
   ACCESS_FETCH,
@@ -14,7 +16,8 @@ import { machine, POPULATE_DONE, POPULATE_NO_MEMORY } from "../vcpu/machine";
 import { OUTCOME_RESUME } from "../vcpu/outcome";
 import { Vcpu } from "../vcpu/vcpu";
 import { finish } from "./advance";
-import { emulateAccess } from "./emulate/emulate";
+import { failDelivery } from "./delivery";
+import { emulateAccess, emulateAnywhere } from "./emulate/emulate";
 
 const LOW_HALF: u64 = 0xffffffff;
 
@@ -26,9 +29,8 @@ export function handleNestedFault(vcpu: Vcpu): u32 {
     if (result == POPULATE_DONE) return OUTCOME_RESUME;
     if (result == POPULATE_NO_MEMORY) return stopWithoutTables(vcpu);
   }
-  if ((exit.flags & ACCESS_FETCH) != 0) return refuse(vcpu, "the guest executes what is not RAM");
-  if ((exit.flags & ACCESS_PAGE_WALK) != 0) return refuse(vcpu, "the guest's page tables are not in RAM");
-  if (exit.interruptedEvent != 0) return refuse(vcpu, "delivery of an interrupt uses what is not RAM");
+  if (exit.interruptedEvent != 0) return failDelivery(vcpu);
+  if ((exit.flags & (ACCESS_FETCH | ACCESS_PAGE_WALK)) != 0) return emulateAnywhere(vcpu);
   return emulateAccess(vcpu, exit.gpa, (exit.flags & ACCESS_WRITE) != 0);
 }
 
@@ -54,17 +56,4 @@ function stopWithoutTables(vcpu: Vcpu): u32 {
     logEnd();
   }
   return machine().stop(vcpu, STATUS_NO_MEMORY);
-}
-
-/** What a real machine might do with all ones, no guest means to do. */
-function refuse(vcpu: Vcpu, why: string): u32 {
-  if (logStart(LOG_ERROR)) {
-    logText(why);
-    logText(": guest-physical ");
-    logHex(vcpu.exit.gpa);
-    logText(", RIP ");
-    logHex(vcpu.exit.rip);
-    logEnd();
-  }
-  return machine().stop(vcpu, STATUS_UNHANDLED_EXIT);
 }

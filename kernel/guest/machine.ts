@@ -37,6 +37,7 @@ export function machineInstall(table: Machine): void {
   table.cr4Mask = cr4Mask;
   table.physicalBits = physicalBits;
   table.shutDown = shutDown;
+  table.stopsAtUnknown = stopsAtUnknown;
   table.stop = stopVm;
 }
 
@@ -61,6 +62,10 @@ function xcr0Mask(vcpu: Vcpu): u64 {
 
 function cr4Mask(vcpu: Vcpu): u64 {
   return vmOf(vcpu).cr4Mask;
+}
+
+function stopsAtUnknown(vcpu: Vcpu): bool {
+  return vmOf(vcpu).stopAtUnknown;
 }
 
 function physicalBits(vcpu: Vcpu): u32 {

@@ -1,6 +1,6 @@
 // What the command line and the loader's modules ask for: fills the table of VMs. Both are described in README.md:
 //
-//   command line   vm0.memory=256M vm0.cpus=1 vm0.debug-exit=0xf4 vm0.restart=0 vm0.lazy=1
+//   command line   vm0.memory=256M vm0.cpus=1 vm0.debug-exit=0xf4 vm0.restart=0 vm0.lazy=1 vm0.unknown=stop
 //   module string  [file name …] vm0.kernel console=ttyS0 quiet       everything after the role is for the guest
 //
 // Without any role, the first module is vm0's kernel, with the words after its file name, and the second its initrd.
@@ -128,9 +128,12 @@ function readWord(vm: Vm, word: usize, at: usize): bool {
     vm.lazy = load<u8>(value) == 0x31;
     return true;
   }
+  if ((value = afterPrefix(at, "unknown=")) != 0) return readUnknown(vm, word, value);
   startBadWord(vm, word);
   logText(" is no option of a VM");
-  return problemEnd("Known ones: memory=SIZE, cpus=N, debug-exit=PORT, restart=0|1, lazy=0|1");
+  return problemEnd(
+    "Known ones: memory=SIZE, cpus=N, debug-exit=PORT, restart=0|1, lazy=0|1, unknown=fault|stop",
+  );
 }
 
 function startBadWord(vm: Vm, word: usize): void {
@@ -146,6 +149,22 @@ function isFlag(vm: Vm, word: usize, value: usize): bool {
   startBadWord(vm, word);
   logText(" is neither 0 nor 1");
   return problemEnd("Write 1 for yes or 0 for no");
+}
+
+/** What an instruction that is not emulated ends in. */
+function readUnknown(vm: Vm, word: usize, value: usize): bool {
+  const stop = isWord(value, "stop");
+  if (stop || isWord(value, "fault")) {
+    vm.stopAtUnknown = stop;
+    return true;
+  }
+  startBadWord(vm, word);
+  logText(" is neither fault nor stop");
+  return problemEnd("Write fault to give the guest #UD, or stop to end its VM");
+}
+
+function isWord(at: usize, word: string): bool {
+  return afterPrefix(at, word) != 0 && wordBytes(at) == <u32>word.length;
 }
 
 function readMemory(vm: Vm, value: usize): bool {

@@ -40,6 +40,8 @@ export class Vm {
   debugExitPort: u32;
   /** RAM is mapped on first touch instead of at creation. */
   lazy: bool;
+  /** Whether an instruction that is not emulated stops the VM; else it is #UD. */
+  stopAtUnknown: bool;
   /** A reset by the guest starts it again (else it stops the VM with STATUS_RESET). */
   restart: bool;
   kernel: GuestModule;

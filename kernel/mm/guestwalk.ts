@@ -27,10 +27,8 @@ export const WALK_SMAP_OPEN: u32 = 1 << 3;
 export const WALK_OK: u32 = 0;
 /** #PF with `errorCode`. */
 export const WALK_FAULT: u32 = 1;
-/** A paging structure lies outside the guest's RAM. */
-export const WALK_OUTSIDE_RAM: u32 = 2;
 /** Another CPU keeps changing an entry: run the guest's instruction again. */
-export const WALK_RETRY: u32 = 3;
+export const WALK_RETRY: u32 = 2;
 
 // --- #PF error code (SDM, "Page-Fault Exceptions") ---------------------------------------------------------------------
 export const PF_PRESENT: u32 = 1 << 0;
@@ -78,6 +76,8 @@ export class GuestWalk {
   errorCode: u32;
   // -- the walk's own --
   levels: u32;
+  /** Not all entries lie in RAM: the trail has gaps, and nothing that was found on it may be remembered. */
+  outside: bool;
   /** Entries that the walk has used, and each one's host-physical address and value, from the root down. */
   trailLength: u32;
   entry: u64;
@@ -125,6 +125,7 @@ export function pagingLevels(cr0: u64, cr4: u64, efer: u64): u32 {
 export function walkGuest(walk: GuestWalk, gva: u64): u32 {
   walk.levels = pagingLevels(walk.cr0, walk.cr4, walk.efer);
   walk.trailLength = 0;
+  walk.outside = false;
   if (walk.levels == 0) {
     walk.gpa = gva;
     walk.pageBytes = 4096;
@@ -167,11 +168,14 @@ export function isValidPdpte(entry: u64, physicalBits: u32): bool {
   return (entry & ~address & (ENTRY_NX | PAE_HIGH_RESERVED | ENTRY_ADDRESS | PAE_PDPTE_RESERVED)) == 0;
 }
 
-/** Reads and checks one entry into `walk.entry`, and sets its accessed flag, for a leaf also the dirty flag. */
+/**
+ * Reads and checks one entry into `walk.entry`, and sets its accessed flag, for a leaf also the dirty flag. Where there is no
+ * RAM it is all ones, as on a computer, with reserved bits among them but in a 4 KiB page's entry.
+ */
 function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u64, forbidden: u64): u32 {
   const entryBytes: u32 = walk.levels == 2 ? 4 : 8;
   const hpa = guestTranslate(walk.memory, table + index * entryBytes, entryBytes);
-  if (hpa == NO_HPA) return WALK_OUTSIDE_RAM;
+  if (hpa == NO_HPA) return useOnes(walk, level, entryBytes, rights, forbidden);
   for (let tries: u32 = 0; tries < MAX_ENTRY_RETRIES; tries++) {
     const entry = entryBytes == 4 ? <u64>phys_load32(hpa) : phys_load64(hpa);
     walk.entry = entry;
@@ -192,6 +196,16 @@ function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u
     }
   }
   return WALK_RETRY;
+}
+
+/** The checks of `useEntry` on an entry of all ones, which has both flags. */
+function useOnes(walk: GuestWalk, level: u32, entryBytes: u32, rights: u64, forbidden: u64): u32 {
+  const entry = U64.MAX_VALUE >> (64 - 8 * entryBytes);
+  walk.entry = entry;
+  walk.outside = true;
+  if ((entry & reservedBits(walk, level, entry)) != 0) return fault(walk, PF_PRESENT | PF_RESERVED);
+  const denied = isLeaf(walk, level, entry) && !permits(walk, rights & entry, forbidden | (entry & ENTRY_NX));
+  return denied ? fault(walk, PF_PRESENT) : WALK_OK;
 }
 
 function replaceEntry(hpa: u64, entryBytes: u32, held: u64, wanted: u64): bool {

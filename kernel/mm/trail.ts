@@ -25,10 +25,11 @@ const TRAIL_ENTRIES: u32 = 4;
 const ENTRY_BYTES: u64 = 8;
 
 /**
- * Writes down the way that `walk`, which has succeeded, went to the byte at host-physical address `hpa`. False: it is too long.
+ * Writes down the way that `walk`, which has succeeded, went to the byte at host-physical address `hpa`. False: it is too long,
+ * or leads through what is not RAM.
  */
 export function trailTake(trail: Trail, walk: GuestWalk, hpa: u64): bool {
-  if (walk.trailLength > TRAIL_ENTRIES) return false;
+  if (walk.trailLength > TRAIL_ENTRIES || walk.outside) return false;
   // Without paging there is no way: the bytes themselves stand for it.
   let at = wordOf(hpa);
   let value = phys_load64(at);

@@ -48,6 +48,8 @@ export class Machine {
   physicalBits: (vcpu: Vcpu) => u32;
   /** The processor has shut down (triple fault): the VM is reset or stopped, as its owner wants it; returns OUTCOME_STOP. */
   shutDown: (vcpu: Vcpu) => u32;
+  /** Whether the VM's owner wants it stopped at an instruction that is not emulated; else the guest gets #UD. */
+  stopsAtUnknown: (vcpu: Vcpu) => bool;
   /** Records why the VM stops (kernel/abi/status.ts); returns OUTCOME_STOP. */
   stop: (vcpu: Vcpu, status: u32) => u32;
 }

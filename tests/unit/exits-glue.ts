@@ -28,6 +28,7 @@ let mmioWrites: u32 = 0;
 let populated: u64 = 0;
 let tpr: u32 = 0;
 let lazyEnd: u64 = 0;
+let stopsThere: bool = false;
 let remembered: u32 = 0;
 let rememberedLength: u32 = 0;
 // No leaf has a slot: cpuid() answers all.
@@ -77,6 +78,7 @@ function cr4Mask(_v: Vcpu): u64 { return 0x3717ff; }
 function physicalBits(_v: Vcpu): u32 { return 40; }
 function stop(_v: Vcpu, status: u32): u32 { stopStatus = status; return OUTCOME_STOP; }
 function shutDown(v: Vcpu): u32 { return stop(v, 11); }
+function stopsAtUnknown(_v: Vcpu): bool { return stopsThere; }
 function rememberMove(_v: Vcpu, move: u32, _value: u32, length: u32): void { remembered = move; rememberedLength = length; }
 function loadState(v: Vcpu, groups: u32): void { v.valid |= groups; }
 function nothing(_v: Vcpu): void {}
@@ -87,7 +89,7 @@ m.portRead = portRead; m.portWrite = portWrite;
 m.portReadWide = portRead; m.portWriteWide = portWrite; m.mmioRead = mmioRead; m.mmioWrite = mmioWrite;
 m.guestMemory = guestMemory; m.populate = populate; m.cpuid = cpuid; m.msrRead = msrRead; m.msrWrite = msrWrite;
 m.tprRead = tprRead; m.tprWrite = tprWrite; m.hypercall = hypercall; m.xcr0Mask = xcr0Mask; m.cr4Mask = cr4Mask;
-m.physicalBits = physicalBits; m.stop = stop; m.shutDown = shutDown;
+m.physicalBits = physicalBits; m.stop = stop; m.shutDown = shutDown; m.stopsAtUnknown = stopsAtUnknown;
 const b = backend();
 b.loadState = loadState; b.updateWindows = nothing; b.flush = nothing; b.dump = nothing; b.explainEntryFailure = nothing;
 b.reasonName = reasonName; b.rememberMove = rememberMove;
@@ -98,6 +100,7 @@ const emulator = vcpu.emulator;
 export function run(): u32 { return dispatch(vcpu); }
 export function runAdvance(): u32 { return advance(vcpu); }
 export function addRam(gpa: u64, bytes: u64, hpa: u64): void { assert(guestAddRegion(ram, gpa, bytes, hpa)); }
+export function setStopsAtUnknown(stops: bool): void { stopsThere = stops; }
 export function setLazyEnd(end: u64): void { lazyEnd = end; }
 export function reset(): void {
   memory.fill(changetype<usize>(vcpu), 0, VCPU_BYTES);
@@ -150,6 +153,7 @@ ${fieldOffsets("Vcpu", [
   "debugctl",
   "pat",
   "gdtrBase",
+  "idtrBase",
   "gdtrLimit",
   "xcr0",
   "tscOffset",

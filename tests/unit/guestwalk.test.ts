@@ -34,7 +34,6 @@ const USER = 4;
 const SMAP_OPEN = 8;
 const OK = 0;
 const FAULT = 1;
-const OUTSIDE = 2;
 
 interface Mode {
   name: string;
@@ -113,8 +112,9 @@ function reference(mode: Mode, cr0: bigint, cr4: bigint, cr3: bigint, access: nu
     const bits = BigInt(mode.indexes[levels - level] as number);
     shift -= bits;
     const at = table + BigInt(mode.entry) * ((gva >> shift) & ((1n << bits) - 1n));
-    if (at + BigInt(mode.entry) > 0x100000n) return { status: OUTSIDE, marks };
-    const entry = load(at, mode.entry);
+    // What is not RAM reads as ones.
+    const outside = at + BigInt(mode.entry) > 0x100000n;
+    const entry = outside ? (1n << BigInt(8 * mode.entry)) - 1n : load(at, mode.entry);
     if ((entry & 1n) === 0n) return fault(0);
     const leaf = level === 1 || (mode.large.includes(level) && (entry & 0x80n) !== 0n);
     const pointers = levels === 3 && level === 3;
@@ -138,7 +138,7 @@ function reference(mode: Mode, cr0: bigint, cr4: bigint, cr3: bigint, access: nu
       if ((entry >> 63n) & 1n) executable = false;
     }
     if (!leaf) {
-      if (!pointers) marks.push({ at, set: 0x20n });
+      if (!pointers && !outside) marks.push({ at, set: 0x20n });
       table = entry & 0xffffffffff000n;
       continue;
     }
@@ -149,7 +149,7 @@ function reference(mode: Mode, cr0: bigint, cr4: bigint, cr3: bigint, access: nu
     };
     const userOk = () => user && (!(access & WRITE) || writable) && (!(access & FETCH) || executable);
     if (!(access & USER ? userOk() : supervisorOk())) return fault(1);
-    marks.push({ at, set: access & WRITE ? 0x60n : 0x20n });
+    if (!outside) marks.push({ at, set: access & WRITE ? 0x60n : 0x20n });
     const page = (1n << shift) - 1n;
     let frame = entry & 0xffffffffff000n & ~page;
     if (mode.entry === 4 && level === 2) frame = (entry & 0xffc00000n) | (((entry >> 13n) & 0xffn) << 32n);
@@ -243,6 +243,10 @@ test("4 MiB pages reach above 4 GiB through PSE-36", () => {
   expect(call("pageBytes")).toBe(0x400000n);
 });
 
-test("tables outside RAM are reported as such, not as a page fault", () => {
-  expect(call("walk", PG, 0x200000n, PAE, LMA, 0, 0n)).toBe(OUTSIDE);
+test("tables outside RAM are all ones: reserved bits, but in the entries of 32-bit tables", () => {
+  expect(call("walk", PG, 0x200000n, PAE, LMA, 0, 0n)).toBe(FAULT);
+  expect(call("errorCode")).toBe(9);
+  expect(call("walk", PG, 0x200000n, PSE, 0n, 0, 0n)).toBe(FAULT);
+  expect(call("walk", PG, 0x200000n, 0n, 0n, WRITE | USER, 0x123n)).toBe(OK);
+  expect(call("gpa")).toBe(0xfffff123n);
 });

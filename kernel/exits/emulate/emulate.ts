@@ -43,10 +43,27 @@ export function emulateAccess(vcpu: Vcpu, gpa: u64, write: bool): u32 {
     rememberMove(e);
     return OUTCOME_ADVANCE;
   }
-  if (i.operation >= OP_MOVS && i.operation <= OP_OUTS) return runString(e);
   // Registers only: another CPU of the guest has changed the bytes since the fault. Run what is there now.
   if (!touchesMemory(e)) return OUTCOME_RESUME;
-  if (hasTwoAddresses(i.operation)) e.faultGpa = NO_GPA;
+  return run(e);
+}
+
+/**
+ * The same when the fault was not at an operand: the processor could not fetch the instruction from RAM, or could not walk the
+ * page tables to it or to its operands.
+ */
+export function emulateAnywhere(vcpu: Vcpu): u32 {
+  const e = startEmulator(vcpu);
+  if (!fetchInstruction(e)) return e.outcome;
+  watchAccesses(e);
+  return run(e);
+}
+
+function run(e: Emulator): u32 {
+  const vcpu = e.vcpu;
+  const operation = e.instruction.operation;
+  if (operation >= OP_MOVS && operation <= OP_OUTS) return runString(e);
+  if (hasTwoAddresses(operation)) e.faultGpa = NO_GPA;
   if (!execute(e)) return e.outcome;
   if (vcpu.rflags != e.flags) {
     vcpu.rflags = e.flags;
@@ -93,5 +110,6 @@ function hasTwoAddresses(operation: u32): bool {
 
 function touchesMemory(e: Emulator): bool {
   const i = e.instruction;
+  if (i.operation >= OP_MOVS && i.operation <= OP_OUTS) return true;
   return i.memory || i.operation == OP_OTHER || hasTwoAddresses(i.operation);
 }

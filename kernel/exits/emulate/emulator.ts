@@ -60,6 +60,8 @@ export class Emulator {
   faultWrite: bool;
   /** DR7's enable bits; 0: no access has to be compared with breakpoints. */
   breakpoints: u32;
+  /** Instructions that were not covered, since the vCPU was created. */
+  refused: u32;
   instruction: Instruction;
   walk: GuestWalk;
   source: Operand;

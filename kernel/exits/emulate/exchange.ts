@@ -4,9 +4,9 @@ import { WALK_WRITE } from "../../mm/guestwalk";
 import { RAX, RDX } from "../../vcpu/registers";
 import { arithmetic } from "./alu";
 import { Emulator } from "./emulator";
-import { refuse } from "./fetch";
 import { setFlag } from "./flags";
 import { FORM_ACC_REG, OP_ADD, OP_CMP, PREFIX_LOCK } from "./instruction";
+import { refuse } from "./refuse";
 import { loadRm, openRmSized, readRegister, readRm, storeRm, writeRegister } from "./operand";
 
 export function executeExchange(e: Emulator): bool {
@@ -67,10 +67,7 @@ export function executeCompareExchange(e: Emulator): bool {
 /** CMPXCHG8B. Sixteen bytes at a time (CMPXCHG16B) no device register takes. */
 export function executeCompareExchangePair(e: Emulator): bool {
   const i = e.instruction;
-  if (i.operandSize == 8) {
-    e.outcome = refuse(e, "emulation: CMPXCHG16B on what is not RAM");
-    return false;
-  }
+  if (i.operandSize == 8) return refuse(e);
   if (!openRmSized(e, 8, WALK_WRITE)) return false;
   const vcpu = e.vcpu;
   const held = loadRm(e);

@@ -8,7 +8,6 @@ import { arithmetic, logical, signExtend, swapBytes, unary } from "./alu";
 import { executeBitTest } from "./bits";
 import { Emulator } from "./emulator";
 import { executeCompareExchange, executeCompareExchangePair, executeExchange, executeExchangeAdd } from "./exchange";
-import { refuse } from "./fetch";
 import { condition, setFlags } from "./flags";
 import {
   FORM_ACC_IMM, FORM_ACC_MOFFS, FORM_R_RM, FORM_R_RM_IMM, FORM_REG, FORM_REG_IMM, FORM_RM_CL,
@@ -18,10 +17,11 @@ import {
   OP_ROL, OP_ROR, OP_SAL, OP_SAR, OP_SBB, OP_SETCC, OP_SHL, OP_SHLD, OP_SHR, OP_SHRD, OP_SUB, OP_TEST, OP_XADD,
   OP_XCHG, OP_XOR, PREFIX_REP, SOURCE16, SOURCE8,
 } from "./instruction";
-import { sizeMask } from "./linear";
+import { locate, sizeMask } from "./linear";
 import {
-  loadRm, loadRmSized, openRm, openRmSized, readRegister, readRm, storeRm, writeRegister, writeRm,
+  effectiveAddress, loadRm, loadRmSized, openRm, openRmSized, readRegister, readRm, storeRm, writeRegister, writeRm,
 } from "./operand";
+import { refuse } from "./refuse";
 import { divide, multiply, multiplyTruncated } from "./muldiv";
 import { countZeros, scanBits, shift, shiftDouble } from "./shift";
 import { executeCall, executeJump, executePop, executePush } from "./stack";
@@ -60,9 +60,15 @@ export function execute(e: Emulator): bool {
     case OP_CALL: return executeCall(e);
     case OP_JMP: return executeJump(e);
     default:
-      e.outcome = refuse(e, "emulation: instruction not covered on what is not RAM");
-      return false;
+      return executeUnknown(e);
   }
+}
+
+/** Of an instruction that is not covered, at least the address must be good: else its exception comes first. */
+function executeUnknown(e: Emulator): bool {
+  const i = e.instruction;
+  if (i.memory && !locate(e, e.target, i.segment, effectiveAddress(e), 1, WALK_READ)) return false;
+  return refuse(e);
 }
 
 /** Restores the flags of an instruction whose write did not happen. */

@@ -1,10 +1,7 @@
 // The instruction at the guest's RIP, copied once and decoded.
 import { phys_load64, phys_read } from "../../arch/intrinsics";
-import { STATUS_UNHANDLED_EXIT } from "../../abi/status";
-import { LOG_ERROR, logEnd, logHex, logHexFixed, logStart, logText } from "../../lib/log";
 import { MAX_INSTRUCTION_BYTES } from "../../lib/limits";
 import { NO_HPA } from "../../mm/frames";
-import { machine } from "../../vcpu/machine";
 import { raise, VECTOR_GP, VECTOR_UD } from "../../vcpu/raise";
 import { Vcpu } from "../../vcpu/vcpu";
 import { decode, DECODE_OK, DECODE_TRUNCATED, DECODE_UNDEFINED } from "./decode";
@@ -20,10 +17,11 @@ import {
 import { Emulator, Operand } from "./emulator";
 import { CODE_64, Instruction } from "./instruction";
 import { codeAddress, failWith, fetchAccess, locateLinear } from "./linear";
+import { refuse } from "./refuse";
 
 /**
  * Fetches and decodes the instruction at RIP into `e.instruction`, and sets `e.nextRip`. False, with `e.outcome` set: the
- * bytes are no instruction (#UD, #GP), cannot be read (#PF), or are of an encoding that is not covered (the VM stops).
+ * bytes are no instruction (#UD, #GP), cannot be read (#PF), or are of an encoding that is not covered (refuse.ts).
  */
 export function fetchInstruction(e: Emulator): bool {
   const exit = e.vcpu.exit;
@@ -58,7 +56,7 @@ function fetchAnew(e: Emulator, d: Decoded): bool {
   if (result != DECODE_OK) return failDecode(e, result);
   e.nextRip = wrapRip(e, vcpu.rip + i.length);
   const inOnePage = (codeAddress(e, vcpu.rip) & 0xfff) + CODE_BYTES <= 4096;
-  if (supplied || inOnePage) remember(d, vcpu, e.mode, hpa, e.walk);
+  if (supplied || (inOnePage && hpa != NO_HPA)) remember(d, vcpu, e.mode, hpa, e.walk);
   return true;
 }
 
@@ -83,7 +81,7 @@ function fetchAcrossPages(e: Emulator): bool {
 function failDecode(e: Emulator, result: u32): bool {
   if (result == DECODE_TRUNCATED) return failWith(e, VECTOR_GP, 0);
   if (result == DECODE_UNDEFINED) e.outcome = raise(e.vcpu, VECTOR_UD);
-  else e.outcome = refuse(e, "emulation: instruction not covered");
+  else return refuse(e);
   return false;
 }
 
@@ -102,10 +100,9 @@ function copyBytes(e: Emulator, rip: u64): bool {
   const length = wanted < room ? wanted : room;
   if (!locateLinear(e, operand, gva, length, fetchAccess(e))) return false;
   if (operand.hpa == NO_HPA) {
-    e.outcome = refuse(e, "emulation: the guest executes what is not RAM, at");
-    return false;
-  }
-  if (i.available == 0 && <u64>room >= CODE_BYTES) {
+    // As on a computer where nothing answers; a device's registers are no code.
+    memory.fill(changetype<usize>(i) + i.available, 0xff, length);
+  } else if (i.available == 0 && <u64>room >= CODE_BYTES) {
     i.bytes0 = phys_load64(operand.hpa);
     i.bytes1 = phys_load64(operand.hpa + 8);
   } else {
@@ -113,25 +110,4 @@ function copyBytes(e: Emulator, rip: u64): bool {
   }
   i.available += length;
   return true;
-}
-
-/** Stops the VM, naming the place and the bytes there. */
-export function refuse(e: Emulator, why: string): u32 {
-  if (logStart(LOG_ERROR)) {
-    logText(why);
-    logText(": RIP ");
-    logHex(e.vcpu.rip);
-    logText(", bytes");
-    logInstruction(e.instruction);
-    logEnd();
-  }
-  return machine().stop(e.vcpu, STATUS_UNHANDLED_EXIT);
-}
-
-function logInstruction(i: Instruction): void {
-  const count = i.length != 0 && i.length < i.available ? i.length : i.available;
-  for (let n: u32 = 0; n < count; n++) {
-    logText(" ");
-    logHexFixed(i.byteAt(n), 2);
-  }
 }

@@ -1,6 +1,6 @@
 // From an instruction's addresses to guest memory: segmentation, canonical form and alignment, the page walk, and access
-// to RAM or to a device. A function that returns false has set `e.outcome`: an exception is pending, the instruction is
-// to be run again, or the VM is stopped.
+// to RAM or to a device. A function that returns false has set `e.outcome`: an exception is pending, or the instruction is
+// to be run again.
 import { CR0_AM, CR4_LA57, RFLAGS_AC } from "../../arch/cr";
 import {
   phys_cmpxchg16,
@@ -16,8 +16,6 @@ import {
   phys_store64,
   phys_store8,
 } from "../../arch/intrinsics";
-import { STATUS_UNHANDLED_EXIT } from "../../abi/status";
-import { LOG_ERROR, logEnd, logHex, logStart, logText } from "../../lib/log";
 import { NO_HPA } from "../../mm/frames";
 import { guestTranslate } from "../../mm/guestmem";
 import {
@@ -161,21 +159,9 @@ function translate(e: Emulator, gva: u64, access: u32): bool {
   const status = walkGuest(walk, gva);
   if (status == WALK_OK) return true;
   if (status == WALK_FAULT) return failPageFault(e, gva, walk.errorCode);
-  if (status == WALK_RETRY) e.outcome = OUTCOME_RESUME;
-  else e.outcome = stopOutside(e, gva);
+  assert(status == WALK_RETRY, "emulation: a walk has three results");
+  e.outcome = OUTCOME_RESUME;
   return false;
-}
-
-function stopOutside(e: Emulator, gva: u64): u32 {
-  if (logStart(LOG_ERROR)) {
-    logText("emulation: the guest's page tables for ");
-    logHex(gva);
-    logText(" (CR3 ");
-    logHex(e.vcpu.cr3);
-    logText(") lie outside its RAM");
-    logEnd();
-  }
-  return machine().stop(e.vcpu, STATUS_UNHANDLED_EXIT);
 }
 
 /** True for addresses whose upper bits repeat bit 47, or bit 56 with 5-level paging. */

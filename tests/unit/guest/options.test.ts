@@ -18,11 +18,12 @@ describe("the command line", () => {
     expect(pc.call("cpus", 0)).toBe(1);
     expect(pc.call("debugExit", 0)).toBe(0);
     expect(pc.call("restart", 0)).toBe(1);
+    expect(pc.call("stopAtUnknown", 0)).toBe(0);
   });
 
   test("every option of a VM is read, the last of several counts", async () => {
     const { pc, good } = await described(
-      "vm0.memory=1M vm0.memory=300M vm0.cpus=1 vm0.debug-exit=0xf4 vm0.restart=0 vm0.lazy=1",
+      "vm0.memory=1M vm0.memory=300M vm0.cpus=1 vm0.debug-exit=0xf4 vm0.restart=0 vm0.lazy=1 vm0.unknown=stop",
     );
     expect(good).toBe(true);
     expect(pc.call("memoryBytes", 0)).toBe(300n << 20n);
@@ -30,6 +31,7 @@ describe("the command line", () => {
     expect(pc.call("debugExit", 0)).toBe(0xf4);
     expect(pc.call("restart", 0)).toBe(0);
     expect(pc.call("lazy", 0)).toBe(1);
+    expect(pc.call("stopAtUnknown", 0)).toBe(1);
   });
 
   test.each([
@@ -41,6 +43,7 @@ describe("the command line", () => {
     ["vm0.cpus=2", /cpus=`2`, but a VM has one virtual CPU/],
     ["vm0.debug-exit=65536", /debug-exit=`65536` is not an I\/O port/],
     ["vm0.restart=yes", /`vm0.restart=yes` is neither 0 nor 1/],
+    ["vm0.unknown=stopped", /`vm0.unknown=stopped` is neither fault nor stop/],
     ["vm0.colour=red", /`vm0.colour=red` is no option of a VM.*Known ones: memory=SIZE/],
     ["vm9.memory=1M", /vm9, but VMs are numbered from vm0 to vm7/],
     ["vm1.memory=16M", /vm1: there is no kernel for it/],

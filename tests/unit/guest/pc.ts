@@ -84,6 +84,7 @@ export function memoryBytes(i: u32): u64 { return vmAt(i).memoryBytes; }
 export function cpus(i: u32): u32 { return vmAt(i).cpus; }
 export function debugExit(i: u32): u32 { return vmAt(i).debugExitPort; }
 export function restart(i: u32): bool { return vmAt(i).restart; }
+export function stopAtUnknown(i: u32): bool { return vmAt(i).stopAtUnknown; }
 export function lazy(i: u32): bool { return vmAt(i).lazy; }
 function which(i: u32, role: u32): GuestModule {
   const vm = vmAt(i);
