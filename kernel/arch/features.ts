@@ -13,6 +13,7 @@ import {
   CR4_OSFXSR,
   CR4_OSXMMEXCPT,
   CR4_OSXSAVE,
+  CR4_PKE,
   CR4_SMAP,
   CR4_SMEP,
   XCR0_X87,
@@ -31,6 +32,8 @@ export function cpuEnableFeatures(): void {
   if (cpuidFeature(1, 0, EDX, 7)) cr4 |= CR4_MCE;
   if (cpuidFeature(7, 0, EBX, 7)) cr4 |= CR4_SMEP;
   if (cpuidFeature(7, 0, EBX, 20)) cr4 |= CR4_SMAP;
+  // The hypervisor has no user pages; with it set, the guest's PKRU can be read.
+  if (cpuidFeature(7, 0, ECX, 3)) cr4 |= CR4_PKE;
   const xsave = cpuidFeature(1, 0, ECX, 26);
   if (xsave) cr4 |= CR4_OSXSAVE;
   write_cr4(cr4);

@@ -22,7 +22,15 @@ import {
 import { Vcpu } from "../vcpu/vcpu";
 import { emulatedInstruction, startEmulator } from "./emulate/emulator";
 import { fetchInstruction, wrapRip } from "./emulate/fetch";
-import { OP_CALL, OP_JMP } from "./emulate/instruction";
+import {
+  OP_CALL,
+  OP_CALL_FAR,
+  OP_CALL_RELATIVE,
+  OP_JMP,
+  OP_JMP_FAR,
+  OP_RET,
+  OP_RET_FAR,
+} from "./emulate/instruction";
 
 const SHADOWS: u32 = BLOCKED_BY_STI | BLOCKED_BY_MOV_SS;
 const TRACED: u64 = RFLAGS_TF | RFLAGS_RF;
@@ -108,5 +116,16 @@ function isStep(vcpu: Vcpu): bool {
 function isBranch(vcpu: Vcpu): bool {
   if (vcpu.exit.kind != EXIT_NESTED_FAULT) return false;
   const operation = emulatedInstruction(vcpu).operation;
-  return operation == OP_CALL || operation == OP_JMP;
+  switch (operation) {
+    case OP_CALL:
+    case OP_CALL_FAR:
+    case OP_CALL_RELATIVE:
+    case OP_JMP:
+    case OP_JMP_FAR:
+    case OP_RET:
+    case OP_RET_FAR:
+      return true;
+    default:
+      return false;
+  }
 }

@@ -10,6 +10,7 @@ export const VECTOR_DB: u32 = 1;
 export const VECTOR_NMI: u32 = 2;
 export const VECTOR_BP: u32 = 3;
 export const VECTOR_OF: u32 = 4;
+export const VECTOR_BR: u32 = 5;
 export const VECTOR_UD: u32 = 6;
 export const VECTOR_NM: u32 = 7;
 export const VECTOR_DF: u32 = 8;
@@ -18,6 +19,7 @@ export const VECTOR_NP: u32 = 11;
 export const VECTOR_SS: u32 = 12;
 export const VECTOR_GP: u32 = 13;
 export const VECTOR_PF: u32 = 14;
+export const VECTOR_MF: u32 = 16;
 export const VECTOR_AC: u32 = 17;
 export const VECTOR_MC: u32 = 18;
 

@@ -1,7 +1,7 @@
 // The executor against the computer's own processor: each instruction runs once there and once emulated, on device memory
 // and on RAM, from the same registers, flags and memory.
 import { beforeAll, describe, expect, test } from "vitest";
-import { EXIT, ExitsMachine, OUTCOME } from "./exits-machine.js";
+import { DATA32, EXIT, ExitsMachine, OUTCOME } from "./exits-machine.js";
 import { BLOCK, BLOCK_BYTES, type Case, runNative, type State } from "./native.js";
 import { Random } from "./random.js";
 
@@ -13,6 +13,8 @@ const SF = 1n << 7n;
 const DF = 1n << 10n;
 const OF = 1n << 11n;
 const ALL = CF | PF | AF | ZF | SF | OF;
+const OSFXSR = 1n << 9n;
+const OSXSAVE = 1n << 18n;
 const CODE = 0x1000n;
 const MEMORY_AT = 64n;
 
@@ -29,6 +31,12 @@ interface Form {
   /** Flags that the manual leaves undefined. */
   undefinedFlags?: bigint;
   lock?: boolean;
+  /** 66, F3 or F2 as part of the opcode; the operand size is then REX.W's. */
+  prefix?: number;
+  /** VEX: opcode map, prefix as VEX numbers it, L; the second source is chosen at random when the form has one. */
+  vex?: { map: number; prefix: number; long: number; source?: boolean };
+  /** Operand sizes. */
+  sizes?: number[];
   prepare?: (state: State, random: Random, size: number) => void;
 }
 
@@ -198,33 +206,178 @@ const strings: Form[] = ["movs", "cmps", "stos", "lods", "scas"].flatMap((name, 
   ];
 });
 
+/** A stack in the middle of the block, and flags there that POPF may load: neither TF nor AC, which Linux would act on. */
+const onStack = (state: State): void => {
+  state.registers[4] = BLOCK + 48n;
+  state.registers[5] = BLOCK + 40n;
+};
+
+const special: Form[] = [
+  { name: "crc32 r, m8", opcode: [0x0f, 0x38, 0xf0], prefix: 0xf2, sizes: [4, 8] },
+  { name: "crc32 r, m", opcode: [0x0f, 0x38, 0xf1], prefix: 0xf2, sizes: [2, 4, 8] },
+  { name: "adcx r, m", opcode: [0x0f, 0x38, 0xf6], prefix: 0x66, sizes: [4, 8] },
+  { name: "adox r, m", opcode: [0x0f, 0x38, 0xf6], prefix: 0xf3, sizes: [4, 8] },
+  { name: "cmpxchg16b m", opcode: [0x0f, 0xc7], reg: 1, lock: true, sizes: [8], prepare: sixteen },
+  {
+    name: "xlat",
+    opcode: [0xd7],
+    bare: true,
+    sizes: [4],
+    prepare: (state, random) => {
+      state.registers[3] = BLOCK;
+      state.registers[0] = ((state.registers[0] as bigint) & ~0xffn) | BigInt(random.below(BLOCK_BYTES));
+    },
+  },
+  { name: "pushf", opcode: [0x9c], bare: true, sizes: [8, 2], prepare: onStack },
+  {
+    name: "popf",
+    opcode: [0x9d],
+    bare: true,
+    sizes: [8, 2],
+    prepare: (state) => {
+      onStack(state);
+      state.memory[49] = (state.memory[49] as number) & ~1;
+      state.memory[50] = (state.memory[50] as number) & ~4;
+    },
+  },
+  ...[
+    [0, 0],
+    [8, 1],
+    [16, 3],
+  ].map(
+    ([room, level]): Form => ({
+      name: `enter ${room}, ${level}`,
+      opcode: [0xc8, room as number, 0, level as number],
+      bare: true,
+      sizes: [8, 2],
+      prepare: nesting,
+    }),
+  ),
+  { name: "leave", opcode: [0xc9], bare: true, sizes: [8, 2], prepare: onStack },
+  { name: "push fs", opcode: [0x0f, 0xa0], bare: true, sizes: [8], prepare: onStack },
+  { name: "mov m, ds", opcode: [0x8c], reg: 3, sizes: [4] },
+];
+
+/** Half of the time memory holds what is expected. */
+function sixteen(state: State, random: Random): void {
+  if (random.below(2) === 0) return;
+  const view = new DataView(state.memory.buffer);
+  view.setBigUint64(Number(MEMORY_AT), state.registers[0] as bigint, true);
+  view.setBigUint64(Number(MEMORY_AT) + 8, state.registers[2] as bigint, true);
+}
+
+/** Frame pointers of the enclosing frames above the stack, little room asked for. */
+function nesting(state: State): void {
+  state.registers[4] = BLOCK + 96n;
+  state.registers[5] = BLOCK + 120n;
+}
+
+const P66 = 0x66;
+const F3 = 0xf3;
+const F2 = 0xf2;
+const prefixes = [undefined, P66, F3, F2];
+/** Name, opcode, prefix, and what there is with VEX: 128 and 256 bits, 128 only, nothing, nothing without VEX. */
+const vectorMoves: [string, number[], number | undefined, "both" | "128" | "legacy" | "vex" | "vex256"][] = [
+  ["movups r, m", [0x0f, 0x10], undefined, "both"],
+  ["movups m, r", [0x0f, 0x11], undefined, "both"],
+  ["movupd r, m", [0x0f, 0x10], P66, "both"],
+  ["movupd m, r", [0x0f, 0x11], P66, "both"],
+  ["movss r, m", [0x0f, 0x10], F3, "both"],
+  ["movss m, r", [0x0f, 0x11], F3, "both"],
+  ["movsd r, m", [0x0f, 0x10], F2, "both"],
+  ["movsd m, r", [0x0f, 0x11], F2, "both"],
+  ["movlps r, m", [0x0f, 0x12], undefined, "128"],
+  ["movlps m, r", [0x0f, 0x13], undefined, "128"],
+  ["movlpd r, m", [0x0f, 0x12], P66, "128"],
+  ["movlpd m, r", [0x0f, 0x13], P66, "128"],
+  ["movhps r, m", [0x0f, 0x16], undefined, "128"],
+  ["movhps m, r", [0x0f, 0x17], undefined, "128"],
+  ["movhpd r, m", [0x0f, 0x16], P66, "128"],
+  ["movhpd m, r", [0x0f, 0x17], P66, "128"],
+  ["movddup r, m", [0x0f, 0x12], F2, "both"],
+  ["movsldup r, m", [0x0f, 0x12], F3, "both"],
+  ["movshdup r, m", [0x0f, 0x16], F3, "both"],
+  ["movaps r, m", [0x0f, 0x28], undefined, "both"],
+  ["movaps m, r", [0x0f, 0x29], undefined, "both"],
+  ["movapd r, m", [0x0f, 0x28], P66, "both"],
+  ["movapd m, r", [0x0f, 0x29], P66, "both"],
+  ["movntps m, r", [0x0f, 0x2b], undefined, "both"],
+  ["movntpd m, r", [0x0f, 0x2b], P66, "both"],
+  ["movd mm, m", [0x0f, 0x6e], undefined, "legacy"],
+  ["movd m, mm", [0x0f, 0x7e], undefined, "legacy"],
+  ["movd r, m", [0x0f, 0x6e], P66, "128"],
+  ["movd m, r", [0x0f, 0x7e], P66, "128"],
+  ["movq r, m", [0x0f, 0x7e], F3, "128"],
+  ["movq m, r", [0x0f, 0xd6], P66, "128"],
+  ["movq mm, m", [0x0f, 0x6f], undefined, "legacy"],
+  ["movq m, mm", [0x0f, 0x7f], undefined, "legacy"],
+  ["movdqa r, m", [0x0f, 0x6f], P66, "both"],
+  ["movdqa m, r", [0x0f, 0x7f], P66, "both"],
+  ["movdqu r, m", [0x0f, 0x6f], F3, "both"],
+  ["movdqu m, r", [0x0f, 0x7f], F3, "both"],
+  ["movntq m, mm", [0x0f, 0xe7], undefined, "legacy"],
+  ["movntdq m, r", [0x0f, 0xe7], P66, "both"],
+  ["lddqu r, m", [0x0f, 0xf0], F2, "both"],
+  ["movntdqa r, m", [0x0f, 0x38, 0x2a], P66, "both"],
+  ["vbroadcastss r, m", [0x0f, 0x38, 0x18], P66, "vex"],
+  ["vbroadcastsd r, m", [0x0f, 0x38, 0x19], P66, "vex256"],
+  ["vbroadcastf128 r, m", [0x0f, 0x38, 0x1a], P66, "vex256"],
+  ["vbroadcasti128 r, m", [0x0f, 0x38, 0x5a], P66, "vex256"],
+  ["vpbroadcastb r, m", [0x0f, 0x38, 0x78], P66, "vex"],
+  ["vpbroadcastw r, m", [0x0f, 0x38, 0x79], P66, "vex"],
+  ["vpbroadcastd r, m", [0x0f, 0x38, 0x58], P66, "vex"],
+  ["vpbroadcastq r, m", [0x0f, 0x38, 0x59], P66, "vex"],
+];
+
+const vectors = vectorMoves.flatMap(([name, opcode, prefix, how]): Form[] => {
+  const word = /^movd /.test(name);
+  const forms: Form[] = [];
+  if (!how.startsWith("vex")) forms.push({ name, opcode, prefix, sizes: word ? [4, 8] : [4] });
+  if (how === "legacy") return forms;
+  const lengths = how === "vex256" ? [1] : how === "128" ? [0] : [0, 1];
+  const source = /^mov[lh]p. r/.test(name);
+  for (const long of lengths) {
+    const vex = { map: opcode.length - 1, prefix: prefixes.indexOf(prefix), long, source };
+    forms.push({ name: `v${name} ${long}`, opcode: opcode.slice(-1), vex, sizes: word ? [4, 8] : [4] });
+  }
+  return forms;
+});
+
 /** One random case of a form: operand size, registers, displacement, LOCK. */
 function instance(form: Form, random: Random): Case & { size: number } {
-  const sizes = form.byte
-    ? [1]
-    : form.name.startsWith("cmpxchg8b")
-      ? [4]
-      : form.name.includes("push") || form.name.includes("pop")
-        ? [8, 2]
-        : [2, 4, 8];
+  const sizes = form.sizes
+    ? form.sizes
+    : form.byte
+      ? [1]
+      : form.name.startsWith("cmpxchg8b")
+        ? [4]
+        : form.name.includes("push") || form.name.includes("pop")
+          ? [8, 2]
+          : [2, 4, 8];
   const size = form.name.startsWith("popcnt") ? random.pick([2, 4, 8]) : random.pick(sizes);
   const bytes: number[] = [];
   const opcode = [...form.opcode];
   if (form.lock && random.below(3) === 0) bytes.push(0xf0);
+  if (form.prefix !== undefined) bytes.push(form.prefix);
   if (size === 2) bytes.push(0x66);
   while ([0xf2, 0xf3].includes(opcode[0] as number)) bytes.push(opcode.shift() as number);
   let reg = form.reg ?? random.pick([0, 1, 2, 3, 5, 6, 8, 10, 13, 15]);
   if (form.prepare && form.opcode[1] !== undefined && (form.opcode[1] & 0xe7) === 0xa3)
     reg = random.pick([0, 1, 2, 3, 5, 6, 9]);
+  const stack = /^(push|pop|enter|leave)/.test(form.name);
   const rex =
-    (size === 8 && !form.name.startsWith("push") && !form.name.startsWith("pop m") ? 8 : 0) |
-    (reg >= 8 ? 4 : 0);
-  if (rex !== 0 || (form.byte && random.below(2) === 0)) bytes.push(0x40 | rex);
+    (size === 8 && !(form.bare && stack) && !form.name.startsWith("push") && !form.name.startsWith("pop m")
+      ? 8
+      : 0) | (reg >= 8 ? 4 : 0);
+  if (form.vex) bytes.push(...vexPrefix(form.vex, rex, random));
+  else if (rex !== 0 || (form.byte && random.below(2) === 0)) bytes.push(0x40 | rex);
   bytes.push(...opcode);
   const before: State = {
     registers: Array.from({ length: 16 }, () => random.wide()),
     flags: 0x202n | (BigInt(random.next()) & ALL),
     memory: Uint8Array.from({ length: BLOCK_BYTES }, () => random.below(256)),
+    ymm: Uint8Array.from({ length: 16 * 32 }, () => random.below(256)),
+    mmx: Uint8Array.from({ length: 8 * 8 }, () => random.below(256)),
   };
   if (random.below(4) === 0)
     before.memory.fill(random.pick([0, 0xff, 0x80]), Number(MEMORY_AT), Number(MEMORY_AT) + 8);
@@ -241,6 +394,15 @@ function instance(form: Form, random: Random): Case & { size: number } {
   return { bytes: Uint8Array.from(bytes), before, size };
 }
 
+/** Two bytes where they suffice, now and then three all the same. */
+function vexPrefix(vex: NonNullable<Form["vex"]>, rex: number, random: Random): number[] {
+  const source = vex.source ? random.below(16) : 0;
+  const last = ((~source & 15) << 3) | (vex.long << 2) | vex.prefix;
+  const r = rex & 4 ? 0 : 0x80;
+  if (vex.map === 1 && (rex & 8) === 0 && random.below(3) !== 0) return [0xc5, r | last];
+  return [0xc4, r | 0x60 | vex.map, (rex & 8 ? 0x80 : 0) | last];
+}
+
 let m: ExitsMachine;
 beforeAll(async () => {
   m = await ExitsMachine.create(1n << 20n);
@@ -252,6 +414,12 @@ function emulate(one: Case, gpa: bigint): State {
   m.code(CODE, one.bytes);
   one.before.registers.forEach((value, n) => m.setReg(n, value));
   m.set("rflags", one.before.flags);
+  // As the computer runs the cases: a process, with SSE and AVX on. Its DS is null, its FS too.
+  m.set("cr4", OSFXSR | OSXSAVE);
+  m.cpu.extendedControl.set(0, 7n);
+  for (const n of [3, 4]) m.segment(n, 0, 0n, 0xffffffff, DATA32);
+  m.cpu.ymm.set(one.before.ymm);
+  m.cpu.mmx.set(one.before.mmx);
   one.before.memory.forEach((byte, n) => m.setDevice(BLOCK + BigInt(n), 1, BigInt(byte)));
   const outcome = m.exit(EXIT.nestedFault, { gpa, flags: 2 });
   const hex = Buffer.from(one.bytes).toString("hex");
@@ -261,6 +429,8 @@ function emulate(one: Case, gpa: bigint): State {
     registers: Array.from({ length: 16 }, (_, n) => m.reg(n)),
     flags: m.get("rflags"),
     memory: Uint8Array.from({ length: BLOCK_BYTES }, (_, n) => Number(m.device(BLOCK + BigInt(n), 1))),
+    ymm: m.cpu.ymm.slice(),
+    mmx: m.cpu.mmx.slice(),
   };
 }
 
@@ -270,6 +440,8 @@ describe.each([
   ["moves", moves],
   ["others", others],
   ["strings", strings],
+  ["special", special],
+  ["vectors", vectors],
 ])("%s", (group, forms) => {
   test("does what the processor does", () => {
     const random = new Random(group.length);
@@ -302,6 +474,10 @@ function compare(theirs: State, ours: State, undefinedFlags: bigint): string[] {
     differences.push(`flags ${(theirs.flags & ALL).toString(16)} not ${(ours.flags & ALL).toString(16)}`);
   }
   const hex = (state: State) => Buffer.from(state.memory).toString("hex");
+  for (const kind of ["ymm", "mmx"] as const) {
+    const [a, b] = [Buffer.from(theirs[kind]).toString("hex"), Buffer.from(ours[kind]).toString("hex")];
+    if (a !== b) differences.push(`${kind} ${a} not ${b}`);
+  }
   if (hex(theirs) !== hex(ours)) differences.push(`memory ${hex(theirs)} not ${hex(ours)}`);
   return differences;
 }

@@ -8,6 +8,8 @@ import { Random } from "./random.js";
 const RAM = 1n << 20n;
 const CODE = 0x1000n;
 const RF = 1n << 16n;
+const OSFXSR = 1 << 9;
+const OSXSAVE = 1 << 18;
 const ROUNDS = 8_000;
 
 let m: ExitsMachine;
@@ -22,6 +24,15 @@ function address(random: Random): bigint {
     64,
     random.pick([0n, 0x8000n, RAM, 0xffffn, 0xffff_ffffn, 0xfee0_0000n, 1n << 47n, random.wide()]) + near,
   );
+}
+
+/** An instruction with VEX, likely one of the moves. */
+function vex(random: Random): Uint8Array {
+  const opcode = random.pick([
+    0x10, 0x11, 0x12, 0x13, 0x16, 0x17, 0x28, 0x29, 0x6f, 0x7f, 0x7e, 0xd6, 0xe7, 0xf0,
+  ]);
+  const noise = Array.from({ length: 10 }, () => random.below(256));
+  return Uint8Array.from([0xc5, 0xf8 | random.below(8), opcode, random.below(0xc0), ...noise]);
 }
 
 test.each([16, 32, 64] as const)("%i-bit code", (mode) => {
@@ -41,13 +52,15 @@ test.each([16, 32, 64] as const)("%i-bit code", (mode) => {
         );
       }
     }
-    const bytes = candidate(random, random.below(2), random.below(256));
+    const bytes = random.below(8) === 0 ? vex(random) : candidate(random, random.below(3), random.below(256));
     m.code(CODE, bytes);
     const before = Array.from({ length: 16 }, (_, n) => {
       const value = random.below(2) === 0 ? address(random) : random.wide();
       m.setReg(n, value);
       return value;
     });
+    m.set("cr4", BigInt(random.pick([0, OSFXSR, OSFXSR | OSXSAVE])));
+    m.cpu.extendedControl.set(0, BigInt(random.pick([1, 3, 7])));
     m.set("rflags", 2n | (BigInt(random.next()) & 0x400cd5n));
     const flags = m.get("rflags");
     const gpa = random.pick([0xfee0_0010n, 0xfee0_0000n, 0x9000_0ffen]);

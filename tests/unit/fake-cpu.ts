@@ -23,6 +23,12 @@ export class FakeCpu {
   vmcsWrites = 0;
   readonly controlRegisters = new Map<string, bigint>();
   readonly extendedControl = new Map<number, bigint>();
+  /** MM0..7 (8 bytes each) and YMM0..15 (32, XMM in the low half). */
+  readonly mmx = new Uint8Array(8 * 8);
+  readonly ymm = new Uint8Array(16 * 32);
+  /** An unmasked x87 exception waits. */
+  x87Pending = false;
+  pkru = 0;
   /** Every port access in order, as `out8 3f8 41`. */
   readonly portLog: string[] = [];
   /** Intrinsics that have no model of their own, in call order with their arguments. */
@@ -85,6 +91,7 @@ export class FakeCpu {
       ...this.ports(),
       ...this.physical(),
       ...this.arithmetic(),
+      ...this.vectors(),
       ...this.virtualization(),
     };
     return new Proxy(known as WebAssembly.ModuleImports, {
@@ -198,6 +205,26 @@ export class FakeCpu {
         const quotient = divisor === 0n ? -1n : ((unsigned(high) << 64n) | unsigned(low)) / unsigned(divisor);
         return quotient < 0n || quotient >> 64n ? this.fault("#DE in div_wide") : quotient;
       },
+    };
+  }
+
+  private vectors(): WebAssembly.ModuleImports {
+    const linear = (address: number, length: number) =>
+      new Uint8Array(this.memory.buffer, address >>> 0, length);
+    const register = (n: number, bytes: number) =>
+      bytes === 8 ? this.mmx.subarray(8 * n, 8 * n + 8) : this.ymm.subarray(32 * n, 32 * n + bytes);
+    return {
+      simd_read: (n: number, target: number, bytes: number) => {
+        if (bytes === 8 && this.x87Pending) return 0;
+        linear(target, bytes).set(register(n, bytes));
+        return 1;
+      },
+      simd_write: (n: number, source: number, bytes: number) => {
+        if (bytes === 8 && this.x87Pending) return 0;
+        register(n, bytes).set(linear(source, bytes));
+        return 1;
+      },
+      rdpkru: () => this.pkru | 0,
     };
   }
 

@@ -5,16 +5,25 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Linear address and size of the block of memory that a case sees; a state is 16 registers, RFLAGS and that block. */
+/**
+ * Linear address and size of the block of memory that a case sees; a state is 16 registers, RFLAGS, that block, and the vector
+ * registers.
+ */
 export const BLOCK = 0x1000_0000n;
 export const BLOCK_BYTES = 128;
-const STATE_BYTES = 16 * 8 + 8 + BLOCK_BYTES;
+const MEMORY_AT = 16 * 8 + 8;
+const YMM_AT = MEMORY_AT + BLOCK_BYTES;
+const MMX_AT = YMM_AT + 16 * 32;
+const STATE_BYTES = MMX_AT + 8 * 8;
 
 export interface State {
   /** RAX … R15 by encoding. */
   registers: bigint[];
   flags: bigint;
   memory: Uint8Array;
+  /** YMM0 … YMM15 and MM0 … MM7. */
+  ymm: Uint8Array;
+  mmx: Uint8Array;
 }
 
 export interface Case {
@@ -27,7 +36,9 @@ function pack(state: State): Uint8Array {
   const view = new DataView(packed.buffer);
   state.registers.forEach((value, n) => view.setBigUint64(8 * n, BigInt.asUintN(64, value), true));
   view.setBigUint64(128, state.flags, true);
-  packed.set(state.memory, 136);
+  packed.set(state.memory, MEMORY_AT);
+  packed.set(state.ymm, YMM_AT);
+  packed.set(state.mmx, MMX_AT);
   return packed;
 }
 
@@ -36,7 +47,9 @@ function unpack(packed: Uint8Array): State {
   return {
     registers: Array.from({ length: 16 }, (_, n) => view.getBigUint64(8 * n, true)),
     flags: view.getBigUint64(128, true),
-    memory: packed.slice(136, STATE_BYTES),
+    memory: packed.slice(MEMORY_AT, YMM_AT),
+    ymm: packed.slice(YMM_AT, MMX_AT),
+    mmx: packed.slice(MMX_AT, STATE_BYTES),
   };
 }
 
@@ -64,6 +77,11 @@ function program(cases: Case[]): string {
   const loads = names
     .filter((name) => name !== "rsp")
     .map((name) => `mov ${name}, [rel scratch + ${8 * names.indexOf(name)}]`);
+  const vectors = (line: (move: string, register: string, at: number) => string) =>
+    [
+      ...Array.from({ length: 16 }, (_, n) => line("vmovups", `ymm${n}`, YMM_AT + 32 * n)),
+      ...Array.from({ length: 8 }, (_, n) => line("movq", `mm${n}`, MMX_AT + 8 * n)),
+    ].join("\n  ");
   const stores = names.map((name, n) => `mov [rel scratch + ${8 * n}], ${name}`);
   return `
 bits 64
@@ -95,6 +113,8 @@ next:
   mov rdi, ${BLOCK}
   mov ecx, ${BLOCK_BYTES}
   rep movsb
+  mov rax, [rel state]
+  ${vectors((move, register, at) => `${move} ${register}, [rax + ${at}]`)}
   mov rax, [r12]
   mov [rel target], rax
   push qword [rel scratch + 128]
@@ -109,6 +129,7 @@ back:
   pop qword [rel scratch + 128]
   cld
   mov rbx, [rel state]
+  ${vectors((move, register, at) => `${move} [rbx + ${at}], ${register}`)}
   mov rdi, rbx
   lea rsi, [rel scratch]
   mov ecx, 17
@@ -116,7 +137,7 @@ back:
   mov rsi, ${BLOCK}
   mov ecx, ${BLOCK_BYTES}
   rep movsb
-  mov rbx, rdi
+  add rbx, ${STATE_BYTES}
   mov r12, [rel entry]
   add r12, 8
   cmp qword [r12], 0

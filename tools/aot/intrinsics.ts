@@ -233,4 +233,7 @@ export const INTRINSICS: Record<string, Intrinsic> = {
   phys_xrstor: inline("ll:", "phys rax", `${SPLIT}xrstor64 %0:a`, { clobbers: ["rdx"], width: 8 }),
   phys_fxsave: inline("l:", "phys", "fxsave64 %0:a", { width: 8 }),
   phys_fxrstor: inline("l:", "phys", "fxrstor64 %0:a", { width: 8 }),
+  simd_read: external("iii:i"),
+  simd_write: external("iii:i"),
+  rdpkru: inline(":i", "", "xor ecx, ecx\nrdpkru", { returns: "rax", clobbers: ["rcx", "rdx"] }),
 };

@@ -31,6 +31,8 @@ export const MEMORY_BYTES: Record<string, { when?: string; at: number; length: s
   vmread_status: { when: "r == 0", at: 1, length: "8", writes: true },
   phys_read: { at: 0, length: "a2", writes: true },
   phys_write: { at: 1, length: "a2", writes: false },
+  simd_read: { when: "r == 1", at: 1, length: "a2", writes: true },
+  simd_write: { at: 1, length: "a2", writes: false },
 };
 
 /** Intrinsics that enter the guest: the head of the vCPU at their first argument is logged before, and after the exit. */

@@ -14,6 +14,7 @@ import {
   CODE_32,
   CODE_64,
   DEFAULT64,
+  FORM_RM_R,
   GROUP,
   IMM16,
   IMM16_8,
@@ -30,8 +31,11 @@ import {
   MODRM,
   NO64,
   NO_REGISTER,
+  OP_ARPL,
   OP_CALL,
+  OP_CALL_RELATIVE,
   OP_JMP,
+  OP_LOAD_SEGMENT,
   OP_MOV,
   OP_MOV_FROM_CR,
   OP_MOV_FROM_DR,
@@ -39,7 +43,10 @@ import {
   OP_MOVBE,
   OP_OTHER,
   OP_POPCNT,
+  OP_RET,
+  OP_STORE_SEGMENT,
   OP_UNDEFINED,
+  OP_VECTOR,
   PREFIX_ADDRESS,
   PREFIX_LOCK,
   PREFIX_OPERAND,
@@ -52,8 +59,16 @@ import {
   REX_R,
   REX_W,
   REX_X,
+  VEX_L,
+  VEX_PRESENT,
+  VEX_REGISTER,
 } from "./instruction";
 import { GROUP7, groupAttributes, immediateOpcode, oneByteOpcode, threeByteOpcode, twoByteOpcode } from "./opcodes";
+
+import {
+  isVexAllowed, NO_VECTOR_MOVE, VECTOR_66, VECTOR_ACTION, VECTOR_F2, VECTOR_F3, VECTOR_HIGH, VECTOR_LOW,
+  VECTOR_NO_PREFIX, VECTOR_PREFIX_SHIFT, VECTOR_STORE, vectorMove,
+} from "./vectoropcodes";
 
 const OPCODE_MOVNTI: u32 = 0x1c3;
 /** One bit for each control register that there is. */
@@ -64,7 +79,7 @@ export const DECODE_OK: u32 = 0;
 export const DECODE_TRUNCATED: u32 = 1;
 /** No instruction: #UD. */
 export const DECODE_UNDEFINED: u32 = 2;
-/** A real instruction of an encoding that is not covered: VEX, EVEX, XOP, 3DNow!. */
+/** A real instruction of an encoding that is not covered: EVEX, XOP, 3DNow!, and VEX but for moves of vectors. */
 export const DECODE_UNSUPPORTED: u32 = 3;
 
 /**
@@ -85,6 +100,9 @@ export function decode(i: Instruction): u32 {
   i.displacement = 0;
   i.immediate = 0;
   i.attributes = 0;
+  i.vector = NO_VECTOR_MOVE;
+  i.vex = 0;
+  i.second = 0;
   decodePrefixes(i);
   const found = decodeOpcode(i);
   if (found != DECODE_OK) return found;
@@ -97,6 +115,8 @@ export function decode(i: Instruction): u32 {
   decodeImmediate(i);
   if (i.length > i.available) return DECODE_TRUNCATED;
   i.operation = i.attributes & ATTRIBUTE_OPERATION;
+  // Between registers it is none of the emulator's business.
+  if (i.operation == OP_VECTOR && !i.memory) i.operation = OP_OTHER;
   i.form = i.attributes & ATTRIBUTE_FORM;
   if (i.segment == NO_REGISTER) i.segment = defaultSegment(i);
   return isUndefined(i) ? DECODE_UNDEFINED : DECODE_OK;
@@ -169,11 +189,11 @@ function segmentPrefix(i: Instruction, segment: u32): bool {
 
 function decodeOpcode(i: Instruction): u32 {
   let byte = <u32>take(i, 1);
-  if (isVectorEscape(i, byte)) return DECODE_UNSUPPORTED;
+  if (isVectorEscape(i, byte)) return isVex(byte) ? decodeVex(i, byte) : DECODE_UNSUPPORTED;
   if (byte != 0x0f) {
     i.opcode = byte;
     i.attributes = oneByteOpcode(byte);
-    if (byte == 0x63 && i.mode != CODE_64) i.attributes = OP_OTHER | MODRM;
+    if (byte == 0x63 && i.mode != CODE_64) i.attributes = OP_ARPL | FORM_RM_R | MODRM;
     return DECODE_OK;
   }
   byte = <u32>take(i, 1);
@@ -181,7 +201,7 @@ function decodeOpcode(i: Instruction): u32 {
   if (byte == 0x38) {
     byte = <u32>take(i, 1);
     i.opcode = 0x200 | byte;
-    i.attributes = threeByteOpcode(byte, (i.prefixes & PREFIX_REPNE) != 0);
+    i.attributes = threeByteOpcode(byte, i.prefixes);
   } else if (byte == 0x3a) {
     byte = <u32>take(i, 1);
     i.opcode = 0x300 | byte;
@@ -193,6 +213,45 @@ function decodeOpcode(i: Instruction): u32 {
     if (byte == 0x78 && (i.prefixes & (PREFIX_OPERAND | PREFIX_REPNE)) != 0) return DECODE_UNSUPPORTED;
   }
   if (!hasRightPrefix(i)) i.attributes = OP_UNDEFINED | MODRM;
+  if ((i.attributes & (ATTRIBUTE_OPERATION | MODRM)) == (OP_OTHER | MODRM)) findVectorMove(i);
+  return DECODE_OK;
+}
+
+function findVectorMove(i: Instruction): void {
+  let prefix = (i.prefixes & PREFIX_OPERAND) != 0 ? VECTOR_66 : VECTOR_NO_PREFIX;
+  if ((i.prefixes & PREFIX_REP) != 0) prefix = VECTOR_F3;
+  else if ((i.prefixes & PREFIX_REPNE) != 0) prefix = VECTOR_F2;
+  i.vector = vectorMove(i.opcode, prefix, false);
+  if (i.vector != NO_VECTOR_MOVE) i.attributes = OP_VECTOR | MODRM;
+}
+
+function isVex(byte: u32): bool {
+  return byte == 0xc4 || byte == 0xc5;
+}
+
+// After C5:                              After C4:
+//
+//   7   6..3   2  1..0                     7   6   5   4..0      7  6..3   2  1..0
+//   ~R  ~vvvv  L  prefix                   ~R  ~X  ~B  map       W  ~vvvv  L  prefix
+//
+// Outside 64-bit mode R, X and B are 0, and there are registers 0 to 7 only.
+function decodeVex(i: Instruction, lead: u32): u32 {
+  const refused = PREFIX_LOCK | PREFIX_OPERAND | PREFIX_REP | PREFIX_REPNE;
+  if ((i.prefixes & refused) != 0 || i.rex != 0) return DECODE_UNDEFINED;
+  const first = <u32>take(i, 1);
+  const map: u32 = lead == 0xc5 ? 1 : first & 31;
+  const last = lead == 0xc5 ? first & 0x7f : <u32>take(i, 1);
+  if (i.mode == CODE_64) {
+    const inverted = lead == 0xc5 ? (first >> 5) & REX_R : first >> 5;
+    i.rex = (~inverted & (lead == 0xc5 ? REX_R : REX_R | REX_X | REX_B)) | ((last >> 4) & REX_W);
+  }
+  const register = (~last >> 3) & (i.mode == CODE_64 ? 15 : 7);
+  i.vex = VEX_PRESENT | ((last << 2) & VEX_L) | register;
+  i.opcode = (map << 8) | <u32>take(i, 1);
+  i.vector = map <= 2 ? vectorMove(i.opcode, (last & 3) << VECTOR_PREFIX_SHIFT, true) : NO_VECTOR_MOVE;
+  // Whatever follows: an instruction whose bytes are not all there is fetched in full first.
+  if (i.vector == NO_VECTOR_MOVE) return i.length > i.available ? DECODE_TRUNCATED : DECODE_UNSUPPORTED;
+  i.attributes = OP_VECTOR | MODRM;
   return DECODE_OK;
 }
 
@@ -253,7 +312,8 @@ function decodeSizes(i: Instruction): void {
 /** Near branches and moves of control and debug registers ignore the operand-size prefix in 64-bit mode. */
 function alwaysWide(attributes: u32): bool {
   const operation = attributes & ATTRIBUTE_OPERATION;
-  return operation == OP_CALL || operation == OP_JMP || isSystemMove(attributes);
+  const near = operation == OP_CALL || operation == OP_CALL_RELATIVE || operation == OP_JMP || operation == OP_RET;
+  return near || isSystemMove(attributes);
 }
 
 function isSystemMove(attributes: u32): bool {
@@ -317,9 +377,9 @@ function decodeImmediate(i: Instruction): void {
     case IMMZ: i.immediate = takeSigned(i, i.operandSize == 2 ? 2 : 4); break;
     case IMMV: i.immediate = takeSigned(i, i.operandSize); break;
     case IMM16: i.immediate = take(i, 2); break;
-    case IMM16_8: i.immediate = take(i, 2); take(i, 1); break;
+    case IMM16_8: i.immediate = take(i, 2); i.second = <u32>take(i, 1); break;
     case IMM_MOFFS: i.displacement = take(i, i.addressSize); i.memory = true; break;
-    case IMM_FAR: take(i, i.operandSize == 2 ? 2 : 4); take(i, 2); break;
+    case IMM_FAR: i.immediate = take(i, i.operandSize == 2 ? 2 : 4); i.second = <u32>take(i, 2); break;
     case IMM_REL: i.immediate = takeSigned(i, i.mode != CODE_64 && i.operandSize == 2 ? 2 : 4); break;
     default: break;
   }
@@ -336,6 +396,8 @@ function isUndefined(i: Instruction): bool {
   if ((attributes & NO64) != 0 && i.mode == CODE_64) return true;
   if ((attributes & MEMORY_ONLY) != 0 && !i.memory) return true;
   if (isSystemMove(attributes) && !isSystemRegister(i)) return true;
+  if (isSegmentMove(i) && !isSegmentRegister(i)) return true;
+  if (i.vex != 0 && !isVexRight(i)) return true;
   return (i.prefixes & PREFIX_LOCK) != 0 && ((attributes & LOCKABLE) == 0 || !i.memory) && !isLockedCr8(i);
 }
 
@@ -348,4 +410,22 @@ function isSystemRegister(i: Instruction): bool {
 /** AMD-V CPUs reach CR8 from 32-bit code as LOCK MOV CR0 (APM, "MOV CRn"). */
 function isLockedCr8(i: Instruction): bool {
   return (i.operation & ~1) == OP_MOV_FROM_CR && i.register == 0;
+}
+
+function isSegmentMove(i: Instruction): bool {
+  return i.operation == OP_STORE_SEGMENT || i.operation == OP_LOAD_SEGMENT;
+}
+
+/** ES, CS, SS, DS, FS, GS; CS is not for MOV to load. */
+function isSegmentRegister(i: Instruction): bool {
+  const number = (i.modrm >> 3) & 7;
+  return number <= SEG_GS && (number != SEG_CS || i.operation == OP_STORE_SEGMENT);
+}
+
+/** A second source register only where there is one; L and W as the row wants them. */
+function isVexRight(i: Instruction): bool {
+  const merges = (i.vector & VECTOR_ACTION) == VECTOR_LOW || (i.vector & VECTOR_ACTION) == VECTOR_HIGH;
+  const hasSource = merges && (i.vector & VECTOR_STORE) == 0;
+  if (!hasSource && (i.vex & VEX_REGISTER) != 0) return false;
+  return isVexAllowed(i.vector, (i.vex & VEX_L) != 0, (i.rex & REX_W) != 0);
 }

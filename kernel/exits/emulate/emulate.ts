@@ -20,6 +20,8 @@ import {
   OP_OUTS,
   OP_POP,
   OP_PUSH,
+  OP_PUSHA,
+  OP_XLAT,
 } from "./instruction";
 import { isFaultAddress } from "./linear";
 import { runString } from "./string";
@@ -63,7 +65,7 @@ function run(e: Emulator): u32 {
   const vcpu = e.vcpu;
   const operation = e.instruction.operation;
   if (operation >= OP_MOVS && operation <= OP_OUTS) return runString(e);
-  if (hasTwoAddresses(operation)) e.faultGpa = NO_GPA;
+  if (usesStack(operation) || operation >= OP_PUSHA) e.faultGpa = NO_GPA;
   if (!execute(e)) return e.outcome;
   if (vcpu.rflags != e.flags) {
     vcpu.rflags = e.flags;
@@ -104,12 +106,13 @@ function rememberMove(e: Emulator): void {
 }
 
 /** The stack is a second place in memory. */
-function hasTwoAddresses(operation: u32): bool {
+function usesStack(operation: u32): bool {
   return operation == OP_PUSH || operation == OP_POP || operation == OP_CALL;
 }
 
 function touchesMemory(e: Emulator): bool {
   const i = e.instruction;
   if (i.operation >= OP_MOVS && i.operation <= OP_OUTS) return true;
-  return i.memory || i.operation == OP_OTHER || hasTwoAddresses(i.operation);
+  if (i.operation >= OP_PUSHA && i.operation <= OP_XLAT) return true;
+  return i.memory || i.operation == OP_OTHER || usesStack(i.operation);
 }

@@ -1,6 +1,6 @@
 // What emulating one instruction needs around the decoded instruction: the mode and privilege it runs in, the page walk,
 // and the two memory operands that the widest instruction has. One per vCPU; an exit never yields while it is in use.
-import { CR0_PE, RFLAGS_AC, RFLAGS_VM } from "../../arch/cr";
+import { CR0_PE, RFLAGS_AC, RFLAGS_IOPL, RFLAGS_VM } from "../../arch/cr";
 import { EFER_LMA } from "../../arch/msr";
 import { arenaAlloc } from "../../lib/arena";
 import { GuestMemory } from "../../mm/guestmem";
@@ -48,6 +48,8 @@ export class Emulator {
   outcome: u32;
   /** RIP to go on at when the instruction is done. */
   nextRip: u64;
+  /** Linear address of the operand last located. */
+  linear: u64;
   /** Operand last read. */
   value: u64;
   /** RFLAGS as the instruction leaves them. */
@@ -68,7 +70,12 @@ export class Emulator {
   target: Operand;
   /** The task that is being switched to. */
   task: TaskState;
+  /** What goes between memory and a register wider than 8 bytes, and that register: 32 bytes each. */
+  block: usize;
 }
+
+/** Bytes of the widest operand, a YMM register. */
+export const MAX_OPERAND_BYTES: u32 = 32;
 
 /** No operand lies there: see `isFaultAddress`. */
 export const NO_GPA: u64 = 0xffff_ffff_ffff_f000;
@@ -82,7 +89,8 @@ const SOURCE_OFFSET: usize = (WALK_OFFSET + offsetof<GuestWalk>() + 15) & ~15;
 const TARGET_OFFSET: usize = (SOURCE_OFFSET + offsetof<Operand>() + 15) & ~15;
 const SCRATCH_OFFSET: usize = (TARGET_OFFSET + offsetof<Operand>() + 15) & ~15;
 const TASK_OFFSET: usize = (SCRATCH_OFFSET + offsetof<Instruction>() + 15) & ~15;
-const DECODED_OFFSET: usize = (TASK_OFFSET + TASK_STATE_BYTES + 63) & ~63;
+const BLOCK_OFFSET: usize = (TASK_OFFSET + TASK_STATE_BYTES + 63) & ~63;
+const DECODED_OFFSET: usize = BLOCK_OFFSET + 2 * MAX_OPERAND_BYTES;
 const EMULATOR_BYTES: usize = DECODED_OFFSET + DECODED_SLOTS * DECODED_BYTES;
 
 /** Gives a vCPU its emulator; boot time only, when the machine's functions are installed. */
@@ -96,6 +104,7 @@ export function emulatorCreate(vcpu: Vcpu): void {
   e.source = changetype<Operand>(at + SOURCE_OFFSET);
   e.target = changetype<Operand>(at + TARGET_OFFSET);
   e.task = changetype<TaskState>(at + TASK_OFFSET);
+  e.block = at + BLOCK_OFFSET;
   e.instruction = scratchInstruction(e);
   e.walk.memory = e.memory;
   e.walk.physicalBits = machine().physicalBits(vcpu);
@@ -157,6 +166,11 @@ export function privilegeLevel(vcpu: Vcpu): u32 {
   if ((vcpu.cr0 & CR0_PE) == 0) return 0;
   if ((vcpu.rflags & RFLAGS_VM) != 0) return 3;
   return (segmentOf(vcpu, SEG_SS).access >> SEGMENT_DPL_SHIFT) & 3;
+}
+
+/** IOPL: the privilege that port access and changes of IF need. */
+export function ioPrivilege(vcpu: Vcpu): u32 {
+  return <u32>((vcpu.rflags & RFLAGS_IOPL) >> 12);
 }
 
 /** WALK_USER, WALK_SMAP_OPEN: as what data accesses of the instruction are made. */

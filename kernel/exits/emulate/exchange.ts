@@ -6,7 +6,7 @@ import { arithmetic } from "./alu";
 import { Emulator } from "./emulator";
 import { setFlag } from "./flags";
 import { FORM_ACC_REG, OP_ADD, OP_CMP, PREFIX_LOCK } from "./instruction";
-import { refuse } from "./refuse";
+import { executeCompareExchange16 } from "./special";
 import { loadRm, openRmSized, readRegister, readRm, storeRm, writeRegister } from "./operand";
 
 export function executeExchange(e: Emulator): bool {
@@ -64,10 +64,10 @@ export function executeCompareExchange(e: Emulator): bool {
   return true;
 }
 
-/** CMPXCHG8B. Sixteen bytes at a time (CMPXCHG16B) no device register takes. */
+/** CMPXCHG8B; with REX.W CMPXCHG16B. */
 export function executeCompareExchangePair(e: Emulator): bool {
   const i = e.instruction;
-  if (i.operandSize == 8) return refuse(e);
+  if (i.operandSize == 8) return executeCompareExchange16(e);
   if (!openRmSized(e, 8, WALK_WRITE)) return false;
   const vcpu = e.vcpu;
   const held = loadRm(e);

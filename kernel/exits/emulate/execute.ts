@@ -10,12 +10,15 @@ import { Emulator } from "./emulator";
 import { executeCompareExchange, executeCompareExchangePair, executeExchange, executeExchangeAdd } from "./exchange";
 import { condition, setFlags } from "./flags";
 import {
-  FORM_ACC_IMM, FORM_ACC_MOFFS, FORM_R_RM, FORM_R_RM_IMM, FORM_REG, FORM_REG_IMM, FORM_RM_CL,
-  FORM_RM_IMM, FORM_RM_ONE, IMM8, OP_ADC, OP_ADD, OP_AND, OP_BSF, OP_BSR, OP_BT, OP_BTC, OP_BTR, OP_BTS, OP_CALL,
-  OP_CMOV, OP_CMP, OP_CMPXCHG, OP_CMPXCHG_PAIR, OP_DEC, OP_DIV, OP_IDIV, OP_IMUL, OP_IMUL2, OP_INC, OP_JMP, OP_MOV,
-  OP_MOVBE, OP_MOVSX, OP_MOVZX, OP_MUL, OP_NEG, OP_NOP, OP_NOT, OP_OR, OP_POP, OP_POPCNT, OP_PUSH, OP_RCL, OP_RCR,
-  OP_ROL, OP_ROR, OP_SAL, OP_SAR, OP_SBB, OP_SETCC, OP_SHL, OP_SHLD, OP_SHR, OP_SHRD, OP_SUB, OP_TEST, OP_XADD,
-  OP_XCHG, OP_XOR, PREFIX_REP, SOURCE16, SOURCE8,
+  FORM_ACC_IMM, FORM_ACC_MOFFS, FORM_REG, FORM_REG_IMM, FORM_RM_CL, FORM_RM_IMM, FORM_RM_ONE, FORM_R_RM,
+  FORM_R_RM_IMM, IMM8, OP_ADC, OP_ADD, OP_ADX, OP_AND, OP_ARPL, OP_BOUND, OP_BSF, OP_BSR, OP_BT, OP_BTC, OP_BTR,
+  OP_BTS, OP_CALL, OP_CALL_FAR, OP_CALL_RELATIVE, OP_CMOV, OP_CMP, OP_CMPXCHG, OP_CMPXCHG_PAIR, OP_CRC32, OP_DEC,
+  OP_DIV, OP_ENTER, OP_IDIV, OP_IMUL, OP_IMUL2, OP_INC, OP_JMP, OP_JMP_FAR, OP_LEAVE, OP_LMSW, OP_LOAD_FAR,
+  OP_LOAD_SEGMENT, OP_LOAD_TABLE, OP_MOV, OP_MOVBE, OP_MOVSX, OP_MOVZX, OP_MUL, OP_NEG, OP_NOP, OP_NOT, OP_OR, OP_POP,
+  OP_POPA, OP_POPCNT, OP_POPF, OP_POP_SEGMENT, OP_PUSH, OP_PUSHA, OP_PUSHF, OP_PUSH_SEGMENT, OP_RCL, OP_RCR, OP_RET,
+  OP_RET_FAR, OP_ROL, OP_ROR, OP_SAL, OP_SAR, OP_SBB, OP_SETCC, OP_SHL, OP_SHLD, OP_SHR, OP_SHRD, OP_SMSW,
+  OP_STORE_SEGMENT, OP_STORE_SELECTOR, OP_STORE_TABLE, OP_SUB, OP_TEST, OP_VECTOR, OP_XADD, OP_XCHG, OP_XLAT, OP_XOR,
+  PREFIX_REP, SOURCE16, SOURCE8,
 } from "./instruction";
 import { locate, sizeMask } from "./linear";
 import {
@@ -24,6 +27,19 @@ import {
 import { refuse } from "./refuse";
 import { divide, multiply, multiplyTruncated } from "./muldiv";
 import { countZeros, scanBits, shift, shiftDouble } from "./shift";
+import {
+  executeCallRelative, executeEnter, executeLeave, executePopAll, executePopFlags, executePushAll, executePushFlags,
+  executeReturn,
+} from "./frames";
+import {
+  executeFarReturn, executeFarTransfer, executeLoadFar, executeLoadSegment, executePopSegment, executePushSegment,
+  executeStoreSegment,
+} from "./segments";
+import { executeAddCarry, executeAdjustPrivilege, executeBound, executeCrc32, executeTranslate } from "./special";
+import {
+  executeLoadStatus, executeLoadTable, executeStoreSelector, executeStoreStatus, executeStoreTable,
+} from "./system";
+import { executeVector } from "./vector";
 import { executeCall, executeJump, executePop, executePush } from "./stack";
 
 /**
@@ -59,8 +75,40 @@ export function execute(e: Emulator): bool {
     case OP_POP: return executePop(e);
     case OP_CALL: return executeCall(e);
     case OP_JMP: return executeJump(e);
-    default:
-      return executeUnknown(e);
+    default: return executeRare(e);
+  }
+}
+
+/** What compilers and drivers have no use for, on a device, is on its own way. */
+function executeRare(e: Emulator): bool {
+  switch (e.instruction.operation) {
+    case OP_VECTOR: return executeVector(e);
+    case OP_PUSHA: return executePushAll(e);
+    case OP_POPA: return executePopAll(e);
+    case OP_PUSHF: return executePushFlags(e);
+    case OP_POPF: return executePopFlags(e);
+    case OP_ENTER: return executeEnter(e);
+    case OP_LEAVE: return executeLeave(e);
+    case OP_CALL_RELATIVE: return executeCallRelative(e);
+    case OP_RET: return executeReturn(e);
+    case OP_PUSH_SEGMENT: return executePushSegment(e);
+    case OP_POP_SEGMENT: return executePopSegment(e);
+    case OP_STORE_SEGMENT: return executeStoreSegment(e);
+    case OP_LOAD_SEGMENT: return executeLoadSegment(e);
+    case OP_LOAD_FAR: return executeLoadFar(e);
+    case OP_JMP_FAR: case OP_CALL_FAR: return executeFarTransfer(e);
+    case OP_RET_FAR: return executeFarReturn(e);
+    case OP_STORE_TABLE: return executeStoreTable(e);
+    case OP_LOAD_TABLE: return executeLoadTable(e);
+    case OP_STORE_SELECTOR: return executeStoreSelector(e);
+    case OP_SMSW: return executeStoreStatus(e);
+    case OP_LMSW: return executeLoadStatus(e);
+    case OP_XLAT: return executeTranslate(e);
+    case OP_BOUND: return executeBound(e);
+    case OP_ARPL: return executeAdjustPrivilege(e);
+    case OP_CRC32: return executeCrc32(e);
+    case OP_ADX: return executeAddCarry(e);
+    default: return executeUnknown(e);
   }
 }
 

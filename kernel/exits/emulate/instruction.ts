@@ -23,6 +23,11 @@ export const REX_R: u32 = 4;
 export const REX_X: u32 = 2;
 export const REX_B: u32 = 1;
 
+// VEX, but for what it has in common with REX: bits 3..0 are the register `vvvv`.
+export const VEX_PRESENT: u32 = 1 << 8;
+export const VEX_L: u32 = 1 << 4;
+export const VEX_REGISTER: u32 = 15;
+
 /** `base` or `index` when there is none. */
 export const NO_REGISTER: u32 = 0xff;
 /** `base` of an operand relative to the next instruction. */
@@ -186,6 +191,41 @@ export const OP_CLTS: u32 = 68;
 export const OP_SMSW: u32 = 69;
 export const OP_LMSW: u32 = 70;
 export const OP_INVLPG: u32 = 71;
+// What uses the stack, or memory that ModRM does not name.
+export const OP_PUSHA: u32 = 72;
+export const OP_POPA: u32 = 73;
+export const OP_PUSHF: u32 = 74;
+export const OP_POPF: u32 = 75;
+export const OP_ENTER: u32 = 76;
+export const OP_LEAVE: u32 = 77;
+/** Near, relative. */
+export const OP_CALL_RELATIVE: u32 = 78;
+export const OP_RET: u32 = 79;
+export const OP_PUSH_SEGMENT: u32 = 80;
+export const OP_POP_SEGMENT: u32 = 81;
+export const OP_CALL_FAR: u32 = 82;
+export const OP_RET_FAR: u32 = 83;
+export const OP_IRET: u32 = 84;
+export const OP_XLAT: u32 = 85;
+// The rest.
+export const OP_JMP_FAR: u32 = 86;
+/** MOV from, to a segment register. */
+export const OP_STORE_SEGMENT: u32 = 87;
+export const OP_LOAD_SEGMENT: u32 = 88;
+/** LES, LDS, LSS, LFS, LGS. */
+export const OP_LOAD_FAR: u32 = 89;
+export const OP_BOUND: u32 = 90;
+export const OP_ARPL: u32 = 91;
+export const OP_CRC32: u32 = 92;
+/** ADCX and ADOX. */
+export const OP_ADX: u32 = 93;
+/** SGDT and SIDT; LGDT and LIDT. */
+export const OP_STORE_TABLE: u32 = 94;
+export const OP_LOAD_TABLE: u32 = 95;
+/** SLDT and STR. */
+export const OP_STORE_SELECTOR: u32 = 96;
+/** A move of a vector register: `vector` says which. */
+export const OP_VECTOR: u32 = 97;
 
 @unmanaged
 export class Instruction {
@@ -223,7 +263,12 @@ export class Instruction {
   base: u32;
   index: u32;
   scale: u32;
-  reserved: u32;
+  /** OP_VECTOR: the row of vectoropcodes.ts. */
+  vector: u32;
+  /** VEX: 0, or VEX_PRESENT with L and the register `vvvv`. */
+  vex: u32;
+  /** ENTER: nesting level. Far pointer in the instruction: its selector. */
+  second: u32;
   displacement: u64;
   immediate: u64;
 

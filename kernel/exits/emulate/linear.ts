@@ -81,6 +81,11 @@ export function locate(
   size: u32,
   access: u32,
 ): bool {
+  return toLinear(e, segment, offset, size, access) && locateAccess(e, operand, size, access);
+}
+
+/** The first half of `locate`: segmentation, into `e.linear`. */
+export function toLinear(e: Emulator, segment: u32, offset: u64, size: u32, access: u32): bool {
   let gva = offset;
   if (e.mode == CODE_64) {
     if (segment >= SEG_FS) gva += segmentOf(e.vcpu, segment).base;
@@ -90,7 +95,16 @@ export function locate(
     if (!segmentAllows(e, register, offset, size, access)) return failSegment(e, segment);
     gva = (gva + register.base) & 0xffffffff;
   }
-  if ((gva & (size - 1)) != 0 && checksAlignment(e)) return failWith(e, VECTOR_AC, 0);
+  e.linear = gva;
+  return true;
+}
+
+/** The second half: alignment, paging, breakpoints, of `size` bytes at `e.linear`. */
+export function locateAccess(e: Emulator, operand: Operand, size: u32, access: u32): bool {
+  const gva = e.linear;
+  // Far pointers and descriptor-table registers are as aligned as their parts: two bytes.
+  const alignment = size & (0 - size);
+  if ((gva & (alignment - 1)) != 0 && checksAlignment(e)) return failWith(e, VECTOR_AC, 0);
   if (!locateLinear(e, operand, gva, size, access | dataAccess(e.vcpu))) return false;
   if (e.breakpoints != 0) meetBreakpoints(e, gva, size, access);
   return true;

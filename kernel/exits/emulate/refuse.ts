@@ -4,7 +4,6 @@
 // the instruction would leave wrong results behind that nobody hears of. `vmN.unknown=stop` stops the VM instead.
 import { STATUS_UNHANDLED_EXIT } from "../../abi/status";
 import { LOG_ERROR, logDecimal, logEnd, logHex, logHexFixed, logStart, logText } from "../../lib/log";
-import { WALK_READ } from "../../mm/guestwalk";
 import { machine } from "../../vcpu/machine";
 import { raise, VECTOR_UD } from "../../vcpu/raise";
 import { Emulator } from "./emulator";

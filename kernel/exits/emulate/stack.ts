@@ -8,12 +8,12 @@ import { failWith, isCanonical, locate, readOperand, sizeMask, writeOperand } fr
 import { openRm, readRegister, readRm, storeRm, writeRegister } from "./operand";
 
 /** Bytes of the stack pointer in use: 8 in 64-bit mode, else as SS says. */
-function stackSize(e: Emulator): u32 {
+export function stackSize(e: Emulator): u32 {
   if (e.mode == CODE_64) return 8;
   return (segmentOf(e.vcpu, SEG_SS).access & SEGMENT_DEFAULT_BIG) != 0 ? 4 : 2;
 }
 
-function setStackPointer(e: Emulator, value: u64): void {
+export function setStackPointer(e: Emulator, value: u64): void {
   const size = stackSize(e);
   const mask = sizeMask(size);
   e.vcpu.setGpr(RSP, size == 8 ? value : (e.vcpu.rsp & ~mask) | (value & mask));
@@ -25,6 +25,14 @@ export function pushValue(e: Emulator, value: u64, size: u32): bool {
   if (!locate(e, e.source, SEG_SS, top, size, WALK_WRITE)) return false;
   writeOperand(e, e.source, value);
   setStackPointer(e, top);
+  return true;
+}
+
+/** Reads `size` bytes on the stack, `offset` above its top, into `e.value`; the stack pointer stays. */
+export function peekStack(e: Emulator, offset: u64, size: u32): bool {
+  const at = (e.vcpu.rsp + offset) & sizeMask(stackSize(e));
+  if (!locate(e, e.source, SEG_SS, at, size, WALK_READ)) return false;
+  e.value = readOperand(e, e.source);
   return true;
 }
 
@@ -61,7 +69,7 @@ export function executePop(e: Emulator): bool {
 }
 
 /** Checks a branch target: canonical, or within the code segment. */
-function isTarget(e: Emulator, target: u64): bool {
+export function isTarget(e: Emulator, target: u64): bool {
   if (e.mode == CODE_64) return isCanonical(e, target);
   return target <= <u64>segmentOf(e.vcpu, SEG_CS).limit;
 }

@@ -1,0 +1,294 @@
+// Segment registers from and to memory: MOV, PUSH, POP, LES, LDS, LSS, LFS, LGS, and far JMP, CALL and RET within one privilege
+// level (SDM, "Segment Descriptors" and the pages of the instructions). Gates, tasks and returns to another level are not
+// covered.
+import { EFER_LMA } from "../../arch/msr";
+import { RFLAGS_VM } from "../../arch/cr";
+import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
+import { change, need } from "../../vcpu/backend";
+import { VECTOR_GP, VECTOR_NP, VECTOR_SS } from "../../vcpu/raise";
+import {
+  GROUP_SEGMENTS,
+  GROUP_TABLES,
+  SEG_CS,
+  SEG_FS,
+  SEG_GS,
+  SEG_SS,
+  SEGMENT_CODE_OR_DATA,
+  SEGMENT_DEFAULT_BIG,
+  SEGMENT_DPL_SHIFT,
+  SEGMENT_LONG,
+  SEGMENT_PRESENT,
+  SEGMENT_TYPE_MASK,
+  SEGMENT_UNUSABLE,
+} from "../../vcpu/registers";
+import { descriptorAddress, readSystem, setFromDescriptor, setVirtual8086, writeSystem } from "../descriptor";
+import { part, readBlock, setPart, writeBlock } from "./block";
+import { Emulator, isRealMode, privilegeLevel, segmentOf } from "./emulator";
+import { CODE_64, OP_CALL_FAR, OP_RET_FAR } from "./instruction";
+import { failWith, isCanonical, locate, locateLinear, readOperand, sizeMask, writeOperand } from "./linear";
+import { openRmSized, readRegister, writeRegister } from "./operand";
+import { refuse } from "./refuse";
+import { peekStack, pushValue, setStackPointer, stackSize } from "./stack";
+
+const ACCESSED: u32 = 1;
+const TYPE_READABLE_WRITABLE: u32 = 2;
+const TYPE_CONFORMING: u32 = 4;
+const TYPE_CODE: u32 = 8;
+/** Types of system descriptors, a bit each: 32-bit call gate; that, 16-bit call gate, task gate, both kinds of available TSS. */
+const LONG_TRANSFER_TYPES: u32 = 1 << 12;
+const TRANSFER_TYPES: u32 = (1 << 12) | (1 << 4) | (1 << 5) | (1 << 1) | (1 << 9);
+const SELECTOR_RPL: u32 = 3;
+const SELECTOR_INDEX: u32 = 0xfffc;
+
+function isLongMode(e: Emulator): bool {
+  return (e.vcpu.efer & EFER_LMA) != 0;
+}
+
+function failSelector(e: Emulator, vector: u32, selector: u32): bool {
+  return failWith(e, vector, selector & SELECTOR_INDEX);
+}
+
+/** Reads a selector's descriptor into `e.value`. */
+function readDescriptor(e: Emulator, selector: u32): bool {
+  need(e.vcpu, GROUP_SEGMENTS | GROUP_TABLES);
+  const at = descriptorAddress(e, selector);
+  if (at == U64.MAX_VALUE) return failSelector(e, VECTOR_GP, selector);
+  if (!isLongMode(e)) return readSystem(e, at, 8);
+  if (!locateLinear(e, e.source, at, 8, WALK_READ)) return false;
+  e.value = readOperand(e, e.source);
+  return true;
+}
+
+/** The processor marks a descriptor that it loads as accessed. */
+function markAccessed(e: Emulator, selector: u32, access: u32): bool {
+  if ((access & ACCESSED) != 0) return true;
+  const at = descriptorAddress(e, selector) + 5;
+  if (!isLongMode(e)) return writeSystem(e, at, 1, access | ACCESSED);
+  if (!locateLinear(e, e.target, at, 1, WALK_WRITE)) return false;
+  writeOperand(e, e.target, access | ACCESSED);
+  return true;
+}
+
+function setParagraph(e: Emulator, index: u32, selector: u32): void {
+  change(e.vcpu, GROUP_SEGMENTS);
+  if ((e.vcpu.rflags & RFLAGS_VM) != 0) {
+    setVirtual8086(e, index, selector);
+    return;
+  }
+  // Real mode keeps limit and access rights.
+  const segment = e.vcpu.segment(index);
+  segment.selector = selector;
+  segment.base = (<u64>selector) << 4;
+}
+
+// --- data segments --------------------------------------------------------------------------------------------------------
+
+/** Loads ES, SS, DS, FS or GS. False: the exception is pending, and nothing has changed. */
+function loadDataSegment(e: Emulator, index: u32, selector: u32): bool {
+  if (isRealMode(e.vcpu)) {
+    setParagraph(e, index, selector);
+    return true;
+  }
+  if ((selector & SELECTOR_INDEX) == 0) return loadNull(e, index, selector);
+  if (!readDescriptor(e, selector)) return false;
+  const descriptor = e.value;
+  const access = <u32>(descriptor >> 40) & 0xff;
+  if (!mayLoad(index, selector, access, privilegeLevel(e.vcpu))) return failSelector(e, VECTOR_GP, selector);
+  if ((access & SEGMENT_PRESENT) == 0)
+    return failSelector(e, index == SEG_SS ? VECTOR_SS : VECTOR_NP, selector);
+  if (!markAccessed(e, selector, access)) return false;
+  change(e.vcpu, GROUP_SEGMENTS);
+  setFromDescriptor(e.vcpu.segment(index), selector, descriptor | ((<u64>ACCESSED) << 40));
+  return true;
+}
+
+/** A null selector leaves a register that holds no segment; SS may have one in 64-bit code of the kernel. */
+function loadNull(e: Emulator, index: u32, selector: u32): bool {
+  const cpl = privilegeLevel(e.vcpu);
+  if (index == SEG_SS && (e.mode != CODE_64 || cpl == 3 || selector != cpl)) return failWith(e, VECTOR_GP, 0);
+  change(e.vcpu, GROUP_SEGMENTS);
+  const segment = e.vcpu.segment(index);
+  segment.selector = selector;
+  segment.base = 0;
+  segment.limit = 0;
+  segment.access = SEGMENT_UNUSABLE | (index == SEG_SS ? cpl << SEGMENT_DPL_SHIFT : 0);
+  return true;
+}
+
+function mayLoad(index: u32, selector: u32, access: u32, cpl: u32): bool {
+  if ((access & SEGMENT_CODE_OR_DATA) == 0) return false;
+  const code = (access & TYPE_CODE) != 0;
+  const flag = (access & TYPE_READABLE_WRITABLE) != 0;
+  const dpl = (access >> SEGMENT_DPL_SHIFT) & 3;
+  const rpl = selector & SELECTOR_RPL;
+  if (index == SEG_SS) return !code && flag && dpl == cpl && rpl == cpl;
+  if (code && !flag) return false;
+  return (code && (access & TYPE_CONFORMING) != 0) || (dpl >= cpl && dpl >= rpl);
+}
+
+export function executeStoreSegment(e: Emulator): bool {
+  const i = e.instruction;
+  const selector = segmentOf(e.vcpu, (i.modrm >> 3) & 7).selector;
+  if (!i.memory) {
+    writeRegister(e.vcpu, i, i.rm, i.operandSize, selector);
+    return true;
+  }
+  if (!openRmSized(e, 2, WALK_WRITE)) return false;
+  writeOperand(e, e.target, selector);
+  return true;
+}
+
+/** MOV SS holds interrupts back for one instruction, which is not emulated: it is not covered. */
+export function executeLoadSegment(e: Emulator): bool {
+  const i = e.instruction;
+  const index = (i.modrm >> 3) & 7;
+  if (index == SEG_SS) return refuse(e);
+  if (!openRmSized(e, 2, WALK_READ)) return false;
+  const selector = i.memory ? readOperand(e, e.target) : readRegister(e.vcpu, i, i.rm, 2);
+  return loadDataSegment(e, index, <u32>selector);
+}
+
+/** The segment register in the opcode of PUSH and POP. */
+function pushedSegment(opcode: u32): u32 {
+  return opcode < 0x100 ? (opcode >> 3) & 3 : (opcode & 8) != 0 ? SEG_GS : SEG_FS;
+}
+
+export function executePushSegment(e: Emulator): bool {
+  const i = e.instruction;
+  return pushValue(e, segmentOf(e.vcpu, pushedSegment(i.opcode)).selector, i.operandSize);
+}
+
+/** POP SS as MOV SS. */
+export function executePopSegment(e: Emulator): bool {
+  const i = e.instruction;
+  const index = pushedSegment(i.opcode);
+  if (index == SEG_SS) return refuse(e);
+  if (!peekStack(e, 0, i.operandSize)) return false;
+  if (!loadDataSegment(e, index, <u32>e.value & 0xffff)) return false;
+  setStackPointer(e, e.vcpu.rsp + i.operandSize);
+  return true;
+}
+
+function farSegment(opcode: u32): u32 {
+  switch (opcode) {
+    case 0xc4:
+      return 0;
+    case 0xc5:
+      return 3;
+    case 0x1b2:
+      return SEG_SS;
+    default:
+      return opcode == 0x1b4 ? SEG_FS : SEG_GS;
+  }
+}
+
+/** Reads a far pointer, offset first, from r/m into `e.block`. */
+function readFarPointer(e: Emulator): bool {
+  if (!openRmSized(e, e.instruction.operandSize + 2, WALK_READ)) return false;
+  readBlock(e, e.target);
+  return true;
+}
+
+export function executeLoadFar(e: Emulator): bool {
+  const i = e.instruction;
+  const size = i.operandSize;
+  if (!readFarPointer(e)) return false;
+  const offset = part(e.block, size);
+  if (!loadDataSegment(e, farSegment(i.opcode), <u32>part(e.block + size, 2))) return false;
+  writeRegister(e.vcpu, i, i.register, size, offset);
+  return true;
+}
+
+// --- code segments --------------------------------------------------------------------------------------------------------
+
+/** JMP and CALL, with the pointer in the instruction or in memory. */
+export function executeFarTransfer(e: Emulator): bool {
+  const i = e.instruction;
+  const size = i.operandSize;
+  let selector = i.second;
+  let offset = i.immediate;
+  if (i.memory) {
+    if (!readFarPointer(e)) return false;
+    offset = part(e.block, size);
+    selector = <u32>part(e.block + size, 2);
+  }
+  if (!checkCode(e, selector, offset)) return false;
+  const descriptor = e.value;
+  if (i.operation == OP_CALL_FAR && !pushReturn(e)) return false;
+  return enterCode(e, selector, offset, descriptor);
+}
+
+/** CS above the return address, as one: what faults has changed nothing. */
+function pushReturn(e: Emulator): bool {
+  const size = e.instruction.operandSize;
+  const top = (e.vcpu.rsp - 2 * size) & sizeMask(stackSize(e));
+  if (!locate(e, e.source, SEG_SS, top, 2 * size, WALK_WRITE)) return false;
+  setPart(e.block, size, e.nextRip);
+  setPart(e.block + size, size, segmentOf(e.vcpu, SEG_CS).selector);
+  writeBlock(e, e.source);
+  setStackPointer(e, top);
+  return true;
+}
+
+export function executeFarReturn(e: Emulator): bool {
+  const i = e.instruction;
+  const size = i.operandSize;
+  const top = e.vcpu.rsp & sizeMask(stackSize(e));
+  if (!locate(e, e.source, SEG_SS, top, 2 * size, WALK_READ)) return false;
+  readBlock(e, e.source);
+  const offset = part(e.block, size);
+  const selector = <u32>part(e.block + size, size) & 0xffff;
+  if (!checkCode(e, selector, offset)) return false;
+  if (!enterCode(e, selector, offset, e.value)) return false;
+  setStackPointer(e, e.vcpu.rsp + 2 * size + i.immediate);
+  return true;
+}
+
+/** Whether control may go to `selector`:`offset` without a change of privilege. Leaves the descriptor in `e.value`. */
+function checkCode(e: Emulator, selector: u32, offset: u64): bool {
+  if (isRealMode(e.vcpu)) return offset <= <u64>segmentOf(e.vcpu, SEG_CS).limit || failWith(e, VECTOR_GP, 0);
+  if ((selector & SELECTOR_INDEX) == 0) return failWith(e, VECTOR_GP, 0);
+  if (!readDescriptor(e, selector)) return false;
+  const access = <u32>(e.value >> 40) & 0xf0ff;
+  if ((access & SEGMENT_CODE_OR_DATA) == 0) {
+    return isGateOrTask(e, access) ? refuse(e) : failSelector(e, VECTOR_GP, selector);
+  }
+  const cpl = privilegeLevel(e.vcpu);
+  const rpl = selector & SELECTOR_RPL;
+  const dpl = (access >> SEGMENT_DPL_SHIFT) & 3;
+  const returns = e.instruction.operation == OP_RET_FAR;
+  if (returns && rpl > cpl) return refuse(e);
+  const level = (access & TYPE_CONFORMING) != 0 ? dpl <= cpl : dpl == cpl;
+  const right = (access & TYPE_CODE) != 0 && level && (returns ? rpl == cpl : rpl <= cpl);
+  const long = isLongMode(e) && (access & SEGMENT_LONG) != 0;
+  if (!right || (long && (access & SEGMENT_DEFAULT_BIG) != 0)) return failSelector(e, VECTOR_GP, selector);
+  if ((access & SEGMENT_PRESENT) == 0) return failSelector(e, VECTOR_NP, selector);
+  const reachable = long ? isCanonical(e, offset) : offset <= limitOf(e.value);
+  return reachable || failWith(e, VECTOR_GP, 0);
+}
+
+/** A system descriptor to which control may be transferred. */
+function isGateOrTask(e: Emulator, access: u32): bool {
+  const bit: u32 = 1 << (access & SEGMENT_TYPE_MASK);
+  return ((isLongMode(e) ? LONG_TRANSFER_TYPES : TRANSFER_TYPES) & bit) != 0;
+}
+
+function limitOf(descriptor: u64): u64 {
+  const limit = (descriptor & 0xffff) | ((descriptor >> 32) & 0xf0000);
+  return (descriptor & (1 << 55)) != 0 ? (limit << 12) | 0xfff : limit;
+}
+
+/** Loads CS and goes on at `offset`. False: the descriptor could not be marked as accessed. */
+function enterCode(e: Emulator, selector: u32, offset: u64, descriptor: u64): bool {
+  e.nextRip = offset;
+  if (isRealMode(e.vcpu)) {
+    setParagraph(e, SEG_CS, selector);
+    return true;
+  }
+  if (!markAccessed(e, selector, <u32>(descriptor >> 40) & 0xff)) return false;
+  const cpl = privilegeLevel(e.vcpu);
+  change(e.vcpu, GROUP_SEGMENTS);
+  const accessed = descriptor | ((<u64>ACCESSED) << 40);
+  setFromDescriptor(e.vcpu.segment(SEG_CS), (selector & ~SELECTOR_RPL) | cpl, accessed);
+  return true;
+}

@@ -1,0 +1,139 @@
+// Moves between memory and MMX, XMM and YMM registers (vectoropcodes.ts). The registers are the guest's own, live in the processor:
+// one is read into `e.block`, or written from there (kernel/arch/intrinsics.ts). What the checks below let through, the processor can
+// execute for the guest: XCR0 is the guest's, and the host's CR0 and CR4 allow everything.
+import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE, XCR0_AVX, XCR0_SSE } from "../../arch/cr";
+import { simd_read, simd_write, xgetbv } from "../../arch/intrinsics";
+import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
+import { raise, VECTOR_GP, VECTOR_MF, VECTOR_NM, VECTOR_UD } from "../../vcpu/raise";
+import { part, readBlock, setPart, writeBlock } from "./block";
+import { Emulator, isRealMode, MAX_OPERAND_BYTES } from "./emulator";
+import { Instruction, REX_W, VEX_L, VEX_REGISTER } from "./instruction";
+import { failWith, locateAccess, toLinear } from "./linear";
+import { effectiveAddress } from "./operand";
+import {
+  VECTOR_ACTION,
+  VECTOR_ALIGNED,
+  VECTOR_BROADCAST,
+  VECTOR_EVEN4,
+  VECTOR_EVEN8,
+  VECTOR_HIGH,
+  VECTOR_LOW,
+  VECTOR_MMX,
+  VECTOR_ODD4,
+  VECTOR_STORE,
+  vectorBytes,
+} from "./vectoropcodes";
+
+const MMX_BYTES: u32 = 8;
+const XMM_BYTES: u32 = 16;
+const YMM_BYTES: u32 = 32;
+const AVX_STATE: u64 = XCR0_SSE | XCR0_AVX;
+
+export function executeVector(e: Emulator): bool {
+  const i = e.instruction;
+  const row = i.vector;
+  const store = (row & VECTOR_STORE) != 0;
+  const bytes = vectorBytes(row, (i.vex & VEX_L) != 0, (i.rex & REX_W) != 0);
+  if (!isAvailable(e) || !locateVector(e, bytes, store ? WALK_WRITE : WALK_READ)) return false;
+  return store ? storeVector(e) : loadVector(e, bytes);
+}
+
+function fail(e: Emulator, vector: u32): bool {
+  e.outcome = raise(e.vcpu, vector);
+  return false;
+}
+
+/** #UD and #NM, as the guest's control registers have it (SDM, the tables of exception conditions by class of instruction). */
+function isAvailable(e: Emulator): bool {
+  const vcpu = e.vcpu;
+  const i = e.instruction;
+  if (i.vex != 0) {
+    if (isRealMode(vcpu) || (vcpu.cr4 & CR4_OSXSAVE) == 0) return fail(e, VECTOR_UD);
+    if ((xgetbv(0) & AVX_STATE) != AVX_STATE) return fail(e, VECTOR_UD);
+  } else {
+    if ((vcpu.cr0 & CR0_EM) != 0) return fail(e, VECTOR_UD);
+    if ((i.vector & VECTOR_MMX) == 0 && (vcpu.cr4 & CR4_OSFXSR) == 0) return fail(e, VECTOR_UD);
+  }
+  return (vcpu.cr0 & CR0_TS) == 0 || fail(e, VECTOR_NM);
+}
+
+function locateVector(e: Emulator, bytes: u32, access: u32): bool {
+  const i = e.instruction;
+  if (!toLinear(e, i.segment, effectiveAddress(e), bytes, access)) return false;
+  if ((i.vector & VECTOR_ALIGNED) != 0 && (e.linear & (bytes - 1)) != 0) return failWith(e, VECTOR_GP, 0);
+  return locateAccess(e, e.target, bytes, access);
+}
+
+/** Address of the register's half of the block. */
+function registerBlock(e: Emulator): usize {
+  return e.block + MAX_OPERAND_BYTES;
+}
+
+/** There are eight MMX registers, whatever REX says. */
+function registerNumber(i: Instruction): u32 {
+  return (i.vector & VECTOR_MMX) != 0 ? i.register & 7 : i.register;
+}
+
+function storeVector(e: Emulator): bool {
+  const i = e.instruction;
+  const width = (i.vector & VECTOR_MMX) != 0 ? MMX_BYTES : (i.vex & VEX_L) != 0 ? YMM_BYTES : XMM_BYTES;
+  if (simd_read(registerNumber(i), e.block, width) == 0) return fail(e, VECTOR_MF);
+  if ((i.vector & VECTOR_ACTION) == VECTOR_HIGH) setPart(e.block, 8, part(e.block + 8, 8));
+  writeBlock(e, e.target);
+  return true;
+}
+
+/** Builds the register from what is in memory, and loads it as the instruction would, with VEX all of it. */
+function loadVector(e: Emulator, bytes: u32): bool {
+  const i = e.instruction;
+  const register = registerBlock(e);
+  memory.fill(register, 0, YMM_BYTES);
+  if ((i.vector & VECTOR_MMX) != 0) return loadMmx(e, bytes);
+  const action = i.vector & VECTOR_ACTION;
+  if (action == VECTOR_LOW || action == VECTOR_HIGH) {
+    simd_read(i.vex != 0 ? i.vex & VEX_REGISTER : i.register, register, XMM_BYTES);
+  }
+  readBlock(e, e.target);
+  const width = (i.vex & VEX_L) != 0 ? YMM_BYTES : XMM_BYTES;
+  arrange(e, action, bytes, width);
+  simd_write(i.register, register, i.vex != 0 ? YMM_BYTES : XMM_BYTES);
+  return true;
+}
+
+/** The register is asked first: a device must not be read for an instruction that faults. */
+function loadMmx(e: Emulator, bytes: u32): bool {
+  const register = registerBlock(e);
+  if (simd_read(registerNumber(e.instruction), register, MMX_BYTES) == 0) return fail(e, VECTOR_MF);
+  readBlock(e, e.target);
+  setPart(register, 8, part(e.block, bytes));
+  simd_write(registerNumber(e.instruction), register, MMX_BYTES);
+  return true;
+}
+
+function arrange(e: Emulator, action: u32, bytes: u32, width: u32): void {
+  const to = registerBlock(e);
+  switch (action) {
+    case VECTOR_HIGH:
+      setPart(to + 8, 8, part(e.block, 8));
+      break;
+    case VECTOR_BROADCAST:
+      repeat(to, width, e.block, bytes);
+      break;
+    case VECTOR_EVEN8:
+      for (let n: u32 = 0; n < width; n += 16) repeat(to + n, 16, e.block + n, 8);
+      break;
+    case VECTOR_EVEN4:
+      for (let n: u32 = 0; n < width; n += 8) repeat(to + n, 8, e.block + n, 4);
+      break;
+    case VECTOR_ODD4:
+      for (let n: u32 = 0; n < width; n += 8) repeat(to + n, 8, e.block + n + 4, 4);
+      break;
+    default:
+      memory.copy(to, e.block, bytes);
+      break;
+  }
+}
+
+function repeat(to: usize, length: u32, from: usize, bytes: u32): void {
+  for (let n: u32 = 0; n < length; n += bytes) memory.copy(to + n, from, bytes);
+}
