@@ -171,8 +171,8 @@ export declare function phys_fxsave(hpa: u64): void;
 export declare function phys_fxrstor(hpa: u64): void;
 /**
  * asm. MOVQ, MOVUPS or VMOVUPS of a register to, or from, linear memory: `bytes` is 8 for MMX, 16 for XMM (the rest of YMM stays
- * as it is), 32 for YMM (what is above it is cleared). These are the guest's own registers: the host uses none. MMX returns 0, with
- * nothing done, while an x87 exception is pending (#MF); else 1. YMM needs XCR0.AVX.
+ * as it is), 32 for YMM (what is above it is cleared). These are the guest's own registers: the host uses none. MMX returns 0,
+ * with nothing done, while an x87 exception is pending (#MF); else 1. YMM needs XCR0.AVX.
  */
 export declare function simd_read(register: u32, target: usize, bytes: u32): u32;
 export declare function simd_write(register: u32, source: usize, bytes: u32): u32;

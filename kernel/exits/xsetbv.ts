@@ -1,6 +1,6 @@
 // XSETBV (SDM, "XSETBV—Set Extended Control Register", and "Enabling the XSAVE Feature Set and XSAVE-Enabled Features").
-// The processor has checked CPL and CR4.OSXSAVE before the exit.
 import {
+  CR4_OSXSAVE,
   XCR0_AVX,
   XCR0_BNDCSR,
   XCR0_BNDREGS,
@@ -15,14 +15,18 @@ import {
 import { xsetbv } from "../arch/intrinsics";
 import { machine } from "../vcpu/machine";
 import { OUTCOME_ADVANCE } from "../vcpu/outcome";
-import { raiseGp } from "../vcpu/raise";
+import { raise, raiseGp, VECTOR_UD } from "../vcpu/raise";
 import { Vcpu } from "../vcpu/vcpu";
+import { isPrivileged } from "./privilege";
 
 const BOUNDS: u64 = XCR0_BNDREGS | XCR0_BNDCSR;
 const AVX512: u64 = XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM;
 const TILES: u64 = XCR0_TILECFG | XCR0_TILEDATA;
 
 export function handleXsetbv(vcpu: Vcpu): u32 {
+  const privileged = isPrivileged(vcpu);
+  if ((vcpu.cr4 & CR4_OSXSAVE) == 0) return raise(vcpu, VECTOR_UD);
+  if (!privileged) return raiseGp(vcpu);
   const value = (vcpu.rdx << 32) | (vcpu.rax & 0xffffffff);
   if (<u32>vcpu.rcx != 0 || !isValidXcr0(value, machine().xcr0Mask(vcpu))) return raiseGp(vcpu);
   vcpu.xcr0 = value;

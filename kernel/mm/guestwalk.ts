@@ -6,9 +6,9 @@
 //   63  62..52   51..12            11..9    8  7   6  5  4   3   2  1   0
 //   NX  ignored  address or frame  ignored  G  PS  D  A  CD  WT  U  RW  P
 //
-// Protection keys are not honoured: an emulated access is then allowed where the guest's own PKRU would forbid it.
+// Bits 62..59 of a leaf are its protection key, with CR4.PKE in 4- and 5-level paging.
 import { phys_cmpxchg32, phys_cmpxchg64, phys_load32, phys_load64 } from "../arch/intrinsics";
-import { CR0_PG, CR0_WP, CR4_LA57, CR4_PAE, CR4_PSE, CR4_SMAP, CR4_SMEP } from "../arch/cr";
+import { CR0_PG, CR0_WP, CR4_LA57, CR4_PAE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP } from "../arch/cr";
 import { EFER_LMA, EFER_NXE } from "../arch/msr";
 import { NO_HPA } from "./frames";
 import { GuestMemory, guestTranslate } from "./guestmem";
@@ -36,6 +36,7 @@ export const PF_WRITE: u32 = 1 << 1;
 export const PF_USER: u32 = 1 << 2;
 export const PF_RESERVED: u32 = 1 << 3;
 export const PF_FETCH: u32 = 1 << 4;
+export const PF_KEY: u32 = 1 << 5;
 
 const ENTRY_PRESENT: u64 = 1 << 0;
 const ENTRY_WRITABLE: u64 = 1 << 1;
@@ -44,6 +45,11 @@ const ENTRY_ACCESSED: u64 = 1 << 5;
 const ENTRY_DIRTY: u64 = 1 << 6;
 const ENTRY_LARGE: u64 = 1 << 7;
 const ENTRY_NX: u64 = 1 << 63;
+const ENTRY_KEY_SHIFT: u64 = 59;
+const ENTRY_KEY_MASK: u64 = 15;
+/** PKRU has two bits for each key. */
+const KEY_ACCESS_DISABLED: u32 = 1;
+const KEY_WRITE_DISABLED: u32 = 2;
 const ENTRY_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /** Bit 12 of a large page's entry is PAT, not address. */
 const LARGE_PAT: u64 = 1 << 12;
@@ -69,6 +75,8 @@ export class GuestWalk {
   access: u32;
   /** Width of the guest's physical addresses in bits: address bits from here up to 51 are reserved in entries. */
   physicalBits: u32;
+  /** The guest's PKRU; counts with CR4.PKE only. */
+  pkru: u32;
   // -- results --
   gpa: u64;
   /** Bytes of the page that holds the address. */
@@ -187,7 +195,8 @@ function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u
     }
     let wanted = entry | ENTRY_ACCESSED;
     if (isLeaf(walk, level, entry)) {
-      if (!permits(walk, rights & entry, forbidden | (entry & ENTRY_NX))) return fault(walk, PF_PRESENT);
+      const denied = denial(walk, entry, rights & entry, forbidden | (entry & ENTRY_NX));
+      if (denied != 0) return fault(walk, denied);
       if ((walk.access & WALK_WRITE) != 0) wanted |= ENTRY_DIRTY;
     }
     if (wanted == entry || replaceEntry(hpa, entryBytes, entry, wanted)) {
@@ -204,8 +213,9 @@ function useOnes(walk: GuestWalk, level: u32, entryBytes: u32, rights: u64, forb
   walk.entry = entry;
   walk.outside = true;
   if ((entry & reservedBits(walk, level, entry)) != 0) return fault(walk, PF_PRESENT | PF_RESERVED);
-  const denied = isLeaf(walk, level, entry) && !permits(walk, rights & entry, forbidden | (entry & ENTRY_NX));
-  return denied ? fault(walk, PF_PRESENT) : WALK_OK;
+  if (!isLeaf(walk, level, entry)) return WALK_OK;
+  const denied = denial(walk, entry, rights & entry, forbidden | (entry & ENTRY_NX));
+  return denied != 0 ? fault(walk, denied) : WALK_OK;
 }
 
 function replaceEntry(hpa: u64, entryBytes: u32, held: u64, wanted: u64): bool {
@@ -229,6 +239,22 @@ function reservedBits(walk: GuestWalk, level: u32, entry: u64): u64 {
   if (level >= 4) return reserved | ENTRY_LARGE;
   if (level > 1 && leaf) reserved |= (((<u64>1) << (12 + 9 * (level - 1))) - 1) & ENTRY_ADDRESS & ~LARGE_PAT;
   return reserved;
+}
+
+/** Why the leaf `entry` does not permit the access, as bits of the error code; 0: it does. */
+function denial(walk: GuestWalk, entry: u64, rights: u64, forbidden: u64): u32 {
+  if ((walk.cr4 & CR4_PKE) != 0 && isKeyClosed(walk, entry, rights)) return PF_PRESENT | PF_KEY;
+  return permits(walk, rights, forbidden) ? 0 : PF_PRESENT;
+}
+
+/** Whether a user page's protection key forbids a data access, by the user or by the kernel (SDM, "Protection Keys"). */
+function isKeyClosed(walk: GuestWalk, entry: u64, rights: u64): bool {
+  if (walk.levels < 4 || (rights & ENTRY_USER) == 0 || (walk.access & WALK_FETCH) != 0) return false;
+  const key = <u32>((entry >> ENTRY_KEY_SHIFT) & ENTRY_KEY_MASK);
+  const closed = walk.pkru >> (2 * key);
+  if ((closed & KEY_ACCESS_DISABLED) != 0) return true;
+  const obeys = (walk.access & WALK_USER) != 0 || (walk.cr0 & CR0_WP) != 0;
+  return (closed & KEY_WRITE_DISABLED) != 0 && (walk.access & WALK_WRITE) != 0 && obeys;
 }
 
 /** SDM, "Determination of Access Rights". `rights`: U and RW of all entries together; `forbidden`: NX of any. */

@@ -273,6 +273,7 @@ test("RDTSC and RDTSCP add the guest's offset; RDPMC has no counters", () => {
 
 describe("XSETBV", () => {
   const xsetbv = (value: bigint, index = 0n): string | null => {
+    m.set("cr4", 1n << 18n);
     m.setReg(RCX, index);
     m.setReg(RAX, value & 0xffffffffn);
     m.setReg(RDX, value >> 32n);

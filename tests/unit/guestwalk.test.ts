@@ -10,6 +10,7 @@ import { GuestWalk, walkGuest } from "./kernel/mm/guestwalk";
 const ram = changetype<GuestMemory>(memory.data(offsetof<GuestMemory>(), 16));
 const w = changetype<GuestWalk>(memory.data(offsetof<GuestWalk>(), 16));
 export function setup(): void { w.memory = ram; w.physicalBits = 40; guestAddRegion(ram, 0, 0x100000, 0x1000000); }
+export function setPkru(pkru: u32): void { w.pkru = pkru; }
 export function walk(cr0: u64, cr3: u64, cr4: u64, efer: u64, access: u32, gva: u64): u32 {
   w.cr0 = cr0; w.cr3 = cr3; w.cr4 = cr4; w.efer = efer; w.access = access;
   return walkGuest(w, gva);
@@ -26,6 +27,7 @@ const PAE = 1n << 5n;
 const LA57 = 1n << 12n;
 const SMEP = 1n << 20n;
 const SMAP = 1n << 21n;
+const PKE = 1n << 22n;
 const LMA = 0x500n;
 const NXE = 1n << 11n;
 const WRITE = 1;
@@ -90,7 +92,12 @@ interface Expected {
 }
 
 /** The reference. Reads tables, writes nothing. */
-function reference(mode: Mode, cr0: bigint, cr4: bigint, cr3: bigint, access: number, gva: bigint): Expected {
+function reference(
+  mode: Mode,
+  { cr0, cr4, cr3, pkru }: { cr0: bigint; cr4: bigint; cr3: bigint; pkru: number },
+  access: number,
+  gva: bigint,
+): Expected {
   const levels = mode.indexes.length;
   const nx = (mode.efer & NXE) !== 0n && mode.entry === 8;
   const marks: Expected["marks"] = [];
@@ -147,6 +154,11 @@ function reference(mode: Mode, cr0: bigint, cr4: bigint, cr3: bigint, access: nu
       if (user && (cr4 & SMAP) !== 0n && !(access & SMAP_OPEN)) return false;
       return !(access & WRITE) || writable || (cr0 & WP) === 0n;
     };
+    const key = Number((entry >> 59n) & 15n);
+    const closed = (pkru >>> (2 * key)) & 3;
+    const keyed = levels >= 4 && (cr4 & PKE) !== 0n && user && !(access & FETCH);
+    const obeys = !!(access & USER) || (cr0 & WP) !== 0n;
+    if (keyed && (closed & 1 || (closed & 2 && access & WRITE && obeys))) return fault(0x21);
     const userOk = () => user && (!(access & WRITE) || writable) && (!(access & FETCH) || executable);
     if (!(access & USER ? userOk() : supervisorOk())) return fault(1);
     if (!outside) marks.push({ at, set: access & WRITE ? 0x60n : 0x20n });
@@ -164,6 +176,8 @@ function randomEntry(random: Random, bytes: number): bigint {
   if (random.below(3) !== 0) entry &= ~0x80n;
   if (random.below(2) === 0) entry &= ~0x1e0n;
   if (bytes === 8 && random.below(6) === 0) entry |= 1n << 63n;
+  // A protection key, which 3-level tables do not have.
+  if (bytes === 8 && random.below(3) === 0) entry |= BigInt(random.below(16)) << 59n;
   if (random.below(10) === 0) entry |= 1n << BigInt(random.below(bytes * 8));
   return entry;
 }
@@ -174,7 +188,12 @@ describe.each(modes)("$name", (mode) => {
     const seen = new Map<number, number>();
     for (let round = 0; round < 3000; round++) {
       const cr0 = mode.cr0 | (random.below(2) ? WP : 0n);
-      const cr4 = mode.cr4 | (random.below(3) ? 0n : SMEP) | (random.below(3) ? 0n : SMAP);
+      const cr4 =
+        mode.cr4 |
+        (random.below(3) ? 0n : SMEP) |
+        (random.below(3) ? 0n : SMAP) |
+        (random.below(3) ? 0n : PKE);
+      const pkru = random.next() & random.next();
       const cr3 = BigInt(random.below(64)) << 12n;
       const access =
         random.pick([0, WRITE, FETCH]) | (random.below(2) ? USER : random.below(2) ? SMAP_OPEN : 0);
@@ -196,8 +215,9 @@ describe.each(modes)("$name", (mode) => {
         table = entry & 0xffffffffff000n;
         if (table >= 0x100000n) break;
       }
-      const expected = reference(mode, cr0, cr4, cr3, access, gva);
+      const expected = reference(mode, { cr0, cr4, cr3, pkru }, access, gva);
       const before = expected.marks.map((mark) => load(mark.at, mode.entry));
+      call("setPkru", pkru);
       const status = call("walk", cr0, cr3, cr4, mode.efer, access, gva) as number;
       const what = `${mode.name} gva ${gva.toString(16)} cr3 ${cr3.toString(16)} access ${access}`;
       if (status !== expected.status) expect(status, what).toBe(expected.status);

@@ -1,4 +1,28 @@
 // One instruction of the guest executed in software: the one at RIP, which touched memory that is not RAM.
+//
+// The checks of the processor, from left to right: the first that fails is the exception (SDM, "Priority Among Concurrent
+// Events", and the exceptions of each instruction). tests/unit/emulate-checks.test.ts has the same table.
+//
+//   class                  the instruction itself      privilege     address          aligned  #AC  page  afterwards
+//   -----                  ----------------------      ---------     -------          -------  ---  ----  ----------
+//   all                    LOCK, encoding #UD                        limit, type,              yes  #PF
+//                                                                    canonical:
+//                                                                    #SS, #GP
+//   division                                                                                              #DE
+//   BOUND                                                                                                 #BR
+//   CALL, JMP, RET                                                                                        target #GP
+//   far CALL, JMP, RET                                                                                    selector #GP, #NP
+//   loads of segments                                                                                     selector #GP, #NP, #SS
+//   PUSHF, POPF                                        V86 IOPL #GP
+//   INS, OUTS                                          port #GP
+//   MMX                    EM #UD, TS #NM                                                                 #MF
+//   SSE                    EM, OSFXSR #UD, TS #NM                                     #GP
+//   VEX                    OSXSAVE, XCR0 #UD, TS #NM                                  #GP
+//   CMPXCHG16B                                                                        #GP
+//   SGDT, SIDT, SMSW       (SLDT, STR: real mode #UD)  UMIP #GP
+//   LGDT, LIDT, LMSW                                   CPL #GP                                            value #GP
+//
+// "#PF" is all of kernel/mm/guestwalk.ts: present, write, user, reserved bits, SMAP, protection keys. #AC is for CPL 3 alone.
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { backend } from "../../vcpu/backend";
 import { MOVE_IMMEDIATE, MOVE_KNOWN, MOVE_REGISTER_SHIFT, MOVE_WRITE } from "../../vcpu/exit";

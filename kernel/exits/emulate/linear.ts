@@ -1,7 +1,7 @@
 // From an instruction's addresses to guest memory: segmentation, canonical form and alignment, the page walk, and access
 // to RAM or to a device. A function that returns false has set `e.outcome`: an exception is pending, or the instruction is
 // to be run again.
-import { CR0_AM, CR4_LA57, RFLAGS_AC } from "../../arch/cr";
+import { CR0_AM, CR4_LA57, CR4_PKE, RFLAGS_AC } from "../../arch/cr";
 import {
   phys_cmpxchg16,
   phys_cmpxchg32,
@@ -15,6 +15,7 @@ import {
   phys_store32,
   phys_store64,
   phys_store8,
+  rdpkru,
 } from "../../arch/intrinsics";
 import { NO_HPA } from "../../mm/frames";
 import { guestTranslate } from "../../mm/guestmem";
@@ -170,6 +171,7 @@ function translate(e: Emulator, gva: u64, access: u32): bool {
   walk.cr4 = vcpu.cr4;
   walk.efer = vcpu.efer;
   walk.access = access;
+  walk.pkru = (vcpu.cr4 & CR4_PKE) != 0 ? rdpkru() : 0;
   const status = walkGuest(walk, gva);
   if (status == WALK_OK) return true;
   if (status == WALK_FAULT) return failPageFault(e, gva, walk.errorCode);

@@ -6,6 +6,7 @@ import { MAX_REP_PER_EXIT } from "../../lib/limits";
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { portIn, portOut } from "../../vcpu/machine";
 import { ACCESS_PORT, breakpointsMet, setResumeFlag } from "../../vcpu/debug";
+import { EXIT_IO } from "../../vcpu/exit";
 import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../../vcpu/outcome";
 import { GROUP_STACK_FLAGS, RAX, RCX, RDI, RSI, SEG_ES } from "../../vcpu/registers";
 import { arithmetic } from "./alu";
@@ -24,6 +25,7 @@ import {
 } from "./instruction";
 import { locate, readOperand, sizeMask, writeOperand } from "./linear";
 import { readRegister, writeRegister } from "./operand";
+import { mayUsePort } from "./ports";
 
 /** Runs the string instruction in `e.instruction` and returns the outcome of the exit. */
 export function runString(e: Emulator): u32 {
@@ -33,6 +35,8 @@ export function runString(e: Emulator): u32 {
   // Two operands: a nested fault's address does not say which.
   e.faultGpa = NO_GPA;
   vcpu.exit.nextRip = e.nextRip;
+  if (isPortString(i.operation) && vcpu.exit.kind != EXIT_IO && !mayUsePort(e, port(e), i.operandSize))
+    return e.outcome;
   if (!repeated) return runElement(e) ? OUTCOME_ADVANCE : e.outcome;
   let left = readRegister(vcpu, i, RCX, i.addressSize);
   for (let done: u32 = 0; left != 0; done++) {
@@ -114,6 +118,10 @@ function runElement(e: Emulator): bool {
       step(e, RSI);
       return true;
   }
+}
+
+function isPortString(operation: u32): bool {
+  return operation == OP_INS || operation == OP_OUTS;
 }
 
 /** Notes the breakpoints on the port of INS or OUTS. */

@@ -1,6 +1,6 @@
-// Moves between memory and MMX, XMM and YMM registers (vectoropcodes.ts). The registers are the guest's own, live in the processor:
-// one is read into `e.block`, or written from there (kernel/arch/intrinsics.ts). What the checks below let through, the processor can
-// execute for the guest: XCR0 is the guest's, and the host's CR0 and CR4 allow everything.
+// Moves between memory and MMX, XMM and YMM registers (vectoropcodes.ts). The registers are the guest's own, live in the
+// processor: one is read into `e.block`, or written from there (kernel/arch/intrinsics.ts). What the checks below let through,
+// the processor can execute for the guest: XCR0 is the guest's, and the host's CR0 and CR4 allow everything.
 import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE, XCR0_AVX, XCR0_SSE } from "../../arch/cr";
 import { simd_read, simd_write, xgetbv } from "../../arch/intrinsics";
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
