@@ -8,17 +8,17 @@ import { Emulator, MAX_OPERAND_BYTES, Operand } from "./emulator";
 /** Copies the located operand into the first half of `e.block`. */
 export function readBlock(e: Emulator, operand: Operand): void {
   assert(operand.size <= MAX_OPERAND_BYTES, "emulation: the operand is wider than a block");
-  readPiece(e, operand.gpa, operand.hpa, e.block, operand.first);
+  readPiece(e, operand.gpa, operand.hpa, e.block.memory(), operand.first);
   const rest = operand.size - operand.first;
-  if (rest != 0) readPiece(e, operand.gpa2, operand.hpa2, e.block + operand.first, rest);
+  if (rest != 0) readPiece(e, operand.gpa2, operand.hpa2, e.block.memory() + operand.first, rest);
 }
 
 /** Copies the first half of `e.block` to the located operand. */
 export function writeBlock(e: Emulator, operand: Operand): void {
   assert(operand.size <= MAX_OPERAND_BYTES, "emulation: the operand is wider than a block");
-  writePiece(e, operand.gpa, operand.hpa, e.block, operand.first);
+  writePiece(e, operand.gpa, operand.hpa, e.block.memory(), operand.first);
   const rest = operand.size - operand.first;
-  if (rest != 0) writePiece(e, operand.gpa2, operand.hpa2, e.block + operand.first, rest);
+  if (rest != 0) writePiece(e, operand.gpa2, operand.hpa2, e.block.memory() + operand.first, rest);
 }
 
 /** Bytes of the next access to a device: a power of two, at most 8, to which `gpa` is aligned. */

@@ -38,6 +38,32 @@ export class Operand {
   first: u32;
 }
 
+/** Bytes of the widest operand, a YMM register. */
+export const MAX_OPERAND_BYTES: u32 = 32;
+
+/** Room for one such operand as it is in memory, and for one register. */
+@unmanaged
+export class Block {
+  memory0: u64;
+  memory1: u64;
+  memory2: u64;
+  memory3: u64;
+  register0: u64;
+  register1: u64;
+  register2: u64;
+  register3: u64;
+
+  /** Linear address of the operand's bytes. */
+  memory(): usize {
+    return changetype<usize>(this);
+  }
+
+  /** Linear address of the register's bytes. */
+  register(): usize {
+    return changetype<usize>(this) + MAX_OPERAND_BYTES;
+  }
+}
+
 @unmanaged
 export class Emulator {
   vcpu: Vcpu;
@@ -70,12 +96,9 @@ export class Emulator {
   target: Operand;
   /** The task that is being switched to. */
   task: TaskState;
-  /** What goes between memory and a register wider than 8 bytes, and that register: 32 bytes each. */
-  block: usize;
+  /** What goes between memory and registers wider than 8 bytes. */
+  block: Block;
 }
-
-/** Bytes of the widest operand, a YMM register. */
-export const MAX_OPERAND_BYTES: u32 = 32;
 
 /** No operand lies there: see `isFaultAddress`. */
 export const NO_GPA: u64 = 0xffff_ffff_ffff_f000;
@@ -90,7 +113,7 @@ const TARGET_OFFSET: usize = (SOURCE_OFFSET + offsetof<Operand>() + 15) & ~15;
 const SCRATCH_OFFSET: usize = (TARGET_OFFSET + offsetof<Operand>() + 15) & ~15;
 const TASK_OFFSET: usize = (SCRATCH_OFFSET + offsetof<Instruction>() + 15) & ~15;
 const BLOCK_OFFSET: usize = (TASK_OFFSET + TASK_STATE_BYTES + 63) & ~63;
-const DECODED_OFFSET: usize = BLOCK_OFFSET + 2 * MAX_OPERAND_BYTES;
+const DECODED_OFFSET: usize = BLOCK_OFFSET + offsetof<Block>();
 const EMULATOR_BYTES: usize = DECODED_OFFSET + DECODED_SLOTS * DECODED_BYTES;
 
 /** Gives a vCPU its emulator; boot time only, when the machine's functions are installed. */
@@ -104,7 +127,7 @@ export function emulatorCreate(vcpu: Vcpu): void {
   e.source = changetype<Operand>(at + SOURCE_OFFSET);
   e.target = changetype<Operand>(at + TARGET_OFFSET);
   e.task = changetype<TaskState>(at + TASK_OFFSET);
-  e.block = at + BLOCK_OFFSET;
+  e.block = changetype<Block>(at + BLOCK_OFFSET);
   e.instruction = scratchInstruction(e);
   e.walk.memory = e.memory;
   e.walk.physicalBits = machine().physicalBits(vcpu);

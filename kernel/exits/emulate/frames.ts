@@ -30,7 +30,8 @@ export function executePushAll(e: Emulator): bool {
   const size = e.instruction.operandSize;
   const top = (e.vcpu.rsp - REGISTERS * size) & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, top, REGISTERS * size, WALK_WRITE)) return false;
-  for (let i: u32 = 0; i < REGISTERS; i++) setPart(e.block + i * size, size, e.vcpu.gpr(REGISTERS - 1 - i));
+  for (let i: u32 = 0; i < REGISTERS; i++)
+    setPart(e.block.memory() + i * size, size, e.vcpu.gpr(REGISTERS - 1 - i));
   writeBlock(e, e.source);
   setStackPointer(e, top);
   return true;
@@ -45,7 +46,7 @@ export function executePopAll(e: Emulator): bool {
   readBlock(e, e.source);
   for (let n: u32 = 0; n < REGISTERS; n++) {
     const register = REGISTERS - 1 - n;
-    if (register != RSP) writeRegister(e.vcpu, i, register, size, part(e.block + n * size, size));
+    if (register != RSP) writeRegister(e.vcpu, i, register, size, part(e.block.memory() + n * size, size));
   }
   setStackPointer(e, e.vcpu.rsp + REGISTERS * size);
   return true;

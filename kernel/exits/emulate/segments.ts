@@ -193,8 +193,8 @@ export function executeLoadFar(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
   if (!readFarPointer(e)) return false;
-  const offset = part(e.block, size);
-  if (!loadDataSegment(e, farSegment(i.opcode), <u32>part(e.block + size, 2))) return false;
+  const offset = part(e.block.memory(), size);
+  if (!loadDataSegment(e, farSegment(i.opcode), <u32>part(e.block.memory() + size, 2))) return false;
   writeRegister(e.vcpu, i, i.register, size, offset);
   return true;
 }
@@ -209,8 +209,8 @@ export function executeFarTransfer(e: Emulator): bool {
   let offset = i.immediate;
   if (i.memory) {
     if (!readFarPointer(e)) return false;
-    offset = part(e.block, size);
-    selector = <u32>part(e.block + size, 2);
+    offset = part(e.block.memory(), size);
+    selector = <u32>part(e.block.memory() + size, 2);
   }
   if (!checkCode(e, selector, offset)) return false;
   const descriptor = e.value;
@@ -223,8 +223,8 @@ function pushReturn(e: Emulator): bool {
   const size = e.instruction.operandSize;
   const top = (e.vcpu.rsp - 2 * size) & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, top, 2 * size, WALK_WRITE)) return false;
-  setPart(e.block, size, e.nextRip);
-  setPart(e.block + size, size, segmentOf(e.vcpu, SEG_CS).selector);
+  setPart(e.block.memory(), size, e.nextRip);
+  setPart(e.block.memory() + size, size, segmentOf(e.vcpu, SEG_CS).selector);
   writeBlock(e, e.source);
   setStackPointer(e, top);
   return true;
@@ -236,8 +236,8 @@ export function executeFarReturn(e: Emulator): bool {
   const top = e.vcpu.rsp & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, top, 2 * size, WALK_READ)) return false;
   readBlock(e, e.source);
-  const offset = part(e.block, size);
-  const selector = <u32>part(e.block + size, size) & 0xffff;
+  const offset = part(e.block.memory(), size);
+  const selector = <u32>part(e.block.memory() + size, size) & 0xffff;
   if (!checkCode(e, selector, offset)) return false;
   if (!enterCode(e, selector, offset, e.value)) return false;
   setStackPointer(e, e.vcpu.rsp + 2 * size + i.immediate);

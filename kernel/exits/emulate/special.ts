@@ -31,8 +31,8 @@ export function executeBound(e: Emulator): bool {
   if (!openRmSized(e, 2 * size, WALK_READ)) return false;
   readBlock(e, e.target);
   const index = <i64>signExtend(readRegister(e.vcpu, i, i.register, size), size);
-  const lower = <i64>signExtend(part(e.block, size), size);
-  const upper = <i64>signExtend(part(e.block + size, size), size);
+  const lower = <i64>signExtend(part(e.block.memory(), size), size);
+  const upper = <i64>signExtend(part(e.block.memory() + size, size), size);
   if (index >= lower && index <= upper) return true;
   e.outcome = raise(e.vcpu, VECTOR_BR);
   return false;
@@ -92,12 +92,12 @@ export function executeCompareExchange16(e: Emulator): bool {
   if ((e.linear & 15) != 0) return failWith(e, VECTOR_GP, 0);
   if (!locateAccess(e, e.target, 16, WALK_WRITE)) return false;
   readBlock(e, e.target);
-  const low = part(e.block, 8);
-  const high = part(e.block + 8, 8);
+  const low = part(e.block.memory(), 8);
+  const high = part(e.block.memory() + 8, 8);
   const equal = low == vcpu.rax && high == vcpu.rdx;
   if (equal) {
-    setPart(e.block, 8, vcpu.gpr(RBX));
-    setPart(e.block + 8, 8, vcpu.gpr(RCX));
+    setPart(e.block.memory(), 8, vcpu.gpr(RBX));
+    setPart(e.block.memory() + 8, 8, vcpu.gpr(RCX));
   } else {
     vcpu.setGpr(RAX, low);
     vcpu.setGpr(RDX, high);

@@ -39,8 +39,8 @@ export function executeStoreTable(e: Emulator): bool {
   if (!mayLook(e) || !openRmSized(e, 2 + baseBytes(e), WALK_WRITE)) return false;
   need(vcpu, GROUP_TABLES);
   const interrupts = isInterruptTable(e.instruction);
-  setPart(e.block, 2, interrupts ? vcpu.idtrLimit : vcpu.gdtrLimit);
-  setPart(e.block + 2, baseBytes(e), interrupts ? vcpu.idtrBase : vcpu.gdtrBase);
+  setPart(e.block.memory(), 2, interrupts ? vcpu.idtrLimit : vcpu.gdtrLimit);
+  setPart(e.block.memory() + 2, baseBytes(e), interrupts ? vcpu.idtrBase : vcpu.gdtrBase);
   writeBlock(e, e.target);
   return true;
 }
@@ -50,8 +50,8 @@ export function executeLoadTable(e: Emulator): bool {
   const i = e.instruction;
   if (!isKernel(e) || !openRmSized(e, 2 + baseBytes(e), WALK_READ)) return false;
   readBlock(e, e.target);
-  const limit = <u32>part(e.block, 2);
-  let base = part(e.block + 2, baseBytes(e));
+  const limit = <u32>part(e.block.memory(), 2);
+  let base = part(e.block.memory() + 2, baseBytes(e));
   if (e.mode == CODE_64 && !isCanonical(e, base)) return failWith(e, VECTOR_GP, 0);
   // With 16-bit operands the base has 24 bits.
   if (e.mode != CODE_64 && i.operandSize == 2) base &= 0xffffff;

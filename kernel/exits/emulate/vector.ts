@@ -6,7 +6,7 @@ import { simd_read, simd_write, xgetbv } from "../../arch/intrinsics";
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { raise, VECTOR_GP, VECTOR_MF, VECTOR_NM, VECTOR_UD } from "../../vcpu/raise";
 import { part, readBlock, setPart, writeBlock } from "./block";
-import { Emulator, isRealMode, MAX_OPERAND_BYTES } from "./emulator";
+import { Emulator, isRealMode } from "./emulator";
 import { Instruction, REX_W, VEX_L, VEX_REGISTER } from "./instruction";
 import { failWith, locateAccess, toLinear } from "./linear";
 import { effectiveAddress } from "./operand";
@@ -64,11 +64,6 @@ function locateVector(e: Emulator, bytes: u32, access: u32): bool {
   return locateAccess(e, e.target, bytes, access);
 }
 
-/** Address of the register's half of the block. */
-function registerBlock(e: Emulator): usize {
-  return e.block + MAX_OPERAND_BYTES;
-}
-
 /** There are eight MMX registers, whatever REX says. */
 function registerNumber(i: Instruction): u32 {
   return (i.vector & VECTOR_MMX) != 0 ? i.register & 7 : i.register;
@@ -77,8 +72,8 @@ function registerNumber(i: Instruction): u32 {
 function storeVector(e: Emulator): bool {
   const i = e.instruction;
   const width = (i.vector & VECTOR_MMX) != 0 ? MMX_BYTES : (i.vex & VEX_L) != 0 ? YMM_BYTES : XMM_BYTES;
-  if (simd_read(registerNumber(i), e.block, width) == 0) return fail(e, VECTOR_MF);
-  if ((i.vector & VECTOR_ACTION) == VECTOR_HIGH) setPart(e.block, 8, part(e.block + 8, 8));
+  if (simd_read(registerNumber(i), e.block.memory(), width) == 0) return fail(e, VECTOR_MF);
+  if ((i.vector & VECTOR_ACTION) == VECTOR_HIGH) setPart(e.block.memory(), 8, part(e.block.memory() + 8, 8));
   writeBlock(e, e.target);
   return true;
 }
@@ -86,7 +81,7 @@ function storeVector(e: Emulator): bool {
 /** Builds the register from what is in memory, and loads it as the instruction would, with VEX all of it. */
 function loadVector(e: Emulator, bytes: u32): bool {
   const i = e.instruction;
-  const register = registerBlock(e);
+  const register = e.block.register();
   memory.fill(register, 0, YMM_BYTES);
   if ((i.vector & VECTOR_MMX) != 0) return loadMmx(e, bytes);
   const action = i.vector & VECTOR_ACTION;
@@ -102,34 +97,34 @@ function loadVector(e: Emulator, bytes: u32): bool {
 
 /** The register is asked first: a device must not be read for an instruction that faults. */
 function loadMmx(e: Emulator, bytes: u32): bool {
-  const register = registerBlock(e);
+  const register = e.block.register();
   if (simd_read(registerNumber(e.instruction), register, MMX_BYTES) == 0) return fail(e, VECTOR_MF);
   readBlock(e, e.target);
-  setPart(register, 8, part(e.block, bytes));
+  setPart(register, 8, part(e.block.memory(), bytes));
   simd_write(registerNumber(e.instruction), register, MMX_BYTES);
   return true;
 }
 
 function arrange(e: Emulator, action: u32, bytes: u32, width: u32): void {
-  const to = registerBlock(e);
+  const to = e.block.register();
   switch (action) {
     case VECTOR_HIGH:
-      setPart(to + 8, 8, part(e.block, 8));
+      setPart(to + 8, 8, part(e.block.memory(), 8));
       break;
     case VECTOR_BROADCAST:
-      repeat(to, width, e.block, bytes);
+      repeat(to, width, e.block.memory(), bytes);
       break;
     case VECTOR_EVEN8:
-      for (let n: u32 = 0; n < width; n += 16) repeat(to + n, 16, e.block + n, 8);
+      for (let n: u32 = 0; n < width; n += 16) repeat(to + n, 16, e.block.memory() + n, 8);
       break;
     case VECTOR_EVEN4:
-      for (let n: u32 = 0; n < width; n += 8) repeat(to + n, 8, e.block + n, 4);
+      for (let n: u32 = 0; n < width; n += 8) repeat(to + n, 8, e.block.memory() + n, 4);
       break;
     case VECTOR_ODD4:
-      for (let n: u32 = 0; n < width; n += 8) repeat(to + n, 8, e.block + n + 4, 4);
+      for (let n: u32 = 0; n < width; n += 8) repeat(to + n, 8, e.block.memory() + n + 4, 4);
       break;
     default:
-      memory.copy(to, e.block, bytes);
+      memory.copy(to, e.block.memory(), bytes);
       break;
   }
 }
