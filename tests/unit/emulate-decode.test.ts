@@ -121,6 +121,47 @@ describe.each([
     expect(emulated).toBeGreaterThan(1500);
   });
 
+  test("what is decoded with VEX agrees with iced-x86", () => {
+    const random = new Random(3 * bitness);
+    const opcodes = [
+      0x10, 0x11, 0x12, 0x13, 0x16, 0x17, 0x28, 0x29, 0x2a, 0x2b, 0x6e, 0x6f, 0x7e, 0x7f, 0xd6, 0xe7, 0xf0,
+    ];
+    const others = [0x18, 0x19, 0x1a, 0x58, 0x59, 0x5a, 0x78, 0x79, 0xf2, 0xf3, 0xf5, 0xf6, 0xf7];
+    let compared = 0;
+    for (let round = 0; round < 20_000; round++) {
+      const noise = Array.from({ length: 12 }, () => random.below(256));
+      const opcode = random.pick([...opcodes, ...others]);
+      // Outside 64-bit mode the upper two bits tell VEX from LES and LDS.
+      const long = [
+        0xc4,
+        (random.below(8) << 5) | 0xc0 | random.pick([1, 2, 2, 3]),
+        random.below(256),
+        opcode,
+      ];
+      const bytes = Uint8Array.from([
+        ...(random.below(2) ? long : [0xc5, random.below(128) | (random.below(2) ? 0xf8 : 0xc0), opcode]),
+        ...noise,
+      ]).subarray(0, 15);
+      const decoder = new Decoder(bitness, bytes, DecoderOptions.None);
+      const theirs = decoder.decode();
+      load(bytes);
+      const result = call("run", mode, 15) as number;
+      const hex = Buffer.from(bytes).toString("hex");
+      const what = `${hex}: ${theirs.toString()}`;
+      if (result === OK && get("operation") > OP_NOP) {
+        if (theirs.code === Code.INVALID) expect.fail(`${hex}: undefined, but decoded`);
+        if (get("length") !== theirs.length) expect(get("length"), what).toBe(theirs.length);
+        compared++;
+        if (get("memoryOperand")) compareMemory(hex, theirs, mode);
+      } else if (result === UNDEFINED && theirs.code !== Code.INVALID) {
+        expect.fail(`${what}: undefined`);
+      }
+      theirs.free();
+      decoder.free();
+    }
+    expect(compared).toBeGreaterThan(1000);
+  });
+
   test("every prefix of an instruction is truncated, never something else", () => {
     const random = new Random(7 + bitness);
     for (let round = 0; round < 2000; round++) {

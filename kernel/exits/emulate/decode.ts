@@ -32,6 +32,7 @@ import {
   NO64,
   NO_REGISTER,
   OP_ARPL,
+  OP_BMI,
   OP_CALL,
   OP_CALL_RELATIVE,
   OP_JMP,
@@ -60,9 +61,11 @@ import {
   REX_W,
   REX_X,
   VEX_L,
+  VEX_PREFIX_SHIFT,
   VEX_PRESENT,
   VEX_REGISTER,
 } from "./instruction";
+import { isBmi } from "./bmi";
 import { GROUP7, groupAttributes, immediateOpcode, oneByteOpcode, threeByteOpcode, twoByteOpcode } from "./opcodes";
 
 import {
@@ -119,7 +122,10 @@ export function decode(i: Instruction): u32 {
   if (i.operation == OP_VECTOR && !i.memory) i.operation = OP_OTHER;
   i.form = i.attributes & ATTRIBUTE_FORM;
   if (i.segment == NO_REGISTER) i.segment = defaultSegment(i);
-  return isUndefined(i) ? DECODE_UNDEFINED : DECODE_OK;
+  if (isUndefined(i)) return DECODE_UNDEFINED;
+  // Where a second source is wanted, the upper bit does not count; where none is, it must be right as well.
+  if (i.mode != CODE_64) i.vex &= ~8;
+  return DECODE_OK;
 }
 
 // Reading past `available` yields zeros and a length that exceeds it: checked once, at the end.
@@ -234,7 +240,7 @@ function isVex(byte: u32): bool {
 //   7   6..3   2  1..0                     7   6   5   4..0      7  6..3   2  1..0
 //   ~R  ~vvvv  L  prefix                   ~R  ~X  ~B  map       W  ~vvvv  L  prefix
 //
-// Outside 64-bit mode R, X and B are 0, and there are registers 0 to 7 only.
+// Outside 64-bit mode R, X and B are 0, and there are registers 0 to 7 only; W widens nothing.
 function decodeVex(i: Instruction, lead: u32): u32 {
   const refused = PREFIX_LOCK | PREFIX_OPERAND | PREFIX_REP | PREFIX_REPNE;
   if ((i.prefixes & refused) != 0 || i.rex != 0) return DECODE_UNDEFINED;
@@ -243,12 +249,18 @@ function decodeVex(i: Instruction, lead: u32): u32 {
   const last = lead == 0xc5 ? first & 0x7f : <u32>take(i, 1);
   if (i.mode == CODE_64) {
     const inverted = lead == 0xc5 ? (first >> 5) & REX_R : first >> 5;
-    i.rex = (~inverted & (lead == 0xc5 ? REX_R : REX_R | REX_X | REX_B)) | ((last >> 4) & REX_W);
+    i.rex = ~inverted & (lead == 0xc5 ? REX_R : REX_R | REX_X | REX_B);
   }
-  const register = (~last >> 3) & (i.mode == CODE_64 ? 15 : 7);
-  i.vex = VEX_PRESENT | ((last << 2) & VEX_L) | register;
+  i.rex |= (last >> 4) & REX_W;
+  const register = (~last >> 3) & VEX_REGISTER;
+  const prefix = (last & 3) << VEX_PREFIX_SHIFT;
+  i.vex = VEX_PRESENT | prefix | ((last << 2) & VEX_L) | register;
   i.opcode = (map << 8) | <u32>take(i, 1);
   i.vector = map <= 2 ? vectorMove(i.opcode, (last & 3) << VECTOR_PREFIX_SHIFT, true) : NO_VECTOR_MOVE;
+  if (isBmi(i.opcode, prefix, (i.byteAt(i.length) >> 3) & 7)) {
+    i.attributes = OP_BMI | MODRM | (map == 3 ? IMM8 : IMM_NONE);
+    return DECODE_OK;
+  }
   // Whatever follows: an instruction whose bytes are not all there is fetched in full first.
   if (i.vector == NO_VECTOR_MOVE) return i.length > i.available ? DECODE_TRUNCATED : DECODE_UNSUPPORTED;
   i.attributes = OP_VECTOR | MODRM;
@@ -397,7 +409,7 @@ function isUndefined(i: Instruction): bool {
   if ((attributes & MEMORY_ONLY) != 0 && !i.memory) return true;
   if (isSystemMove(attributes) && !isSystemRegister(i)) return true;
   if (isSegmentMove(i) && !isSegmentRegister(i)) return true;
-  if (i.vex != 0 && !isVexRight(i)) return true;
+  if (i.vex != 0 && i.operation != OP_OTHER && !isVexRight(i)) return true;
   return (i.prefixes & PREFIX_LOCK) != 0 && ((attributes & LOCKABLE) == 0 || !i.memory) && !isLockedCr8(i);
 }
 
@@ -424,6 +436,11 @@ function isSegmentRegister(i: Instruction): bool {
 
 /** A second source register only where there is one; L and W as the row wants them. */
 function isVexRight(i: Instruction): bool {
+  // BMI: L is 0; of them RORX alone, which has an immediate, has no second source.
+  if (i.operation == OP_BMI) {
+    const single = (i.attributes & ATTRIBUTE_IMMEDIATE) != IMM_NONE;
+    return (i.vex & VEX_L) == 0 && (!single || (i.vex & VEX_REGISTER) == 0);
+  }
   const merges = (i.vector & VECTOR_ACTION) == VECTOR_LOW || (i.vector & VECTOR_ACTION) == VECTOR_HIGH;
   const hasSource = merges && (i.vector & VECTOR_STORE) == 0;
   if (!hasSource && (i.vex & VEX_REGISTER) != 0) return false;

@@ -11,7 +11,7 @@ import { executeCompareExchange, executeCompareExchangePair, executeExchange, ex
 import { condition, setFlags } from "./flags";
 import {
   FORM_ACC_IMM, FORM_ACC_MOFFS, FORM_REG, FORM_REG_IMM, FORM_RM_CL, FORM_RM_IMM, FORM_RM_ONE, FORM_R_RM,
-  FORM_R_RM_IMM, IMM8, OP_ADC, OP_ADD, OP_ADX, OP_AND, OP_ARPL, OP_BOUND, OP_BSF, OP_BSR, OP_BT, OP_BTC, OP_BTR,
+  FORM_R_RM_IMM, IMM8, OP_ADC, OP_ADD, OP_ADX, OP_AND, OP_ARPL, OP_BMI, OP_BOUND, OP_BSF, OP_BSR, OP_BT, OP_BTC, OP_BTR,
   OP_BTS, OP_CALL, OP_CALL_FAR, OP_CALL_RELATIVE, OP_CMOV, OP_CMP, OP_CMPXCHG, OP_CMPXCHG_PAIR, OP_CRC32, OP_DEC,
   OP_DIV, OP_ENTER, OP_IDIV, OP_IMUL, OP_IMUL2, OP_INC, OP_JMP, OP_JMP_FAR, OP_LEAVE, OP_LMSW, OP_LOAD_FAR,
   OP_LOAD_SEGMENT, OP_LOAD_TABLE, OP_MOV, OP_MOVBE, OP_MOVSX, OP_MOVZX, OP_MUL, OP_NEG, OP_NOP, OP_NOT, OP_OR, OP_POP,
@@ -40,6 +40,7 @@ import {
   executeLoadStatus, executeLoadTable, executeStoreSelector, executeStoreStatus, executeStoreTable,
 } from "./system";
 import { executeVector } from "./vector";
+import { executeBmi } from "./bmi";
 import { executeCall, executeJump, executePop, executePush } from "./stack";
 
 /**
@@ -83,6 +84,7 @@ export function execute(e: Emulator): bool {
 function executeRare(e: Emulator): bool {
   switch (e.instruction.operation) {
     case OP_VECTOR: return executeVector(e);
+    case OP_BMI: return executeBmi(e);
     case OP_PUSHA: return executePushAll(e);
     case OP_POPA: return executePopAll(e);
     case OP_PUSHF: return executePushFlags(e);

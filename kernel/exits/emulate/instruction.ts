@@ -26,6 +26,12 @@ export const REX_B: u32 = 1;
 // VEX, but for what it has in common with REX: bits 3..0 are the register `vvvv`.
 export const VEX_PRESENT: u32 = 1 << 8;
 export const VEX_L: u32 = 1 << 4;
+/** Bits 6..5: the prefix that belongs to the opcode. */
+export const VEX_PREFIX_SHIFT: u32 = 5;
+export const VEX_PREFIX: u32 = 3 << VEX_PREFIX_SHIFT;
+export const VEX_NO_PREFIX: u32 = 0 << VEX_PREFIX_SHIFT;
+export const VEX_F3: u32 = 2 << VEX_PREFIX_SHIFT;
+export const VEX_F2: u32 = 3 << VEX_PREFIX_SHIFT;
 export const VEX_REGISTER: u32 = 15;
 
 /** `base` or `index` when there is none. */
@@ -226,6 +232,8 @@ export const OP_LOAD_TABLE: u32 = 95;
 export const OP_STORE_SELECTOR: u32 = 96;
 /** A move of a vector register: `vector` says which. */
 export const OP_VECTOR: u32 = 97;
+/** BMI1 and BMI2 (bmi.ts). */
+export const OP_BMI: u32 = 98;
 
 @unmanaged
 export class Instruction {
@@ -265,7 +273,7 @@ export class Instruction {
   scale: u32;
   /** OP_VECTOR: the row of vectoropcodes.ts. */
   vector: u32;
-  /** VEX: 0, or VEX_PRESENT with L and the register `vvvv`. */
+  /** VEX: 0, or VEX_PRESENT with L, the prefix and the register `vvvv`. */
   vex: u32;
   /** ENTER: nesting level. Far pointer in the instruction: its selector. */
   second: u32;

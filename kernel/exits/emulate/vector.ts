@@ -7,7 +7,7 @@ import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { raise, VECTOR_GP, VECTOR_MF, VECTOR_NM, VECTOR_UD } from "../../vcpu/raise";
 import { part, readBlock, setPart, writeBlock } from "./block";
 import { Emulator, isRealMode } from "./emulator";
-import { Instruction, REX_W, VEX_L, VEX_REGISTER } from "./instruction";
+import { CODE_64, Instruction, REX_W, VEX_L, VEX_REGISTER } from "./instruction";
 import { failWith, locateAccess, toLinear } from "./linear";
 import { effectiveAddress } from "./operand";
 import {
@@ -33,7 +33,8 @@ export function executeVector(e: Emulator): bool {
   const i = e.instruction;
   const row = i.vector;
   const store = (row & VECTOR_STORE) != 0;
-  const bytes = vectorBytes(row, (i.vex & VEX_L) != 0, (i.rex & REX_W) != 0);
+  const wide = e.mode == CODE_64 && (i.rex & REX_W) != 0;
+  const bytes = vectorBytes(row, (i.vex & VEX_L) != 0, wide);
   if (!isAvailable(e) || !locateVector(e, bytes, store ? WALK_WRITE : WALK_READ)) return false;
   return store ? storeVector(e) : loadVector(e, bytes);
 }
