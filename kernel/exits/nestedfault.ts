@@ -17,7 +17,8 @@ import { OUTCOME_RESUME } from "../vcpu/outcome";
 import { Vcpu } from "../vcpu/vcpu";
 import { finish } from "./advance";
 import { failDelivery } from "./delivery";
-import { emulateAccess, emulateAnywhere } from "./emulate/emulate";
+import { emulateAccess } from "./emulate/emulate";
+import { emulateAnywhere } from "./emulate/run";
 
 const LOW_HALF: u64 = 0xffffffff;
 

@@ -28,27 +28,13 @@ import { backend } from "../../vcpu/backend";
 import { MOVE_IMMEDIATE, MOVE_KNOWN, MOVE_REGISTER_SHIFT, MOVE_WRITE } from "../../vcpu/exit";
 import { machine } from "../../vcpu/machine";
 import { OUTCOME_ADVANCE, OUTCOME_RESUME } from "../../vcpu/outcome";
-import { GROUP_STACK_FLAGS, RSP } from "../../vcpu/registers";
+import { RSP } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
-import { Emulator, NO_GPA, startEmulator, watchAccesses } from "./emulator";
-import { execute } from "./execute";
+import { Emulator, startEmulator, watchAccesses } from "./emulator";
 import { fetchInstruction } from "./fetch";
-import {
-  FORM_ACC_MOFFS,
-  FORM_R_RM,
-  FORM_RM_IMM,
-  OP_CALL,
-  OP_MOV,
-  OP_MOVS,
-  OP_OTHER,
-  OP_OUTS,
-  OP_POP,
-  OP_PUSH,
-  OP_PUSHA,
-  OP_XLAT,
-} from "./instruction";
+import { FORM_ACC_MOFFS, FORM_R_RM, FORM_RM_IMM, OP_MOV } from "./instruction";
 import { isFaultAddress } from "./linear";
-import { runString } from "./string";
+import { runInstruction, touchesMemory } from "./run";
 
 /**
  * Emulates the instruction at RIP. `gpa`: the guest-physical address that its access faulted at, `write`: whether that
@@ -71,32 +57,7 @@ export function emulateAccess(vcpu: Vcpu, gpa: u64, write: bool): u32 {
   }
   // Registers only: another CPU of the guest has changed the bytes since the fault. Run what is there now.
   if (!touchesMemory(e)) return OUTCOME_RESUME;
-  return run(e);
-}
-
-/**
- * The same when the fault was not at an operand: the processor could not fetch the instruction from RAM, or could not walk the
- * page tables to it or to its operands.
- */
-export function emulateAnywhere(vcpu: Vcpu): u32 {
-  const e = startEmulator(vcpu);
-  if (!fetchInstruction(e)) return e.outcome;
-  watchAccesses(e);
-  return run(e);
-}
-
-function run(e: Emulator): u32 {
-  const vcpu = e.vcpu;
-  const operation = e.instruction.operation;
-  if (operation >= OP_MOVS && operation <= OP_OUTS) return runString(e);
-  if (usesStack(operation) || operation >= OP_PUSHA) e.faultGpa = NO_GPA;
-  if (!execute(e)) return e.outcome;
-  if (vcpu.rflags != e.flags) {
-    vcpu.rflags = e.flags;
-    vcpu.dirty |= GROUP_STACK_FLAGS;
-  }
-  vcpu.exit.nextRip = e.nextRip;
-  return OUTCOME_ADVANCE;
+  return runInstruction(e);
 }
 
 /**
@@ -127,16 +88,4 @@ function rememberMove(e: Emulator): void {
   let move = MOVE_KNOWN | (immediate ? MOVE_IMMEDIATE : i.register << MOVE_REGISTER_SHIFT);
   if (write) move |= MOVE_WRITE;
   backend().rememberMove(e.vcpu, move, <u32>i.immediate, i.length);
-}
-
-/** The stack is a second place in memory. */
-function usesStack(operation: u32): bool {
-  return operation == OP_PUSH || operation == OP_POP || operation == OP_CALL;
-}
-
-function touchesMemory(e: Emulator): bool {
-  const i = e.instruction;
-  if (i.operation >= OP_MOVS && i.operation <= OP_OUTS) return true;
-  if (i.operation >= OP_PUSHA && i.operation <= OP_XLAT) return true;
-  return i.memory || i.operation == OP_OTHER || usesStack(i.operation);
 }
