@@ -1,7 +1,7 @@
 /** Sources of the exit path: every exit, or every exit of a frequent kind, goes through them. */
 const EXIT_PATH = [
   /^kernel\/run\//,
-  /^kernel\/exits\/(advance|cpuid|dispatch|hypercall|msr|nestedfault|emulate\/(emulate|linear|fetch))\//,
+  /^kernel\/exits\/(advance|cpuid|dispatch|hypercall|msr|nestedfault|emulate\/(linear|fetch))\//,
   /^kernel\/vcpu\/(?!live|reset|reinject|debug)/,
   /^kernel\/(svm|vmx)\/(backend\/(enter|run|loadGroups|needFrames|windows|flush)|decode|known|state|vmcb|vmcs)/,
   /^kernel\/trace\/(counters|details)\//,

@@ -10,8 +10,8 @@ import { OP_CALL, OP_MOVS, OP_OTHER, OP_OUTS, OP_POP, OP_PUSH, OP_PUSHA, OP_XLAT
 import { runString } from "./string";
 
 /**
- * Emulates the instruction at RIP when the fault was not at an operand: the processor could not fetch the instruction from RAM, or
- * could not walk the page tables to it or to its operands.
+ * Emulates the instruction at RIP when the fault was not at an operand: the processor could not fetch the instruction from RAM,
+ * or could not walk the page tables to it or to its operands.
  */
 export function emulateAnywhere(vcpu: Vcpu): u32 {
   const e = startEmulator(vcpu);
