@@ -14,8 +14,11 @@ export const SELF_CHECKING = [
   "fpu",
   "interrupts",
   "mmio",
+  "mmio64",
+  "mmioforms",
   "msr",
   "nmi",
+  "outside",
   "paging",
   "ports",
   "realmode",
@@ -29,6 +32,8 @@ export const SELF_CHECKING = [
 /** Guests that end their VM otherwise, with what they do and the VM's status. */
 export const ENDING: [name: string, what: string, status: number][] = [
   ["triplefault", "triple fault", STATUS_TRIPLE_FAULT],
+  ["outsideidt", "an IDT that is not RAM", STATUS_TRIPLE_FAULT],
+  ["outsidetables", "page tables that are not RAM", STATUS_TRIPLE_FAULT],
   ["deadhalt", "halt with interrupts off", STATUS_DEAD_HALT],
   ["keyboardreset", "reset", STATUS_RESET],
   ["reset", "reset", STATUS_RESET],

@@ -1,5 +1,5 @@
-// The first-level guest: Debian's kernel with KVM that nests, and Debian's QEMU with its libraries, in an initramfs. Everything is
-// of Debian packages; of QEMU, the one that is installed here.
+// The first-level guest: Debian's kernel with KVM that nests, and Debian's QEMU with its libraries, in an initramfs. Everything
+// is of Debian packages; of QEMU, the one that is installed here.
 import {
   chmodSync,
   copyFileSync,
