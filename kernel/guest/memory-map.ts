@@ -1,7 +1,7 @@
 // Where things are in a guest's physical address space, and the memory map that boot protocols hand over.
 //
 //   0                 interrupt vectors, BIOS data area
-//   BOOT_*            what a boot protocol needs until the kernel has taken it over
+//   500               RAM; in it, until the kernel has taken over, the boot data (boot/boot-data.ts)
 //   9FC00             extended BIOS data area (reserved)
 //   A0000 - BFFFF     VGA window on a PC; RAM here, in no memory map
 //   E0000 - FFFFF     BIOS area (reserved): ACPI tables, SMBIOS
@@ -21,18 +21,8 @@ const GIB: u64 = 1 << 30;
 export const BDA_EBDA_SEGMENT: u64 = 0x40e;
 export const BDA_BASE_MEMORY_KIB: u64 = 0x413;
 
-/** One page: GDT for the entry into the kernel. */
-export const BOOT_GDT: u64 = 0x1000;
-/** Six pages: identity map of the first 4 GiB. */
-export const BOOT_PAGE_TABLES: u64 = 0x2000;
-/** Four pages: zero page, PVH start information or multiboot information, each with its tables. */
-export const BOOT_INFORMATION: u64 = 0x8000;
-/** Below it a small stack for kernels that are entered without one of their own. */
-export const BOOT_STACK_TOP: u64 = 0x10000;
-/** Command lines. */
-export const BOOT_COMMAND_LINES: u64 = 0x20000;
-export const BOOT_COMMAND_LINES_END: u64 = 0x30000;
-
+/** End of the interrupt vectors and the BIOS data area. */
+export const LOW_MEMORY: u64 = 0x500;
 export const EBDA: u64 = 0x9fc00;
 export const VGA_WINDOW: u64 = 0xa0000;
 export const BIOS_AREA: u64 = 0xe0000;

@@ -68,6 +68,9 @@ export class Vm {
   physicalBits: u32;
   /** Guest-physical address of the RSDP: it goes into boot parameters. */
   rsdp: u64;
+  /** Guest-physical addresses of the boot data and, in them, of the next command line (boot/boot-data.ts). */
+  bootData: u64;
+  nextCommandLine: u64;
 
   // -- how it ended -------------------------------------------------------------------------------------------------------
   stopped: bool;

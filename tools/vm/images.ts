@@ -1,7 +1,7 @@
 // Checks on guest kernels and initrds before a machine is started for them: what the file is, that it is whole, and how
 // much memory it needs. The hypervisor checks again; here the words can be better.
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { formatSize } from "../lib/size.ts";
+import { formatSize, MIB } from "../lib/size.ts";
 import { systemErrorText, UserError } from "../lib/user-error.ts";
 
 /** Offsets in the setup header of a bzImage (Linux, "The Linux/x86 Boot Protocol"). */
@@ -10,14 +10,21 @@ const SYSSIZE = 0x1f4;
 const BOOT_FLAG = 0x1fe;
 const HEADER = 0x202;
 const VERSION = 0x206;
+const LOADFLAGS = 0x211;
+const CODE32_START = 0x214;
 const XLOADFLAGS = 0x236;
 const PREF_ADDRESS = 0x258;
 const INIT_SIZE = 0x260;
 const SETUP_HEADER_END = 0x268;
 
-/** Boot protocol that introduced xloadflags. */
+/** The oldest boot protocol whose kernels are started; those that introduced pref_address and init_size, and xloadflags. */
+const PROTOCOL_2_02 = 0x0202;
+const PROTOCOL_2_10 = 0x020a;
 const PROTOCOL_2_12 = 0x020c;
 const XLF_KERNEL_64 = 1;
+const LOADED_HIGH = 1;
+/** Bytes of a unit of syssize; the last one may be begun only. */
+const PARAGRAPH = 16;
 
 const ELF_CLASS_64 = 2;
 const EM_386 = 3;
@@ -67,17 +74,31 @@ function inspectBzImage(path: string, head: Buffer, size: number): KernelImage {
     );
   }
   const version = head.readUInt16LE(VERSION);
-  if (version < PROTOCOL_2_12 || (head.readUInt16LE(XLOADFLAGS) & XLF_KERNEL_64) === 0) {
+  if (version < PROTOCOL_2_02 || ((head[LOADFLAGS] as number) & LOADED_HIGH) === 0) {
     const number = `${version >> 8}.${(version & 0xff).toString().padStart(2, "0")}`;
     throw new UserError(
-      `${path}: this bzImage (boot protocol ${number}) has no 64-bit entry point. Typevisor needs an x86-64 kernel, ` +
-        "Linux 3.8 or newer.",
+      `${path}: this kernel (boot protocol ${number}) is too old, or a zImage: its 32-bit code does not load at 1 MiB. ` +
+        "Typevisor needs a bzImage, Linux 2.4 or newer.",
+    );
+  }
+  if (!hasLongEntry(head) && head.readUInt32LE(CODE32_START) === 0) {
+    throw new UserError(
+      `${path}: this image has only a real-mode entry (code32_start is 0), which calls the firmware of a PC; a VM has ` +
+        "none. Typevisor needs an image with a 32-bit or 64-bit entry.",
     );
   }
   const setupBytes = ((head[SETUP_SECTS] || 4) + 1) * 512;
-  requireWhole(path, setupBytes + head.readUInt32LE(SYSSIZE) * 16, size);
-  const minimumMemory = Number(head.readBigUInt64LE(PREF_ADDRESS)) + head.readUInt32LE(INIT_SIZE);
+  const paragraphs = head.readUInt32LE(SYSSIZE);
+  requireWhole(path, setupBytes + paragraphs * PARAGRAPH - (paragraphs === 0 ? 0 : PARAGRAPH - 1), size);
+  const minimumMemory =
+    version < PROTOCOL_2_10
+      ? MIB + size - setupBytes
+      : Number(head.readBigUInt64LE(PREF_ADDRESS)) + head.readUInt32LE(INIT_SIZE);
   return { format: "bzImage", fileBytes: size, minimumMemory };
+}
+
+function hasLongEntry(head: Buffer): boolean {
+  return head.readUInt16LE(VERSION) >= PROTOCOL_2_12 && (head.readUInt16LE(XLOADFLAGS) & XLF_KERNEL_64) !== 0;
 }
 
 function inspectElf(path: string, head: Buffer, read: Reader, size: number): KernelImage {
@@ -124,7 +145,7 @@ function readSegment(headers: Buffer, at: number, wide: boolean) {
 function requireWhole(path: string, needed: number, size: number): void {
   if (size >= needed) return;
   throw new UserError(
-    `${path}: this kernel is truncated: its headers describe ${needed} bytes, the file has ${size}. Fetch it again.`,
+    `${path}: this kernel is truncated: its headers describe at least ${needed} bytes, the file has ${size}. Fetch it again.`,
   );
 }
 

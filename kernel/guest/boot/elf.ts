@@ -144,7 +144,7 @@ function loadSegment(vm: Vm, index: u32, s: Segment): bool {
     problemBytes(s.memoryBytes);
     logText(", ");
     logText(wrong);
-    return problemEnd("Link the kernel for an address from 1 MiB on, or give the VM more memory");
+    return problemEnd("Link the kernel for free memory, such as from 1 MiB on, or give the VM more");
   }
   imageCopy(vm, vm.kernel, s.offset, s.address, s.fileBytes);
   const rest = s.memoryBytes - s.fileBytes;

@@ -18,8 +18,8 @@ import {
   SEG_TR,
 } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
-import { BOOT_GDT, BOOT_PAGE_TABLES, BOOT_STACK_TOP } from "../memory-map";
 import { Vm, vmVcpu } from "../vm";
+import { bootGdt, bootPageTables, bootStackTop } from "./boot-data";
 
 // The GDT: Linux's selectors __BOOT_CS and __BOOT_DS, and a task-state segment for the task register.
 const SELECTOR_CODE: u32 = 0x10;
@@ -56,25 +56,20 @@ export function enterLong(vm: Vm, entry: u64): Vcpu {
   writeIdentityMap(vm);
   const vcpu = enterFlat(vm, entry, DESCRIPTOR_CODE64, ACCESS_CODE64);
   vcpu.cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
-  vcpu.cr3 = BOOT_PAGE_TABLES;
+  vcpu.cr3 = bootPageTables(vm);
   vcpu.cr4 = CR4_PAE;
   vcpu.efer = EFER_LME | EFER_LMA;
   return vcpu;
 }
 
 function enterFlat(vm: Vm, entry: u64, descriptor: u64, access: u32): Vcpu {
-  guestStore64(vm.memory, BOOT_GDT, 0);
-  guestStore64(vm.memory, BOOT_GDT + 8, 0);
-  guestStore64(vm.memory, BOOT_GDT + SELECTOR_CODE, descriptor);
-  guestStore64(vm.memory, BOOT_GDT + SELECTOR_DATA, DESCRIPTOR_DATA);
-  guestStore64(vm.memory, BOOT_GDT + SELECTOR_TASK, DESCRIPTOR_TASK);
-  guestStore64(vm.memory, BOOT_GDT + SELECTOR_TASK + 8, 0);
+  writeGdt(vm, descriptor);
   const vcpu = vmVcpu(vm, 0);
   change(vcpu, GROUP_RIP | GROUP_STACK_FLAGS | GROUP_SEGMENTS | GROUP_TABLES | GROUP_CONTROL);
   vcpu.rip = entry;
-  vcpu.rsp = BOOT_STACK_TOP;
+  vcpu.rsp = bootStackTop(vm);
   vcpu.rdx = 0;
-  vcpu.gdtrBase = BOOT_GDT;
+  vcpu.gdtrBase = bootGdt(vm);
   vcpu.gdtrLimit = GDT_BYTES - 1;
   setSegment(vcpu, SEG_CS, SELECTOR_CODE, FLAT_LIMIT, access);
   setSegment(vcpu, SEG_DS, SELECTOR_DATA, FLAT_LIMIT, ACCESS_DATA);
@@ -84,6 +79,16 @@ function enterFlat(vm: Vm, entry: u64, descriptor: u64, access: u32): Vcpu {
   setSegment(vcpu, SEG_GS, SELECTOR_DATA, FLAT_LIMIT, ACCESS_DATA);
   setSegment(vcpu, SEG_TR, SELECTOR_TASK, TASK_LIMIT, ACCESS_TASK);
   return vcpu;
+}
+
+function writeGdt(vm: Vm, code: u64): void {
+  const gdt = bootGdt(vm);
+  guestStore64(vm.memory, gdt, 0);
+  guestStore64(vm.memory, gdt + 8, 0);
+  guestStore64(vm.memory, gdt + SELECTOR_CODE, code);
+  guestStore64(vm.memory, gdt + SELECTOR_DATA, DESCRIPTOR_DATA);
+  guestStore64(vm.memory, gdt + SELECTOR_TASK, DESCRIPTOR_TASK);
+  guestStore64(vm.memory, gdt + SELECTOR_TASK + 8, 0);
 }
 
 function setSegment(vcpu: Vcpu, index: u32, selector: u32, limit: u32, access: u32): void {
@@ -97,10 +102,11 @@ function setSegment(vcpu: Vcpu, index: u32, selector: u32, limit: u32, access: u
 /** PML4, PDPT and four page directories of 2 MiB pages. */
 function writeIdentityMap(vm: Vm): void {
   const m = vm.memory;
-  const pdpt = BOOT_PAGE_TABLES + PAGE;
+  const root = bootPageTables(vm);
+  const pdpt = root + PAGE;
   const directories = pdpt + PAGE;
-  assert(guestFill(m, BOOT_PAGE_TABLES, 0, 2 * PAGE), "boot: no RAM for page tables");
-  guestStore64(m, BOOT_PAGE_TABLES, pdpt | PAGE_PRESENT_WRITABLE);
+  assert(guestFill(m, root, 0, 2 * PAGE), "boot: no RAM for page tables");
+  guestStore64(m, root, pdpt | PAGE_PRESENT_WRITABLE);
   for (let i: u64 = 0; i < IDENTITY_GIB; i++) {
     guestStore64(m, pdpt + i * 8, (directories + i * PAGE) | PAGE_PRESENT_WRITABLE);
   }

@@ -2,18 +2,11 @@
 // version 0.6.96", "OS image format" and "Boot information format".
 import { logDecimal, logHex, logText } from "../../lib/log";
 import { guestFill, guestStore32, guestStore64, guestWrite } from "../../mm/guestmem";
-import {
-  BOOT_INFORMATION,
-  buildMemoryMap,
-  EBDA,
-  HIGH_MEMORY,
-  memoryMapEntry,
-  ramBelow4G,
-} from "../memory-map";
+import { buildMemoryMap, EBDA, HIGH_MEMORY, memoryMapEntry, ramBelow4G } from "../memory-map";
 import { problem, problemBytes, problemEnd, problemStart } from "../problem";
 import { putAscii } from "../text";
 import { GuestModule, Vm } from "../vm";
-import { placeCommandLine } from "./command-line";
+import { bootInformation, placeBootData, placeCommandLine } from "./boot-data";
 import { elfHeader, elfLoadSegments, elfOpen, elfProbe } from "./elf";
 import { enterProtected } from "./entry";
 import { clearMemory, image32, imageCopy, imageHolds } from "./image";
@@ -42,12 +35,12 @@ const INFO_MODULES: u32 = 1 << 3;
 const INFO_MEMORY_MAP: u32 = 1 << 6;
 const INFO_LOADER_NAME: u32 = 1 << 9;
 
-const INFO: u64 = BOOT_INFORMATION;
 const INFO_BYTES: u64 = 120;
-const LOADER_NAME: u64 = BOOT_INFORMATION + 0x80;
-const MODULE_LIST: u64 = BOOT_INFORMATION + 0x100;
+// What follows the boot information in the same pages.
+const LOADER_NAME: u64 = 0x80;
+const MODULE_LIST: u64 = 0x100;
 const MODULE_BYTES: u64 = 16;
-const MEMORY_MAP: u64 = BOOT_INFORMATION + 0x800;
+const MEMORY_MAP: u64 = 0x800;
 /** Bytes of a map entry, and what its size field says: itself not counted. */
 const MAP_ENTRY_BYTES: u64 = 24;
 const MAP_ENTRY_SIZE: u32 = 20;
@@ -75,12 +68,12 @@ export function multibootLoad(vm: Vm): bool {
   const unmet = flags & DEMANDS & ~DEMANDS_MET & ~FLAG_VIDEO;
   if (unmet != 0) return demandsTooMuch(vm, unmet);
   const loaded = (flags & FLAG_ADDRESSES) != 0 ? loadByAddresses(vm, header) : loadElf(vm);
-  if (!loaded || !writeModules(vm)) return false;
+  if (!loaded || !placeBootData(vm) || !writeModules(vm)) return false;
   writeInformation(vm);
   const entry: u64 = (flags & FLAG_ADDRESSES) != 0 ? image32(vm.kernel, header + 28) : elfHeader().entry;
   const vcpu = enterProtected(vm, entry);
   vcpu.rax = LOADER_MAGIC;
-  vcpu.rbx = INFO;
+  vcpu.rbx = bootInformation(vm);
   return true;
 }
 
@@ -139,7 +132,7 @@ function putFlat(vm: Vm, offset: u64, load: u64, bytes: u64, total: u64): bool {
     logDecimal(total);
     logText(" bytes, ");
     logText(wrong);
-    return problemEnd("Link it for an address from 1 MiB on, or give the VM more memory");
+    return problemEnd("Link it for free memory, such as from 1 MiB on, or give the VM more");
   }
   imageCopy(vm, vm.kernel, offset, load, bytes);
   clearMemory(vm, load + bytes, total - bytes);
@@ -157,7 +150,7 @@ function writeModules(vm: Vm): bool {
     const module = moduleAt(vm, i);
     const place = placeModule(vm, module);
     if (place == NO_PLACE) return false;
-    const entry = MODULE_LIST + <u64>i * MODULE_BYTES;
+    const entry = bootInformation(vm) + MODULE_LIST + <u64>i * MODULE_BYTES;
     guestStore32(m, entry, <u32>place);
     guestStore32(m, entry + 4, <u32>(place + module.bytes));
     guestStore32(m, entry + 8, <u32>placeCommandLine(vm, module));
@@ -172,20 +165,21 @@ function writeModules(vm: Vm): bool {
  */
 function writeInformation(vm: Vm): void {
   const m = vm.memory;
-  assert(guestFill(m, INFO, 0, INFO_BYTES), "multiboot: no RAM for the boot information");
+  const info = bootInformation(vm);
+  assert(guestFill(m, info, 0, INFO_BYTES), "multiboot: no RAM for the boot information");
   const modules = moduleCount(vm);
-  guestStore32(m, INFO, INFO_MEMORY | INFO_COMMAND_LINE | INFO_MODULES | INFO_MEMORY_MAP | INFO_LOADER_NAME);
-  guestStore32(m, INFO + 4, <u32>(EBDA >> 10));
-  guestStore32(m, INFO + 8, <u32>((ramBelow4G(vm) - HIGH_MEMORY) >> 10));
-  guestStore32(m, INFO + 16, <u32>placeCommandLine(vm, vm.kernel));
-  guestStore32(m, INFO + 20, modules);
-  guestStore32(m, INFO + 24, <u32>MODULE_LIST);
-  guestStore32(m, INFO + 44, writeMemoryMap(vm));
-  guestStore32(m, INFO + 48, <u32>MEMORY_MAP);
+  guestStore32(m, info, INFO_MEMORY | INFO_COMMAND_LINE | INFO_MODULES | INFO_MEMORY_MAP | INFO_LOADER_NAME);
+  guestStore32(m, info + 4, <u32>(EBDA >> 10));
+  guestStore32(m, info + 8, <u32>((ramBelow4G(vm) - HIGH_MEMORY) >> 10));
+  guestStore32(m, info + 16, <u32>placeCommandLine(vm, vm.kernel));
+  guestStore32(m, info + 20, modules);
+  guestStore32(m, info + 24, <u32>(info + MODULE_LIST));
+  guestStore32(m, info + 44, writeMemoryMap(vm));
+  guestStore32(m, info + 48, <u32>(info + MEMORY_MAP));
   const end = putAscii(name, "Typevisor");
   store<u8>(end, 0);
-  guestWrite(m, LOADER_NAME, name, <u32>(end - name) + 1);
-  guestStore32(m, INFO + 64, <u32>LOADER_NAME);
+  guestWrite(m, info + LOADER_NAME, name, <u32>(end - name) + 1);
+  guestStore32(m, info + 64, <u32>(info + LOADER_NAME));
 }
 
 /** Returns the map's length in bytes. */
@@ -193,7 +187,7 @@ function writeMemoryMap(vm: Vm): u32 {
   const entries = buildMemoryMap(vm);
   for (let i: u32 = 0; i < entries; i++) {
     const from = memoryMapEntry(i);
-    const at = MEMORY_MAP + <u64>i * MAP_ENTRY_BYTES;
+    const at = bootInformation(vm) + MEMORY_MAP + <u64>i * MAP_ENTRY_BYTES;
     guestStore32(vm.memory, at, MAP_ENTRY_SIZE);
     guestStore64(vm.memory, at + 4, from.start);
     guestStore64(vm.memory, at + 12, from.bytes);

@@ -1,7 +1,7 @@
 // Which guest memory is taken while a VM is being loaded, so that kernel, initrd, modules and boot structures never
 // overlap. Everything is placed below 4 GiB, where every boot protocol can name it.
 import { LOG_INFO, logEnd, logHex, logStart, logText } from "../../lib/log";
-import { BOOT_COMMAND_LINES_END, EBDA, HIGH_MEMORY, ramBelow4G } from "../memory-map";
+import { EBDA, HIGH_MEMORY, LOW_MEMORY, ramBelow4G } from "../memory-map";
 import { Vm } from "../vm";
 
 /** Ranges that may be taken. */
@@ -28,11 +28,11 @@ function endOf(index: u32): u64 {
   return load<u64>(ranges + <usize>index * 16, 8);
 }
 
-/** Starts over for a VM: what firmware and the boot structures use is taken. */
+/** Starts over for a VM: what firmware uses is taken. */
 export function placementStart(vm: Vm): void {
   count = 0;
   limit = ramBelow4G(vm);
-  insert(0, 0, BOOT_COMMAND_LINES_END);
+  insert(0, 0, LOW_MEMORY);
   insert(1, EBDA, HIGH_MEMORY);
 }
 

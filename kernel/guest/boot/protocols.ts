@@ -3,21 +3,20 @@
 import { logHex, logText } from "../../lib/log";
 import { problem, problemEnd, problemStart } from "../problem";
 import { Vm } from "../vm";
-import { bzimageLoad, bzimageProbe } from "./bzimage";
-import { commandLinesStart } from "./command-line";
+import { bzimageLoad } from "./bzimage";
 import { image32 } from "./image";
 import { multibootLoad, multibootProbe } from "./multiboot";
 import { placementStart } from "./placement";
 import { pvhLoad, pvhProbe } from "./pvh";
+import { hasSetupHeader } from "./setup-header";
 
 /** Loads the VM's kernel and sets its boot vCPU up. False: the log says why not. */
 export function loadKernel(vm: Vm): bool {
   placementStart(vm);
-  commandLinesStart();
   const image = vm.kernel;
   if (image.bytes == 0)
     return problem(vm, "its kernel is an empty file", "Give a bzImage, PVH ELF or multiboot kernel");
-  if (bzimageProbe(image)) return bzimageLoad(vm);
+  if (hasSetupHeader(image)) return bzimageLoad(vm);
   if (multibootProbe(image)) return multibootLoad(vm);
   if (pvhProbe(image)) return pvhLoad(vm);
   problemStart(vm);

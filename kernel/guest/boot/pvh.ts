@@ -1,10 +1,10 @@
 // ELF kernels with a PVH entry point: 32-bit protected mode, EBX = start information.
 // Source: Xen, "x86/HVM direct boot ABI" (docs/misc/pvh.pandoc) and public/arch-x86/hvm/start_info.h.
 import { guestFill, guestStore32, guestStore64 } from "../../mm/guestmem";
-import { BOOT_INFORMATION, buildMemoryMap, memoryMapEntry } from "../memory-map";
+import { buildMemoryMap, memoryMapEntry } from "../memory-map";
 import { problem } from "../problem";
 import { GuestModule, Vm } from "../vm";
-import { placeCommandLine } from "./command-line";
+import { bootInformation, placeBootData, placeCommandLine } from "./boot-data";
 import { elfHeader, elfLoadSegments, elfOpen, elfProbe, elfSegment, PT_NOTE } from "./elf";
 import { enterProtected } from "./entry";
 import { image32, imageHolds } from "./image";
@@ -18,11 +18,10 @@ const NO_ENTRY: u64 = U64.MAX_VALUE;
 
 const START_MAGIC: u32 = 0x336ec578;
 // Version 1 of the structure; what follows it in the same pages.
-const START_INFO: u64 = BOOT_INFORMATION;
 const START_INFO_BYTES: u64 = 56;
-const MODULE_LIST: u64 = BOOT_INFORMATION + 0x100;
+const MODULE_LIST: u64 = 0x100;
 const MODULE_BYTES: u64 = 32;
-const MEMORY_MAP: u64 = BOOT_INFORMATION + 0x800;
+const MEMORY_MAP: u64 = 0x800;
 const MEMORY_MAP_BYTES: u64 = 24;
 
 /** Whether the file is an ELF; whether it has the note, `pvhLoad` says. */
@@ -41,10 +40,10 @@ export function pvhLoad(vm: Vm): bool {
       "Take a bzImage, a Linux vmlinux built with CONFIG_PVH, or a multiboot kernel",
     );
   }
-  if (!elfLoadSegments(vm) || !writeModules(vm)) return false;
+  if (!elfLoadSegments(vm) || !placeBootData(vm) || !writeModules(vm)) return false;
   writeStartInfo(vm);
   const vcpu = enterProtected(vm, entry);
-  vcpu.rbx = START_INFO;
+  vcpu.rbx = bootInformation(vm);
   return true;
 }
 
@@ -88,7 +87,7 @@ function writeModules(vm: Vm): bool {
     const module = moduleAt(vm, i);
     const place = placeModule(vm, module);
     if (place == NO_PLACE) return false;
-    const entry = MODULE_LIST + <u64>i * MODULE_BYTES;
+    const entry = bootInformation(vm) + MODULE_LIST + <u64>i * MODULE_BYTES;
     guestStore64(m, entry, place);
     guestStore64(m, entry + 8, module.bytes);
     guestStore64(m, entry + 16, placeCommandLine(vm, module));
@@ -103,16 +102,17 @@ function writeModules(vm: Vm): bool {
  */
 function writeStartInfo(vm: Vm): void {
   const m = vm.memory;
-  assert(guestFill(m, START_INFO, 0, START_INFO_BYTES), "pvh: no RAM for the start information");
+  const info = bootInformation(vm);
+  assert(guestFill(m, info, 0, START_INFO_BYTES), "pvh: no RAM for the start information");
   const modules = moduleCount(vm);
-  guestStore32(m, START_INFO, START_MAGIC);
-  guestStore32(m, START_INFO + 4, 1);
-  guestStore32(m, START_INFO + 12, modules);
-  if (modules != 0) guestStore64(m, START_INFO + 16, MODULE_LIST);
-  guestStore64(m, START_INFO + 24, placeCommandLine(vm, vm.kernel));
-  guestStore64(m, START_INFO + 32, vm.rsdp);
-  guestStore64(m, START_INFO + 40, MEMORY_MAP);
-  guestStore32(m, START_INFO + 48, writeMemoryMap(vm));
+  guestStore32(m, info, START_MAGIC);
+  guestStore32(m, info + 4, 1);
+  guestStore32(m, info + 12, modules);
+  if (modules != 0) guestStore64(m, info + 16, info + MODULE_LIST);
+  guestStore64(m, info + 24, placeCommandLine(vm, vm.kernel));
+  guestStore64(m, info + 32, vm.rsdp);
+  guestStore64(m, info + 40, info + MEMORY_MAP);
+  guestStore32(m, info + 48, writeMemoryMap(vm));
 }
 
 /** Entries as E820's, padded to 24 bytes. Returns their number. */
@@ -120,7 +120,7 @@ function writeMemoryMap(vm: Vm): u32 {
   const entries = buildMemoryMap(vm);
   for (let i: u32 = 0; i < entries; i++) {
     const from = memoryMapEntry(i);
-    const at = MEMORY_MAP + <u64>i * MEMORY_MAP_BYTES;
+    const at = bootInformation(vm) + MEMORY_MAP + <u64>i * MEMORY_MAP_BYTES;
     guestStore64(vm.memory, at, from.start);
     guestStore64(vm.memory, at + 8, from.bytes);
     guestStore64(vm.memory, at + 16, from.type);

@@ -80,6 +80,50 @@ describe("bzImage", () => {
     expect(page.getUint32(BZIMAGE.ramdiskImage, true)).toBe(0x3ff000);
   });
 
+  test("a kernel without a 64-bit entry is entered in 32-bit protected mode, paging off", async () => {
+    const image = bzimage();
+    new DataView(image.buffer).setUint16(BZIMAGE.xloadflags, 0, true);
+    const { pc, good } = await boot(image, { append: "quiet", initrd: pattern(100) });
+    expect(good, pc.log()).toBe(true);
+    const { vcpu } = pc;
+    expect(vcpu.get("rip")).toBe(0x100000n);
+    expect(vcpu.get("cr0") & 0x80000001n).toBe(1n);
+    expect(vcpu.get("cr4")).toBe(0n);
+    expect(vcpu.get("efer")).toBe(0n);
+    expect(vcpu.get("rflags") & 0x200n).toBe(0n);
+    for (const zero of ["rbp", "rdi", "rbx"] as const) expect(vcpu.get(zero)).toBe(0n);
+    expect(vcpu.segment(CS)).toMatchObject({ selector: 0x10, base: 0n, limit: 0xffffffff, access: 0xc09b });
+    expect(vcpu.segment(DS)).toMatchObject({ selector: 0x18, base: 0n, limit: 0xffffffff, access: 0xc093 });
+    const page = pc.view(vcpu.get("rsi"), 4096);
+    expect(page.getUint32(BZIMAGE.magic, true)).toBe(0x53726448);
+    expect(page.getUint32(BZIMAGE.ramdiskSize, true)).toBe(100);
+    expect(ascii(pc, page.getUint32(BZIMAGE.cmdLine, true))).toBe("quiet");
+  });
+
+  test("fields that an old protocol does not have are not read", async () => {
+    const image = bzimage({ prefAddress: 0x700000, initSize: 0xffffffff, initrdMax: 0x2fffff });
+    const view = new DataView(image.buffer);
+    view.setUint16(BZIMAGE.version, 0x0202, true);
+    view.setUint32(BZIMAGE.cmdlineSize, 3, true);
+    const { pc, good } = await boot(image, { append: "a=1234", initrd: pattern(100) });
+    expect(good, pc.log()).toBe(true);
+    expect(pc.vcpu.get("rip")).toBe(0x100000n);
+    const page = pc.view(pc.vcpu.get("rsi"), 4096);
+    expect(page.getUint32(BZIMAGE.ramdiskImage, true)).toBe(8 * MIB - 4096);
+    const long = await boot(image, { append: "a".repeat(256) });
+    expect(long.pc.log()).toMatch(/command line has 256 bytes, but this kernel takes 255/);
+    const high = new Uint8Array(image);
+    high.set([1], BZIMAGE.relocatable);
+    const fixed = await boot(high, { line: "vm0.memory=1M" });
+    expect(fixed.pc.log()).toMatch(/needs 16384 bytes at address 0x100000/);
+  });
+
+  test("the last unit of `syssize` may be begun only", async () => {
+    const image = bzimage();
+    const { pc, good } = await boot(image.subarray(0, image.length - 8));
+    expect(good, pc.log()).toBe(true);
+  });
+
   test("reboot loads it anew", async () => {
     const { pc } = await boot(bzimage());
     pc.cpu.store(pc.hpaOf(0x100000n), 8, 0n);
@@ -98,11 +142,23 @@ describe("bzImage", () => {
     ["truncated header", (bytes) => bytes.subarray(0, 0x220), /truncated bzImage/],
     ["no boot flag", (_, view) => void view.setUint16(BZIMAGE.bootFlag, 0, true), /no boot flag/],
     [
-      "old protocol",
-      (_, view) => void view.setUint16(BZIMAGE.version, 0x020a, true),
-      /boot protocol 2.10\) has no 64-bit entry/,
+      "payload that ends before its last 16 bytes begin",
+      (bytes) => bytes.subarray(0, bytes.length - 16),
+      /truncated bzImage/,
     ],
-    ["32-bit kernel", (_, view) => void view.setUint16(BZIMAGE.xloadflags, 0, true), /no 64-bit entry point/],
+    [
+      "protocol without a command line's address",
+      (_, view) => void view.setUint16(BZIMAGE.version, 0x0201, true),
+      /speaks boot protocol 2\.1, and 2\.2 is the oldest/,
+    ],
+    [
+      "real-mode entry only",
+      (_, view) => {
+        view.setUint16(BZIMAGE.xloadflags, 0, true);
+        view.setUint32(BZIMAGE.code32Start, 0, true);
+      },
+      /has only a real-mode entry \(code32_start is 0\)/,
+    ],
     ["zImage", (_, view) => void view.setUint8(BZIMAGE.loadflags, 0), /zImage/],
     [
       "needs more memory",
@@ -216,7 +272,47 @@ describe("multiboot", () => {
     expect(pc.vcpu.get("rip")).toBe(0x180040n);
   });
 
+  const low = (address: number, bytes: number) => {
+    const contents = pattern(bytes);
+    contents.set(multibootHeader(3), 0x100);
+    return elf(32, address, [load(0x1000, address, contents, bytes)]);
+  };
+
   test.each([
+    ["at 0x500", 0x500, 0x4000],
+    ["where the boot data usually lie", 0x8200, 0x8000],
+    ["in nearly all of low memory", 0x2000, 0x9dc00 - 0x2000],
+  ])("a segment %s: the boot data lie around it", async (_, address, bytes) => {
+    const image = low(address, bytes);
+    const { pc, good } = await boot(image, { append: "low", initrd: pattern(20) });
+    expect(good, pc.log()).toBe(true);
+    expect(pc.read(BigInt(address), bytes)).toEqual(image.subarray(0x1000, 0x1000 + bytes));
+    const info = Number(pc.vcpu.get("rbx"));
+    const block = [info - 0x7000, info - 0x7000 + 0x15000] as const;
+    expect(block[0] >= address + bytes || block[1] <= address).toBe(true);
+    for (const inBlock of [pc.vcpu.get("gdtrBase"), pc.vcpu.get("rsp") - 1n]) {
+      expect(Number(inBlock)).toBeGreaterThanOrEqual(block[0]);
+      expect(Number(inBlock)).toBeLessThan(block[1]);
+    }
+    const view = pc.view(BigInt(info), 120);
+    expect(ascii(pc, view.getUint32(16, true))).toBe("low");
+    const module = pc.view(BigInt(view.getUint32(24, true)), 16);
+    expect(pc.read(BigInt(module.getUint32(0, true)), 20)).toEqual(pattern(20));
+  });
+
+  test("a kernel that leaves no room for the boot data is refused in words", async () => {
+    const segments = [
+      load(0x1000, 0x2000, pattern(0x9dc00 - 0x2000)),
+      load(0x200000, 0x100000, new Uint8Array(0x100000)),
+    ];
+    (segments[0] as { contents: Uint8Array }).contents.set(multibootHeader(0), 0x100);
+    const { pc, good } = await boot(elf(32, 0x2000, segments), { line: "vm0.memory=2M" });
+    expect(good).toBe(false);
+    expect(pc.log()).toMatch(/leaves no 84 KiB of memory/);
+  });
+
+  test.each([
+    ["the interrupt vectors", multibootHeader(0x10000, [0x400, 0x400, 0, 0, 0]), /overlaps/],
     ["unknown demands", program(0x20), /demands features that are not known \(flags 0x20\)/],
     ["no ELF, no addresses", multibootHeader(0), /neither an ELF nor gives load addresses/],
     [

@@ -10,6 +10,7 @@ export const BZIMAGE = {
   version: 0x206,
   typeOfLoader: 0x210,
   loadflags: 0x211,
+  code32Start: 0x214,
   ramdiskImage: 0x218,
   ramdiskSize: 0x21c,
   cmdLine: 0x228,
@@ -50,6 +51,7 @@ export function bzimage(options: BzimageOptions = {}): Uint8Array {
   bytes.set(new TextEncoder().encode("HdrS"), BZIMAGE.magic);
   view.setUint16(BZIMAGE.version, 0x020f, true);
   bytes[BZIMAGE.loadflags] = 1;
+  view.setUint32(BZIMAGE.code32Start, 0x100000, true);
   view.setUint32(BZIMAGE.initrdMax, options.initrdMax ?? 0x7fffffff, true);
   view.setUint32(BZIMAGE.alignment, 0x200000, true);
   bytes[BZIMAGE.relocatable] = relocatable;
