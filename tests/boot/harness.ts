@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Machine } from "../../tools/machines/machine.ts";
+import type { Machine, RunningMachine } from "../../tools/machines/machine.ts";
 import { HypervisorStatus } from "../../tools/machines/status.ts";
 import type { VmConfig } from "../../tools/vm/config.ts";
 
@@ -17,6 +17,8 @@ export interface BootOptions {
   emulatorArgs?: string[];
   /** Seconds until the machine counts as hung. */
   timeout?: number;
+  /** The machine is ended as soon as its console shows this. */
+  until?: RegExp;
 }
 
 export interface BootResult {
@@ -41,6 +43,7 @@ export async function boot(machine: Machine, options: BootOptions): Promise<Boot
       icount: false,
       directory,
     });
+    if (options.until) endWhen(running, options.until);
     const said = [collect(running.console), collect(running.log)] as const;
     const limit = setTimeout(() => running.kill(), (options.timeout ?? 30) * 1000);
     await running.exited;
@@ -50,6 +53,15 @@ export async function boot(machine: Machine, options: BootOptions): Promise<Boot
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** Ends a machine whose console shows `pattern`. */
+function endWhen(running: RunningMachine, pattern: RegExp): void {
+  let shown = "";
+  running.console.on("data", (piece: Buffer) => {
+    shown += piece.toString("latin1");
+    if (pattern.test(shown)) running.kill();
+  });
 }
 
 function describe(console: string, text: string): BootResult {

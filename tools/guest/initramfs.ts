@@ -24,9 +24,24 @@ import type { Log } from "../lib/progress.ts";
 import { UserError } from "../lib/user-error.ts";
 import { unpackPackage } from "./packages.ts";
 
-export const BUSYBOX = join(GUEST_BUILD, "busybox", "bin", "busybox");
-const ARCHIVE = join(GUEST_BUILD, "initramfs.gz");
-const STAMP = join(GUEST_BUILD, "initramfs.inputs");
+/** Where the parts for one kind of processor are. */
+interface Places {
+  busybox: string;
+  archive: string;
+  stamp: string;
+}
+
+function placesOf(architecture: GuestArchitecture): Places {
+  const suffix = architecture === "amd64" ? "" : `-${architecture}`;
+  return {
+    busybox: join(GUEST_BUILD, `busybox${suffix}`, "bin", "busybox"),
+    archive: join(GUEST_BUILD, `initramfs${suffix}.gz`),
+    stamp: join(GUEST_BUILD, `initramfs${suffix}.inputs`),
+  };
+}
+
+/** Where the static busybox of amd64 is, once `obtainInitramfs` has run. */
+export const BUSYBOX = placesOf("amd64").busybox;
 
 /** Our files: place in the initramfs, source, mode. */
 const FILES: [path: string, source: string, mode: number][] = [
@@ -53,42 +68,46 @@ const DIRECTORIES = [
   "var/log",
 ];
 
+export type GuestArchitecture = "amd64" | "i386";
+
 /** Path of the gzip-compressed initramfs; builds it when it is missing or its inputs changed. */
-export async function obtainInitramfs(log: Log): Promise<string> {
-  if (!existsSync(BUSYBOX)) {
+export async function obtainInitramfs(log: Log, architecture: GuestArchitecture = "amd64"): Promise<string> {
+  const places = placesOf(architecture);
+  if (!existsSync(places.busybox)) {
     log("Downloading the guest's userland, Debian package busybox-static (1 MB) …");
-    await unpackPackage("busybox-static", join(GUEST_BUILD, "busybox"));
+    await unpackPackage("busybox-static", dirname(dirname(places.busybox)), architecture);
   }
-  const inputs = digestInputs();
-  if (existsSync(ARCHIVE) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === inputs) return ARCHIVE;
+  const inputs = digestInputs(places);
+  const { archive: path, stamp } = places;
+  if (existsSync(path) && existsSync(stamp) && readFileSync(stamp, "utf8") === inputs) return path;
   log("Building the guest's initramfs …");
   // A private tree and a rename: several processes may build or read at once.
   const tree = mkdtempSync(join(GUEST_BUILD, "tree-"));
-  await layOut(tree);
+  await layOut(tree, places);
   writeFileSync(`${tree}.gz`, gzipSync(await archive(tree), { level: 9 }));
-  renameSync(`${tree}.gz`, ARCHIVE);
-  writeFileSync(STAMP, inputs);
+  renameSync(`${tree}.gz`, path);
+  writeFileSync(stamp, inputs);
   rmSync(tree, { recursive: true });
-  return ARCHIVE;
+  return path;
 }
 
-function digestInputs(): string {
+function digestInputs(places: Places): string {
   const hash = createHash("sha256");
-  for (const path of [BUSYBOX, ...FILES.map(([, source]) => source), import.meta.filename])
+  for (const path of [places.busybox, ...FILES.map(([, source]) => source), import.meta.filename])
     hash.update(readFileSync(path));
   return hash.digest("hex");
 }
 
-async function layOut(tree: string): Promise<void> {
+async function layOut(tree: string, { busybox }: Places): Promise<void> {
   for (const directory of DIRECTORIES) mkdirSync(join(tree, directory), { recursive: true });
-  copyFileSync(BUSYBOX, join(tree, "bin/busybox"));
+  copyFileSync(busybox, join(tree, "bin/busybox"));
   chmodSync(join(tree, "bin/busybox"), 0o755);
   for (const [path, source, mode] of FILES) {
     copyFileSync(source, join(tree, path));
     chmodSync(join(tree, path), mode);
   }
   for (const [path, text] of TEXTS) writeFileSync(join(tree, path), text, { mode: 0o644 });
-  const applets = (await mustRun(BUSYBOX, ["--list-full"])).trim().split("\n");
+  const applets = (await mustRun(busybox, ["--list-full"])).trim().split("\n");
   for (const applet of [...applets, "init"]) linkApplet(tree, applet);
 }
 

@@ -4,15 +4,27 @@ import { join } from "node:path";
 import { GUEST_BUILD } from "../lib/paths.ts";
 import type { Log } from "../lib/progress.ts";
 import { UserError } from "../lib/user-error.ts";
-import { resolveMetaPackage, unpackPackage } from "./packages.ts";
+import { type ArchiveName, resolveMetaPackage, unpackPackage } from "./packages.ts";
 
-/** The flavours of Debian's amd64 kernel that serve as guests, and the meta package of each. */
+interface KernelPackage {
+  meta: string;
+  archive: ArchiveName;
+}
+
+/** The flavours of Debian's kernel that serve as guests, and the meta package of each. */
 export const KERNEL_FLAVOURS = {
   /** Small, for virtual machines: the default guest. */
-  cloud: "linux-image-cloud-amd64",
+  cloud: { meta: "linux-image-cloud-amd64", archive: "amd64" },
   /** What an installed PC runs; XZ-compressed. */
-  standard: "linux-image-amd64",
-} as const;
+  standard: { meta: "linux-image-amd64", archive: "amd64" },
+  /** Preemptible everywhere. */
+  rt: { meta: "linux-image-rt-amd64", archive: "amd64" },
+  /** Of a later Debian. */
+  backports: { meta: "linux-image-cloud-amd64", archive: "backports" },
+  /** 32 bits, with and without PAE. */
+  "686-pae": { meta: "linux-image-686-pae", archive: "i386" },
+  "686": { meta: "linux-image-686", archive: "i386" },
+} satisfies Record<string, KernelPackage>;
 
 export type KernelFlavour = keyof typeof KERNEL_FLAVOURS;
 
@@ -21,11 +33,11 @@ export async function obtainKernel(flavour: KernelFlavour, log: Log): Promise<st
   const directory = join(GUEST_BUILD, flavour);
   const kernel = join(directory, "vmlinuz");
   if (existsSync(kernel)) return kernel;
-  const meta = KERNEL_FLAVOURS[flavour];
-  const name = await resolveMetaPackage(meta);
+  const { meta, archive } = KERNEL_FLAVOURS[flavour];
+  const name = await resolveMetaPackage(meta, archive);
   log(`Downloading the guest's kernel, Debian package ${name} (some tens of MB) …`);
   const unpacking = join(GUEST_BUILD, `${flavour}.${process.pid}`);
-  const file = await unpackPackage(name, unpacking);
+  const file = await unpackPackage(name, unpacking, archive);
   const boot = join(unpacking, "boot");
   const image = readdirSync(boot).find((entry) => entry.startsWith("vmlinuz-"));
   if (!image)

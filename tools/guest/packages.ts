@@ -11,7 +11,20 @@ const RELEASE = "bookworm";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const MIRROR = process.env.TYPEVISOR_DEBIAN_MIRROR ?? "http://deb.debian.org";
 const DOWNLOADS = join(GUEST_BUILD, "packages");
-const PRIVATE_APT = join(GUEST_BUILD, "apt");
+
+/** A part of Debian's archive. */
+export interface Archive {
+  architecture: "amd64" | "i386";
+  suites: string[];
+}
+
+export const ARCHIVES = {
+  amd64: { architecture: "amd64", suites: [RELEASE, `${RELEASE}-security`] },
+  i386: { architecture: "i386", suites: [RELEASE] },
+  backports: { architecture: "amd64", suites: [`${RELEASE}-backports`] },
+} satisfies Record<string, Archive>;
+
+export type ArchiveName = keyof typeof ARCHIVES;
 
 /** Options common to every apt call; empty for the system's own configuration. */
 type AptOptions = string[];
@@ -20,8 +33,12 @@ type AptOptions = string[];
  * Downloads Debian package `name` and unpacks it into `target`.
  * @returns the package file's name, which holds the version.
  */
-export async function unpackPackage(name: string, target: string): Promise<string> {
-  const apt = await aptFor(name);
+export async function unpackPackage(
+  name: string,
+  target: string,
+  archive: ArchiveName = "amd64",
+): Promise<string> {
+  const apt = await aptFor(name, archive);
   const directory = join(DOWNLOADS, `${name}.${process.pid}`);
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
@@ -36,8 +53,8 @@ export async function unpackPackage(name: string, target: string): Promise<strin
 }
 
 /** The first package that meta package `name` depends on: the versioned kernel behind linux-image-cloud-amd64. */
-export async function resolveMetaPackage(name: string): Promise<string> {
-  const apt = await aptFor(name);
+export async function resolveMetaPackage(name: string, archive: ArchiveName = "amd64"): Promise<string> {
+  const apt = await aptFor(name, archive);
   const record = await mustRun("apt-cache", [...apt, "show", "--no-all-versions", name]);
   const depends = /^Depends: ([^\s,(]+)/m.exec(record);
   if (!depends?.[1])
@@ -46,12 +63,12 @@ export async function resolveMetaPackage(name: string): Promise<string> {
 }
 
 /** The apt configuration that knows `name`: the system's on Debian 12 when its lists are there, else our own. */
-async function aptFor(name: string): Promise<AptOptions> {
-  if (isDebianRelease()) {
+async function aptFor(name: string, archive: ArchiveName): Promise<AptOptions> {
+  if (archive === "amd64" && isDebianRelease()) {
     const known = await capture("apt-cache", ["show", name]);
     if (known.status === 0) return asRoot([]);
   }
-  return privateApt();
+  return privateApt(archive);
 }
 
 function isDebianRelease(): boolean {
@@ -64,41 +81,49 @@ function asRoot(options: AptOptions): AptOptions {
   return process.getuid?.() === 0 ? [...options, "-o", "APT::Sandbox::User=root"] : options;
 }
 
-let privateReady: Promise<AptOptions> | undefined;
+const privateReady = new Map<ArchiveName, Promise<AptOptions>>();
 
-function privateApt(): Promise<AptOptions> {
-  privateReady ??= preparePrivateApt();
-  return privateReady;
+function privateApt(archive: ArchiveName): Promise<AptOptions> {
+  const ready = privateReady.get(archive) ?? preparePrivateApt(archive);
+  privateReady.set(archive, ready);
+  return ready;
 }
 
-async function preparePrivateApt(): Promise<AptOptions> {
+async function preparePrivateApt(name: ArchiveName): Promise<AptOptions> {
   if (!existsSync(KEYRING)) {
     throw new UserError(
       `The guest is made of Debian packages, whose signatures need ${KEYRING}: install debian-archive-keyring ` +
         "(`make setup` does).",
     );
   }
+  const { architecture, suites } = ARCHIVES[name];
+  const directory = join(GUEST_BUILD, `apt-${name}`);
   for (const part of ["state/lists/partial", "cache/archives/partial"]) {
-    mkdirSync(join(PRIVATE_APT, part), { recursive: true });
+    mkdirSync(join(directory, part), { recursive: true });
   }
-  const archive = (path: string, suite: string) =>
-    `deb [signed-by=${KEYRING}] ${MIRROR}/${path} ${suite} main\n`;
-  const sources = archive("debian", RELEASE) + archive("debian-security", `${RELEASE}-security`);
-  writeFileSync(join(PRIVATE_APT, "sources.list"), sources);
-  writeFileSync(join(PRIVATE_APT, "status"), "");
+  const sources = suites.map(
+    (suite) => `deb [signed-by=${KEYRING}] ${MIRROR}/${pathOf(suite)} ${suite} main\n`,
+  );
+  writeFileSync(join(directory, "sources.list"), sources.join(""));
+  writeFileSync(join(directory, "status"), "");
   const options = asRoot(
     [
-      `Dir::State=${join(PRIVATE_APT, "state")}`,
-      `Dir::State::status=${join(PRIVATE_APT, "status")}`,
-      `Dir::Cache=${join(PRIVATE_APT, "cache")}`,
-      `Dir::Etc::SourceList=${join(PRIVATE_APT, "sources.list")}`,
+      `Dir::State=${join(directory, "state")}`,
+      `Dir::State::status=${join(directory, "status")}`,
+      `Dir::Cache=${join(directory, "cache")}`,
+      `Dir::Etc::SourceList=${join(directory, "sources.list")}`,
       "Dir::Etc::SourceParts=/dev/null",
       "Dir::Etc::Preferences=/dev/null",
       "Dir::Etc::PreferencesParts=/dev/null",
-      "APT::Architecture=amd64",
-      "APT::Architectures=amd64",
+      `APT::Architecture=${architecture}`,
+      `APT::Architectures=${architecture}`,
     ].flatMap((option) => ["-o", option]),
   );
   await mustRun("apt-get", [...options, "-q", "update"]);
   return options;
+}
+
+/** Where a suite is below the mirror. */
+function pathOf(suite: string): string {
+  return suite.endsWith("-security") ? "debian-security" : "debian";
 }
