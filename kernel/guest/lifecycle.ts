@@ -11,7 +11,13 @@ import { loadKernel } from "./boot/protocols";
 import { cpuidCreate, guestAnnounced, guestCpuid } from "./cpuid";
 import { ANNOUNCES_CR4, ANNOUNCES_XCR0 } from "./features";
 import { msrCreate, msrReset, openMsrs } from "./msr";
-import { platformAddDebugExit, platformAttach, platformCreate, platformReset } from "./platform";
+import {
+  platformAddDebugExit,
+  platformAddTestdev,
+  platformAttach,
+  platformCreate,
+  platformReset,
+} from "./platform";
 import { problemEnd, problemStart } from "./problem";
 import { ramCreate } from "./ram";
 import { writeFirmwareData } from "./firmware";
@@ -33,6 +39,7 @@ export function vmCreate(vm: Vm, kind: u32, unixNs: u64): bool {
   vm.physicalBits = guestCpuid(vm, 0x80000008, EAX) & 0xff;
   msrCreate(vm);
   platformCreate(vm);
+  if (vm.testdev) platformAddTestdev(vm);
   if (vm.debugExitPort != 0 && !platformAddDebugExit(vm, vm.debugExitPort)) return portTaken(vm);
   vm.startTsc = rdtsc();
   vm.startUnixNs = unixNs;

@@ -55,7 +55,8 @@ import {
   Platform,
   platformOf,
 } from "./platform";
-import { GSI_PIC, GSI_PIT, IRQ_COM1, IRQ_I8042, IRQ_PIT, IRQ_RTC, IRQ_SCI } from "./ports";
+import { GSI_PIC, GSI_PIT, IRQ_COM1, IRQ_I8042, IRQ_PIT, IRQ_RTC, IRQ_SCI, ISA_IRQS } from "./ports";
+import { touch } from "./settle";
 import { requestReset, Vm, vmNow, vmOf, vmVcpu } from "./vm";
 
 /** `platformPendingVector`: nothing to take. */
@@ -193,6 +194,18 @@ function setLine(p: Platform, bit: u32, irq: u32, level: bool): void {
   pic8259SetPin(p.pic, irq, level);
   ioapicSetPin(p.ioapic, irq == IRQ_PIT ? GSI_PIT : irq, level);
   p.stale |= STALE_PIC | STALE_IOAPIC;
+}
+
+/**
+ * Interrupt line `irq` from outside of any device: at once, so that no pulse is lost. On a line that a device has too, the
+ * last of the two to change counts.
+ */
+export function platformDriveLine(vcpu: Vcpu, irq: u32, level: bool): void {
+  const p = platformOf(vmOf(vcpu));
+  if (irq < ISA_IRQS) pic8259SetPin(p.pic, irq, level);
+  ioapicSetPin(p.ioapic, irq == IRQ_PIT ? GSI_PIT : irq, level);
+  touch(vcpu, p, DEVICE_PIC);
+  touch(vcpu, p, DEVICE_IOAPIC);
 }
 
 /** The PIC's INTR: LINT0 of the boot CPU, and pin 0 of the I/O APIC. */

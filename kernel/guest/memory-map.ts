@@ -10,6 +10,7 @@
 //   E0000000          PCI configuration space of bus 0 (ECAM), reserved
 //   FEC00000          I/O APIC
 //   FEE00000          local APIC
+//   FF000000          memory of the test device, if there is one
 //   FFFF0000          F0000 - FFFFF once more, read-only: a processor begins at FFFFFFF0 after reset
 //   100000000         the rest of RAM
 import { Vm } from "./vm";
@@ -39,6 +40,7 @@ export const ECAM: u64 = 0xe0000000;
 export const ECAM_BYTES: u64 = MIB;
 export const IOAPIC_BASE: u64 = 0xfec00000;
 export const LAPIC_BASE: u64 = 0xfee00000;
+export const TESTDEV_BASE: u64 = 0xff000000;
 export const APIC_BYTES: u64 = 0x1000;
 export const ABOVE_4G: u64 = 4 * GIB;
 /** The last 64 KiB below 1 MiB, and where they are seen once more, as a PC's firmware is. */

@@ -3,9 +3,17 @@ import { busFindMmio, busRange } from "../devices/bus";
 import { ioapicRead, ioapicWrite } from "../devices/ioapic";
 import { lapicBase, lapicRead, lapicWrite } from "../devices/lapic";
 import { pciEcamRead, pciEcamWrite } from "../devices/pci";
+import { testdevMemoryRead, testdevMemoryWrite } from "../devices/testdev";
 import { Vcpu } from "../vcpu/vcpu";
 import { APIC_BYTES } from "./memory-map";
-import { DEVICE_IOAPIC, DEVICE_PCI_ECAM, lapicOf, platformOf } from "./platform";
+import {
+  DEVICE_IOAPIC,
+  DEVICE_PCI_ECAM,
+  DEVICE_TESTDEV_MEMORY,
+  lapicOf,
+  platformOf,
+  testdevOf,
+} from "./platform";
 import { settleLapic, touch } from "./settle";
 import { vmNow, vmOf } from "./vm";
 
@@ -64,6 +72,8 @@ function readDevice(vcpu: Vcpu, gpa: u64, size: u32): u32 {
       return ioapicRead(p.ioapic, at, size, 0);
     case DEVICE_PCI_ECAM:
       return pciEcamRead(p.pci, at, size, 0);
+    case DEVICE_TESTDEV_MEMORY:
+      return testdevMemoryRead(testdevOf(p), at, size);
     default:
       return ALL_ONES;
   }
@@ -97,6 +107,9 @@ function writeDevice(vcpu: Vcpu, gpa: u64, size: u32, value: u32): void {
       break;
     case DEVICE_PCI_ECAM:
       pciEcamWrite(p.pci, at, size, value, 0);
+      break;
+    case DEVICE_TESTDEV_MEMORY:
+      testdevMemoryWrite(testdevOf(p), at, size, value);
       break;
     default:
       break;

@@ -1,6 +1,6 @@
 // What the command line and the loader's modules ask for: fills the table of VMs. Both are described in README.md:
 //
-//   command line   vm0.memory=256M vm0.cpus=1 vm0.debug-exit=0xf4 vm0.restart=0 vm0.lazy=1 vm0.unknown=stop
+//   command line   vm0.memory=256M vm0.cpus=1 vm0.debug-exit=0xf4 vm0.testdev=1 vm0.restart=0 vm0.lazy=1 vm0.unknown=stop
 //   module string  [file name …] vm0.kernel console=ttyS0 quiet       everything after the role is for the guest
 //
 // Without any role, the first module is vm0's kernel, with the words after its file name, and the second its initrd.
@@ -128,11 +128,16 @@ function readWord(vm: Vm, word: usize, at: usize): bool {
     vm.lazy = load<u8>(value) == 0x31;
     return true;
   }
+  if ((value = afterPrefix(at, "testdev=")) != 0) {
+    if (!isFlag(vm, word, value)) return false;
+    vm.testdev = load<u8>(value) == 0x31;
+    return true;
+  }
   if ((value = afterPrefix(at, "unknown=")) != 0) return readUnknown(vm, word, value);
   startBadWord(vm, word);
   logText(" is no option of a VM");
   return problemEnd(
-    "Known ones: memory=SIZE, cpus=N, debug-exit=PORT, restart=0|1, lazy=0|1, unknown=fault|stop",
+    "Known ones: memory=SIZE, cpus=N, debug-exit=PORT, testdev=0|1, restart=0|1, lazy=0|1, unknown=fault|stop",
   );
 }
 

@@ -15,10 +15,19 @@ import { Pit8254, pit8254New, pit8254Reset } from "../devices/pit8254";
 import { Pvpanic, pvpanicNew, pvpanicReset } from "../devices/pvpanic";
 import { ResetControl, resetControlNew, resetControlReset } from "../devices/reset_control";
 import { Rtc, rtcNew, rtcReset, rtcSetMemory, rtcSetTime } from "../devices/rtc";
+import { TESTDEV_MEMORY, TESTDEV_PORTS, Testdev, testdevNew, testdevReset } from "../devices/testdev";
 import { Uart16550, uart16550New, uart16550Reset } from "../devices/uart16550";
 import { arenaNewWithTail, tailOf } from "../lib/arena";
 import { Vcpu } from "../vcpu/vcpu";
-import { APIC_BYTES, ECAM, ECAM_BYTES, IOAPIC_BASE, ramAbove4G, ramBelow4G } from "./memory-map";
+import {
+  APIC_BYTES,
+  ECAM,
+  ECAM_BYTES,
+  IOAPIC_BASE,
+  ramAbove4G,
+  ramBelow4G,
+  TESTDEV_BASE,
+} from "./memory-map";
 import {
   PORT_ACPI_PM,
   PORT_COM1,
@@ -33,6 +42,10 @@ import {
   PORT_RTC,
   PORT_SYSTEM_A,
   PORT_SYSTEM_B,
+  PORT_TESTDEV,
+  PORT_TESTDEV_EXIT,
+  PORT_TESTDEV_LINES,
+  TESTDEV_LINES,
 } from "./ports";
 import { Vm, vmNow, vmOf } from "./vm";
 
@@ -54,6 +67,9 @@ export const DEVICE_SYSTEM_A: u32 = 13;
 export const DEVICE_SYSTEM_B: u32 = 14;
 export const DEVICE_PIC_SLAVE: u32 = 15;
 export const DEVICE_PIC_ELCR: u32 = 16;
+export const DEVICE_TESTDEV: u32 = 17;
+export const DEVICE_TESTDEV_LINES: u32 = 18;
+export const DEVICE_TESTDEV_MEMORY: u32 = 19;
 
 const ALL_ONES: u32 = 0xffffffff;
 const NS_PER_SECOND: u64 = 1_000_000_000;
@@ -73,6 +89,8 @@ export class Platform {
   pvpanic: Pvpanic;
   debugExit: DebugExit;
   resetControl: ResetControl;
+  /** Only in a VM that asked for it. */
+  testdev: Testdev | null;
 
   // -- kept by lines.ts ---------------------------------------------------------------------------------------------------
   /** Devices whose line or deadline may have changed since the last sample: bit DEVICE_*. */
@@ -176,6 +194,23 @@ export function platformAddDebugExit(vm: Vm, port: u32): bool {
   return true;
 }
 
+/** Adds the opt-in test device, and where nothing else is asked for, the debug-exit port that goes with it. Boot time only. */
+export function platformAddTestdev(vm: Vm): void {
+  const p = platformOf(vm);
+  p.testdev = testdevNew();
+  busClaimPorts(p.bus, PORT_TESTDEV, TESTDEV_PORTS, DEVICE_TESTDEV);
+  busClaimPorts(p.bus, PORT_TESTDEV_LINES, TESTDEV_LINES, DEVICE_TESTDEV_LINES);
+  busClaimMmio(p.bus, TESTDEV_BASE, TESTDEV_MEMORY, DEVICE_TESTDEV_MEMORY);
+  if (vm.debugExitPort == 0) vm.debugExitPort = PORT_TESTDEV_EXIT;
+}
+
+/** The test device of a VM that has one: accesses reach it through claims of its own only. */
+export function testdevOf(p: Platform): Testdev {
+  const testdev = p.testdev;
+  assert(testdev !== null, "platform: no test device");
+  return changetype<Testdev>(testdev);
+}
+
 /** Power-up state of every device, as firmware hands them over: the boot CPU's APIC is the PIC's virtual wire. */
 export function platformReset(vm: Vm): void {
   const p = platformOf(vm);
@@ -193,6 +228,8 @@ export function platformReset(vm: Vm): void {
   pvpanicReset(p.pvpanic);
   debugExitReset(p.debugExit);
   resetControlReset(p.resetControl);
+  const testdev = p.testdev;
+  if (testdev !== null) testdevReset(testdev);
   for (let i: u32 = 0; i < vm.cpus; i++) {
     lapicReset(lapicAt(vm, i), i, i == 0);
     kvmClockReset(changetype<KvmClock>(load<usize>(slotOf(vm, i), sizeof<usize>())), tscHz());

@@ -10,8 +10,10 @@ import { PIT_PORT_B, pit8254Read, pit8254ReadPortB, pit8254Write } from "../devi
 import { PVPANIC_PANICKED, pvpanicRead, pvpanicWrite } from "../devices/pvpanic";
 import { resetControlRead, resetControlWrite } from "../devices/reset_control";
 import { rtcRead, rtcWrite } from "../devices/rtc";
+import { testdevRead, testdevWrite } from "../devices/testdev";
 import { uart16550Read, uart16550Write } from "../devices/uart16550";
 import { Vcpu } from "../vcpu/vcpu";
+import { platformDriveLine } from "./lines";
 import {
   DEVICE_ACPI_PM,
   DEVICE_DEBUG_EXIT,
@@ -25,9 +27,12 @@ import {
   DEVICE_RTC,
   DEVICE_SYSTEM_A,
   DEVICE_SYSTEM_B,
+  DEVICE_TESTDEV,
+  DEVICE_TESTDEV_LINES,
   DEVICE_UART,
   Platform,
   platformOf,
+  testdevOf,
 } from "./platform";
 import {
   PORT_ACPI_PM,
@@ -41,6 +46,8 @@ import {
   PORT_PVPANIC,
   PORT_RESET_CONTROL,
   PORT_RTC,
+  PORT_TESTDEV,
+  PORT_TESTDEV_LINES,
 } from "./ports";
 import { settlePic, settleUart, touch } from "./settle";
 import { Vm, requestReset, stopByDebugExit, stopVmWith, vmNow, vmOf } from "./vm";
@@ -133,6 +140,8 @@ export function platformPortRead(vcpu: Vcpu, port: u32, size: u32): u32 {
       return pvpanicRead(p.pvpanic, port - PORT_PVPANIC, size, 0);
     case DEVICE_DEBUG_EXIT:
       return debugExitRead(p.debugExit, 0, size, 0);
+    case DEVICE_TESTDEV:
+      return testdevRead(testdevOf(p), port - PORT_TESTDEV, size, 0);
     default:
       return ALL_ONES;
   }
@@ -202,7 +211,7 @@ function writePic(vcpu: Vcpu, p: Platform, offset: u32, size: u32, value: u32): 
   settlePic(vcpu, p);
 }
 
-/** Devices whose writes can end the VM. */
+/** Devices whose writes are rare: most can end the VM. */
 function writeRareDevice(vcpu: Vcpu, p: Platform, port: u32, size: u32, value: u32): void {
   const vm = vmOf(vcpu);
   switch (busPortDevice(p.bus, port)) {
@@ -227,6 +236,14 @@ function writeRareDevice(vcpu: Vcpu, p: Platform, port: u32, size: u32, value: u
     case DEVICE_DEBUG_EXIT:
       debugExitWrite(p.debugExit, 0, size, value, 0);
       stopByDebugExit(vm, p.debugExit.value);
+      break;
+    case DEVICE_TESTDEV:
+      testdevWrite(testdevOf(p), port - PORT_TESTDEV, size, value, 0);
+      break;
+    case DEVICE_TESTDEV_LINES:
+      for (let i: u32 = 0; i < size; i++) {
+        platformDriveLine(vcpu, port + i - PORT_TESTDEV_LINES, ((value >> (i * 8)) & 0xff) != 0);
+      }
       break;
     default:
       break;

@@ -15,12 +15,20 @@ export const PORT_SYSTEM_A: u32 = 0x92;
 export const PORT_RTC: u32 = 0x70;
 export const PORT_COM1: u32 = 0x3f8;
 export const PORT_PVPANIC: u32 = 0x505;
+/** The opt-in test device: its registers, and one port for each interrupt line. */
+export const PORT_TESTDEV: u32 = 0xe0;
+export const PORT_TESTDEV_LINES: u32 = 0x2000;
+export const TESTDEV_LINES: u32 = 24;
+/** Where those who ask for the test device expect the debug-exit port. */
+export const PORT_TESTDEV_EXIT: u32 = 0xf4;
 export const PORT_ACPI_PM: u32 = 0x600;
 export const PORT_PCI_CONFIG: u32 = 0xcf8;
 /** Reset control register; inside the PCI configuration ports, whose address register takes 32-bit accesses only. */
 export const PORT_RESET_CONTROL: u32 = 0xcf9;
 
-/** ISA interrupts; each is the pin of that number on the PIC pair and on the I/O APIC, but for the timer. */
+/** ISA interrupts, which the PIC pair has too. */
+export const ISA_IRQS: u32 = 16;
+/** Some of them; each is the pin of that number on the PIC pair and on the I/O APIC, but for the timer. */
 export const IRQ_PIT: u32 = 0;
 export const IRQ_I8042: u32 = 1;
 export const IRQ_COM1: u32 = 4;

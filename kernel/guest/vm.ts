@@ -38,6 +38,8 @@ export class Vm {
   memoryBytes: u64;
   /** I/O port of the debug-exit device; 0: none. */
   debugExitPort: u32;
+  /** It has the test device. */
+  testdev: bool;
   /** RAM is mapped on first touch instead of at creation. */
   lazy: bool;
   /** Whether an instruction that is not emulated stops the VM; else it is #UD. */

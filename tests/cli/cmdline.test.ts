@@ -17,6 +17,7 @@ const vm: VmConfig = {
 
 test("VMs become words of the hypervisor's command line, and modules with their roles", () => {
   expect(vmArgs([vm])).toEqual(["vm0.memory=262144K", "vm0.cpus=1", "vm0.restart=0", "vm0.debug-exit=0xf4"]);
+  expect(vmArgs([{ ...vm, testdev: true }])).toContain("vm0.testdev=1");
   const texts = bootModules([vm, { ...vm, initrd: undefined, bootArgs: "" }]).map((module) => module.text);
   expect(texts).toEqual(["vm0.kernel console=ttyS0 quiet", "vm0.initrd", "vm1.kernel"]);
 });

@@ -65,6 +65,7 @@ export function runCommand(): Command {
     .option("--exec <command>", "run a shell command in the guest, print its output, exit with its status")
     .option("--timeout <seconds>", `stop after this time, with status ${EXIT_TIMEOUT}`)
     .option("--debug-exit <port>", "let the guest end its VM by writing to this I/O port (isa-debug-exit)")
+    .option("--testdev", "give the guest QEMU's pc-testdev, and the debug-exit port 0xf4 (kvm-unit-tests)")
     .option("--no-reboot", "let a reboot by the guest end its VM (always so with --exec)")
     .option("--icount", "QEMU: let time count instructions, for exact measurements", false)
     .option("--repeatable", "emulators: the same run each time, as far as they can (docs/tracing.md)", false)

@@ -33,6 +33,7 @@ export function vmArgs(vms: VmConfig[]): string[] {
   return vms.flatMap((vm, index) => {
     const args = [`vm${index}.memory=${vm.memoryBytes / 1024}K`, `vm${index}.cpus=${vm.cpus}`];
     if (!vm.restart) args.push(`vm${index}.restart=0`);
+    if (vm.testdev === true) args.push(`vm${index}.testdev=1`);
     if (vm.debugExitPort !== undefined) args.push(`vm${index}.debug-exit=0x${vm.debugExitPort.toString(16)}`);
     return args;
   });

@@ -86,5 +86,6 @@ function hypervisorOptions(plan: LaunchPlan, image: string): string[] {
 function bareOptions(plan: LaunchPlan): string[] {
   const vm = plan.vms[0] as VmConfig;
   const initrd = vm.initrd === undefined ? [] : ["-initrd", resolve(vm.initrd)];
-  return ["-kernel", resolve(vm.kernel), ...initrd, "-append", vm.bootArgs];
+  const testdev = vm.testdev === true ? ["-device", "pc-testdev"] : [];
+  return ["-kernel", resolve(vm.kernel), ...initrd, "-append", vm.bootArgs, ...testdev];
 }

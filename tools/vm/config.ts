@@ -15,6 +15,8 @@ export interface VmConfig {
   cpus: number;
   /** Whether a reset by the guest starts it again; else it ends the VM. */
   restart: boolean;
+  /** Whether it has QEMU's pc-testdev, which kernels that test virtual machines want. */
+  testdev?: boolean;
   /** I/O port at which the guest may end its VM with a status (QEMU's isa-debug-exit); absent: none. */
   debugExitPort?: number;
 }

@@ -19,6 +19,7 @@ export interface VmOptions {
   memory?: string;
   cpus?: string;
   debugExit?: string;
+  testdev?: boolean;
   /** False: a reset by the guest ends its VM. */
   reboot?: boolean;
 }
@@ -83,6 +84,7 @@ function finish(vm: VmConfig, options: VmOptions, extraBootArgs: string): void {
     );
   }
   if (options.reboot === false) vm.restart = false;
+  if (options.testdev === true) vm.testdev = true;
   if (options.debugExit !== undefined) vm.debugExitPort = parsePort(options.debugExit);
 }
 

@@ -86,3 +86,32 @@ test.each([
   const { device } = await open(file, prefix, type, name);
   fuzz(device, [0, 1, 3], 2000, () => {});
 });
+
+test("test device: its register and its memory keep bytes at any width", async () => {
+  const device = makeDevice(await loadWithFields("testdev", "Testdev", ["reserved"]), "testdev");
+  device.write(0, 0x44332211, 4);
+  expect([0, 1, 2, 3].map((offset) => device.read(offset))).toEqual([0x11, 0x22, 0x33, 0x44]);
+  device.write(1, 0xbbaa, 2);
+  expect(device.read(0, 4)).toBe(0x44bbaa11);
+  device.write(10, 0x77, 1);
+  expect(device.read(8, 4)).toBe(0x4477aa11);
+  expect(device.read(0, 4)).toBe(0x4477aa11);
+  device.write(4, 0, 4);
+  expect(device.read(4, 4)).toBe(0xffffffff);
+  expect(device.read(2, 4)).toBe(0xffff4477);
+  expect(device.read(0, 4)).toBe(0x4477aa11);
+
+  for (const [offset, size, value] of [
+    [0, 1, 0xab],
+    [0x1001, 2, 0xbeef],
+    [0xfffc, 4, 0xdeadbeef],
+  ] as const) {
+    device.call("MemoryWrite", offset, size, value);
+    expect(device.call("MemoryRead", offset, size) >>> 0).toBe(value);
+  }
+  expect(device.call("MemoryRead", 0x1000, 4) >>> 0).toBe(0x00beef00);
+  expect(() => device.call("MemoryRead", 0xfffd, 4)).toThrow();
+  device.call("Reset");
+  expect(device.read(0, 4)).toBe(0);
+  expect(device.call("MemoryRead", 0xfffc, 4)).toBe(0);
+});

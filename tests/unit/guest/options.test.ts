@@ -42,6 +42,7 @@ describe("the command line", () => {
     ["vm0.cpus=0", /cpus=`0`, but a VM has one virtual CPU. Leave the word out, or write cpus=1/],
     ["vm0.cpus=2", /cpus=`2`, but a VM has one virtual CPU/],
     ["vm0.debug-exit=65536", /debug-exit=`65536` is not an I\/O port/],
+    ["vm0.testdev=yes", /`vm0.testdev=yes` is neither 0 nor 1/],
     ["vm0.restart=yes", /`vm0.restart=yes` is neither 0 nor 1/],
     ["vm0.unknown=stopped", /`vm0.unknown=stopped` is neither fault nor stop/],
     ["vm0.colour=red", /`vm0.colour=red` is no option of a VM.*Known ones: memory=SIZE/],

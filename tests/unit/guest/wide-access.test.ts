@@ -16,6 +16,7 @@ const OWNED: [number, number][] = [
   [0x80, 1],
   [0x92, 1],
   [0xa0, 2],
+  [0xe0, 12],
   [0xed, 1],
   [0xf0, 2],
   [0x3f8, 8],
@@ -58,7 +59,7 @@ const cases = PORTS.flatMap((port) => [2, 4].map((size) => ({ port, size }))).fi
 );
 
 beforeAll(async () => {
-  pc = await Pc.running({ line: `vm0.memory=4M vm0.debug-exit=${DEBUG_EXIT}` });
+  pc = await Pc.running({ line: `vm0.memory=4M vm0.testdev=1 vm0.debug-exit=${DEBUG_EXIT}` });
 });
 
 describe("ports", () => {
