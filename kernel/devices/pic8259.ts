@@ -115,6 +115,12 @@ export function pic8259SetPin(d: Pic8259, irq: u32, level: bool): void {
   if (irq >= 8) cascade(d);
 }
 
+/** Whether input `irq` is a level, else an edge. */
+export function pic8259IsLevel(d: Pic8259, irq: u32): bool {
+  assert(irq < 16, "pic8259: irq");
+  return isLevel(irq < 8 ? master(d) : slave(d), 1 << (irq & 7));
+}
+
 /** INTR: an unmasked request of sufficient priority waits. */
 export function pic8259Line(d: Pic8259, _now: u64): bool {
   return pendingRequest(master(d)) != NONE;

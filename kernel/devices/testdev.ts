@@ -17,7 +17,8 @@ const REGISTER_BYTES: u32 = 4;
 /** Ends in the register, then the memory. */
 @unmanaged
 export class Testdev {
-  reserved: u32;
+  /** Levels that the guest has given the interrupt lines: a bit each. */
+  levels: u32;
 }
 
 /** Storage for one; boot time only. */
@@ -26,6 +27,7 @@ export function testdevNew(): Testdev {
 }
 
 export function testdevReset(d: Testdev): void {
+  d.levels = 0;
   memory.fill(tailOf(d), 0, REGISTER_BYTES + TESTDEV_MEMORY);
 }
 
@@ -69,6 +71,14 @@ export function testdevMemoryRead(d: Testdev, offset: u32, size: u32): u32 {
 export function testdevMemoryWrite(d: Testdev, offset: u32, size: u32, value: u32): void {
   const at = memoryAt(d, offset, size);
   for (let i: u32 = 0; i < size; i++) store<u8>(at + i, <u8>(value >> (i * 8)));
+}
+
+/** The guest sets an interrupt line (0..23). Returns whether that changes it. */
+export function testdevSetLevel(d: Testdev, line: u32, level: bool): bool {
+  const bit: u32 = 1 << line;
+  if (((d.levels & bit) != 0) == level) return false;
+  d.levels ^= bit;
+  return true;
 }
 
 /** No interrupt of its own: the lines that it drives belong to others. */

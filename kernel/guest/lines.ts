@@ -37,7 +37,7 @@ import {
   SIGNAL_INIT,
   SIGNAL_NMI,
 } from "../devices/lapic";
-import { pic8259Acknowledge, pic8259Line, pic8259SetPin } from "../devices/pic8259";
+import { pic8259Acknowledge, pic8259IsLevel, pic8259Line, pic8259SetPin } from "../devices/pic8259";
 import { pit8254Advance, pit8254Deadline, pit8254TakeEdges } from "../devices/pit8254";
 import { rtcAdvance, rtcDeadline, rtcLine } from "../devices/rtc";
 import { uart16550Advance, uart16550Deadline, uart16550Line } from "../devices/uart16550";
@@ -197,12 +197,16 @@ function setLine(p: Platform, bit: u32, irq: u32, level: bool): void {
 }
 
 /**
- * Interrupt line `irq` from outside of any device: at once, so that no pulse is lost. On a line that a device has too, the
- * last of the two to change counts.
+ * A change of interrupt line `irq` from outside of any device: at once, so that no pulse is lost. For the same reason a fall is kept from
+ * an edge-triggered input of the PIC, which would forget a request that waits; the next rise is an edge all the same. On a line
+ * that a device has too, the last of the two to change counts.
  */
 export function platformDriveLine(vcpu: Vcpu, irq: u32, level: bool): void {
   const p = platformOf(vmOf(vcpu));
-  if (irq < ISA_IRQS) pic8259SetPin(p.pic, irq, level);
+  if (irq < ISA_IRQS && (level || pic8259IsLevel(p.pic, irq))) {
+    pic8259SetPin(p.pic, irq, false);
+    pic8259SetPin(p.pic, irq, level);
+  }
   ioapicSetPin(p.ioapic, irq == IRQ_PIT ? GSI_PIT : irq, level);
   touch(vcpu, p, DEVICE_PIC);
   touch(vcpu, p, DEVICE_IOAPIC);

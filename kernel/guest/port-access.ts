@@ -10,7 +10,7 @@ import { PIT_PORT_B, pit8254Read, pit8254ReadPortB, pit8254Write } from "../devi
 import { PVPANIC_PANICKED, pvpanicRead, pvpanicWrite } from "../devices/pvpanic";
 import { resetControlRead, resetControlWrite } from "../devices/reset_control";
 import { rtcRead, rtcWrite } from "../devices/rtc";
-import { testdevRead, testdevWrite } from "../devices/testdev";
+import { testdevRead, testdevSetLevel, testdevWrite } from "../devices/testdev";
 import { uart16550Read, uart16550Write } from "../devices/uart16550";
 import { Vcpu } from "../vcpu/vcpu";
 import { platformDriveLine } from "./lines";
@@ -241,12 +241,18 @@ function writeRareDevice(vcpu: Vcpu, p: Platform, port: u32, size: u32, value: u
       testdevWrite(testdevOf(p), port - PORT_TESTDEV, size, value, 0);
       break;
     case DEVICE_TESTDEV_LINES:
-      for (let i: u32 = 0; i < size; i++) {
-        platformDriveLine(vcpu, port + i - PORT_TESTDEV_LINES, ((value >> (i * 8)) & 0xff) != 0);
-      }
+      driveLines(vcpu, p, port - PORT_TESTDEV_LINES, size, value);
       break;
     default:
       break;
+  }
+}
+
+/** A line for each byte. */
+function driveLines(vcpu: Vcpu, p: Platform, first: u32, size: u32, value: u32): void {
+  for (let i: u32 = 0; i < size; i++) {
+    const level = ((value >> (i * 8)) & 0xff) != 0;
+    if (testdevSetLevel(testdevOf(p), first + i, level)) platformDriveLine(vcpu, first + i, level);
   }
 }
 

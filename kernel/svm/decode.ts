@@ -1,8 +1,16 @@
 // From the VMCB's exit fields to the neutral exit record (APM volume 2, "#VMEXIT", "Decode Assists", and the appendix "SVM
 // Intercept Exit Codes").
 import { takeInterrupts } from "../arch/gate";
-import { RFLAGS_RF, RFLAGS_TF } from "../arch/cr";
-import { phys_load32, phys_load64, phys_load8 } from "../arch/intrinsics";
+import {
+  RFLAGS_ARITHMETIC,
+  RFLAGS_DEFINED,
+  RFLAGS_DF,
+  RFLAGS_IF,
+  RFLAGS_RESERVED_ONE,
+  RFLAGS_RF,
+  RFLAGS_TF,
+} from "../arch/cr";
+import { phys_load32, phys_load64, phys_load8, phys_store64 } from "../arch/intrinsics";
 import {
   ACCESS_FETCH,
   ACCESS_GVA_VALID,
@@ -248,6 +256,20 @@ export function decodeForTrace(vcpu: Vcpu): void {
   if (exit.kind == EXIT_NESTED_FAULT) exit.flags = faultFlags(exit.qualification);
 }
 
+/**
+ * QEMU's TCG, interrupted behind a CMPXCHG16B, saves the instruction's operand as RFLAGS: bits that no processor sets tell of
+ * it. Loaded again, they would make QEMU take the guest for virtual-8086 mode. The arithmetic flags are no worse than they were;
+ * IF and DF are kept, the other flags are those of nearly all code.
+ */
+function dropStrayFlags(vmcb: u64): void {
+  const flags = phys_load64(vmcb + VMCB_RFLAGS);
+  if ((flags & ~(RFLAGS_DEFINED | RFLAGS_RESERVED_ONE)) == 0) return;
+  phys_store64(
+    vmcb + VMCB_RFLAGS,
+    (flags & (RFLAGS_ARITHMETIC | RFLAGS_IF | RFLAGS_DF)) | RFLAGS_RESERVED_ONE,
+  );
+}
+
 function decodeRare(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {
   exit.detail = 0;
   switch (exit.kind) {
@@ -264,6 +286,7 @@ function decodeRare(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void
       break;
     case EXIT_EXTERNAL_INTERRUPT:
       exit.vector = NO_VECTOR;
+      dropStrayFlags(vcpu.vmcb);
       break;
     case EXIT_NMI:
       // It waits for GIF.

@@ -28,9 +28,10 @@ export interface Comparison {
 }
 
 const LINE = /^(PASS|FAIL|SKIP|XFAIL|XPASS): (.*)$/;
-/** kvm-unit-tests ends with these codes; isa-debug-exit makes them 2 N + 1. */
+/** kvm-unit-tests' ends, as isa-debug-exit shows them: a flat's code N becomes 2 N + 1. */
 const END_PASSED = 1;
-const END_SKIPPED = 77 * 2 + 1;
+const END_SKIPPED = 77;
+const END_ABORTED = 127;
 
 /** The subtests on a console, in order. A failure that the tests themselves expect counts as passed. */
 export function readSubtests(console: string): Subtest[] {
@@ -48,8 +49,20 @@ export function describeRun(console: string, status: number | undefined, otherwi
   const subtests = readSubtests(console);
   if (status === undefined || status % 2 === 0) return { subtests, end: otherwise, good: false };
   const good = status === END_PASSED || status === END_SKIPPED;
-  const end = status === END_SKIPPED ? "skipped" : good ? "passed" : `failed with ${(status - 1) / 2}`;
-  return { subtests, end, good };
+  return { subtests, end: endWords(status), good };
+}
+
+function endWords(status: number): string {
+  switch (status) {
+    case END_PASSED:
+      return "passed";
+    case END_SKIPPED:
+      return "skipped";
+    case END_ABORTED:
+      return "aborted";
+    default:
+      return `failed with ${(status - 1) / 2}`;
+  }
 }
 
 /** Names hold measured values: what is the same in two runs is the name without longer numbers, and which of that name it is. */

@@ -386,3 +386,17 @@ describe("RIP after the instruction, without NRIP save", () => {
     expect(vcpu.nextRip()).toBe(0x4321n);
   });
 });
+
+test.each<[string, bigint, bigint]>([
+  ["flags that a guest can have are kept", 0x0003_7fd7n, 0x0003_7fd7n],
+  [
+    "the operand of a CMPXCHG16B that QEMU saves instead leaves arithmetic flags, IF and DF",
+    0x01be_22c2n,
+    0x2c2n,
+  ],
+  ["reserved bit 3", 0x0004_010an, 0x2n],
+])("RFLAGS at an interrupt: %s", (_what, saved, kept) => {
+  kernel.cpu.store(VMCB + 0x570n, 8, saved);
+  exit(0x60n);
+  expect(kernel.cpu.load(VMCB + 0x570n, 8)).toBe(kept);
+});

@@ -88,7 +88,7 @@ test.each([
 });
 
 test("test device: its register and its memory keep bytes at any width", async () => {
-  const device = makeDevice(await loadWithFields("testdev", "Testdev", ["reserved"]), "testdev");
+  const device = makeDevice(await loadWithFields("testdev", "Testdev", ["levels"]), "testdev");
   device.write(0, 0x44332211, 4);
   expect([0, 1, 2, 3].map((offset) => device.read(offset))).toEqual([0x11, 0x22, 0x33, 0x44]);
   device.write(1, 0xbbaa, 2);
@@ -111,7 +111,11 @@ test("test device: its register and its memory keep bytes at any width", async (
   }
   expect(device.call("MemoryRead", 0x1000, 4) >>> 0).toBe(0x00beef00);
   expect(() => device.call("MemoryRead", 0xfffd, 4)).toThrow();
+  expect(device.call("SetLevel", 23, 1)).toBe(1);
+  expect(device.call("SetLevel", 23, 1)).toBe(0);
+  expect(device.call("SetLevel", 22, 0)).toBe(0);
   device.call("Reset");
+  expect(device.call("SetLevel", 23, 0)).toBe(0);
   expect(device.read(0, 4)).toBe(0);
   expect(device.call("MemoryRead", 0xfffc, 4)).toBe(0);
 });

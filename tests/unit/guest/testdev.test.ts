@@ -58,6 +58,25 @@ test("a port for each interrupt line, on both interrupt controllers", async () =
   pc.out(0x2005, 1);
   pc.sample();
   expect(pc.call("acknowledge", pc.vcpuAddress)).toBe(0x25);
+  pc.out(0x20, 0x20);
+  pc.out(0x2005, 1);
+  pc.sample();
+  expect(pc.call("pending", pc.vcpuAddress)).toBe(NONE);
+  // A pulse that is over before the CPU could answer, by a write whose other bytes are other lines.
+  pc.out(0x2005, 0);
+  pc.out(0x2005, 1, 4);
+  pc.out(0x2005, 0, 4);
+  pc.sample();
+  expect(pc.call("acknowledge", pc.vcpuAddress)).toBe(0x25);
+  pc.out(0x20, 0x20);
+  pc.sample();
+  expect(pc.call("pending", pc.vcpuAddress)).toBe(NONE);
+  // A level is gone when it falls.
+  pc.out(0x4d0, 1 << 5);
+  pc.out(0x2005, 1);
+  pc.out(0x2005, 0);
+  pc.sample();
+  expect(pc.call("pending", pc.vcpuAddress)).toBe(NONE);
 });
 
 test("brings the debug-exit port along, unless another is asked for", async () => {
