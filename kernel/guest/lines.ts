@@ -197,9 +197,9 @@ function setLine(p: Platform, bit: u32, irq: u32, level: bool): void {
 }
 
 /**
- * A change of interrupt line `irq` from outside of any device: at once, so that no pulse is lost. For the same reason a fall is kept from
- * an edge-triggered input of the PIC, which would forget a request that waits; the next rise is an edge all the same. On a line
- * that a device has too, the last of the two to change counts.
+ * A change of interrupt line `irq` from outside of any device: at once, so that no pulse is lost. For the same reason a fall is
+ * kept from an edge-triggered input of the PIC, which would forget a request that waits; the next rise is an edge all the same.
+ * On a line that a device has too, the last of the two to change counts.
  */
 export function platformDriveLine(vcpu: Vcpu, irq: u32, level: bool): void {
   const p = platformOf(vmOf(vcpu));
