@@ -4,7 +4,6 @@ import { takeInterrupts } from "../arch/gate";
 import {
   RFLAGS_ARITHMETIC,
   RFLAGS_DEFINED,
-  RFLAGS_DF,
   RFLAGS_IF,
   RFLAGS_RESERVED_ONE,
   RFLAGS_RF,
@@ -257,17 +256,14 @@ export function decodeForTrace(vcpu: Vcpu): void {
 }
 
 /**
- * QEMU's TCG, interrupted behind a CMPXCHG16B, saves the instruction's operand as RFLAGS: bits that no processor sets tell of
- * it. Loaded again, they would make QEMU take the guest for virtual-8086 mode. The arithmetic flags are no worse than they were;
- * IF and DF are kept, the other flags are those of nearly all code.
+ * QEMU's TCG, interrupted behind a CMPXCHG16B, can save an operand's bits in RFLAGS: those that no processor sets tell of it.
+ * Loaded again, the others would make QEMU take the guest for virtual-8086 mode, or have it count strings down. The arithmetic
+ * flags are no worse than they were; IF is kept, the others are as in nearly all code.
  */
 function dropStrayFlags(vmcb: u64): void {
   const flags = phys_load64(vmcb + VMCB_RFLAGS);
   if ((flags & ~(RFLAGS_DEFINED | RFLAGS_RESERVED_ONE)) == 0) return;
-  phys_store64(
-    vmcb + VMCB_RFLAGS,
-    (flags & (RFLAGS_ARITHMETIC | RFLAGS_IF | RFLAGS_DF)) | RFLAGS_RESERVED_ONE,
-  );
+  phys_store64(vmcb + VMCB_RFLAGS, (flags & (RFLAGS_ARITHMETIC | RFLAGS_IF)) | RFLAGS_RESERVED_ONE);
 }
 
 function decodeRare(vcpu: Vcpu, svm: SvmVcpu, exit: ExitRecord, code: u32): void {

@@ -137,13 +137,16 @@ describe("Linux on AMD-V", () => {
     ["686-pae", "i386", "i686"],
     ["686", "i386", "i686"],
   ];
+  // Interrupted behind a CMPXCHG16B, QEMU's TCG can give the kernel wrong flags, DF among them: newer kernels allocate memory
+  // with that instruction, and a boot in six was lost to it. The kernel is to do without.
+  const append = "quiet clearcpuid=cx16";
   test.each(kernels)(
     "%s",
     async (flavour, architecture, machine) => {
       const kernel = await obtainKernel(flavour, logNothing);
       const initrd = await obtainInitramfs(logNothing, architecture);
       const { status, stdout, stderr } = await typevisor([
-        ...["run", "--machine", "qemu-tcg", "--kernel", kernel, "--initrd", initrd, "--append", "quiet"],
+        ...["run", "--machine", "qemu-tcg", "--kernel", kernel, "--initrd", initrd, "--append", append],
         ...["--timeout", "120", "--exec", "uname -r; uname -m; dmesg -r | grep '^<[0-3]>'; exit 3"],
       ]);
       expect(status, stderr).toBe(3);
