@@ -138,7 +138,7 @@ describe("Linux on AMD-V", () => {
     ["686", "i386", "i686"],
   ];
   // Interrupted behind a CMPXCHG16B, QEMU's TCG can give the kernel wrong flags, DF among them: newer kernels allocate memory
-  // with that instruction, and a boot in six was lost to it. The kernel is to do without.
+  // with that instruction, and boots were lost to it. The kernel is to do without.
   const append = "quiet clearcpuid=cx16";
   test.each(kernels)(
     "%s",
