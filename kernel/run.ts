@@ -222,7 +222,6 @@ function serve(vm: Vm, vcpu: Vcpu): void {
   if ((vcpu.requests & REQUEST_SAMPLE) != 0) {
     moveConsole(vm, vcpu);
     platformSample(vcpu);
-    panicWatch(vcpu);
   } else if (platformPendingVector(vcpu) == NOTHING_PENDING) {
     // What waited for its window has gone: masked, or taken back by its device.
     vcpu.requests &= ~REQUEST_INTERRUPT;
@@ -243,6 +242,7 @@ function serveRare(vcpu: Vcpu): void {
  */
 function serveHost(vcpu: Vcpu): void {
   consolePoll();
+  panicWatch(vcpu);
   if (!traceIsOn()) return;
   const drained = traceDrain(thisCpu().index);
   traceExclude(vcpu, drained);
@@ -335,9 +335,12 @@ function wait(vm: Vm, vcpu: Vcpu): void {
  * for room: then the ring is emptied by polling too.
  */
 function moveConsole(vm: Vm, vcpu: Vcpu): void {
-  if (!consoleHasRoom()) consolePoll();
   if (!moveInput(vcpu)) return;
-  while (consolePending(vm) != 0 && consoleHasRoom()) consoleTransmit(consoleTake(vm));
+  while (consolePending(vm) != 0) {
+    if (!consoleHasRoom()) consolePoll();
+    if (!consoleHasRoom()) return;
+    consoleTransmit(consoleTake(vm));
+  }
 }
 
 /** Sends what the guest still had to say. */

@@ -129,6 +129,13 @@ export function platformWakeAt(vm: Vm, ns: u64): void {
   p.deadline = min(p.deadline, ns);
 }
 
+/** Has the run loop see to the hypervisor's own work (REQUEST_HOST) not after VM time `ns`. */
+export function platformLookUpAt(vm: Vm, ns: u64): void {
+  const p = platformOf(vm);
+  p.lookUpAt = min(p.lookUpAt, ns);
+  p.deadline = min(p.deadline, ns);
+}
+
 /** Devices whose own deadline has passed. */
 function dueDevices(p: Platform, now: u64): u32 {
   let due: u32 = 0;

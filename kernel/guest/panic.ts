@@ -7,7 +7,7 @@ import { STATUS_GUEST_PANIC } from "../abi/status";
 import { need } from "../vcpu/backend";
 import { GROUP_SEGMENTS, SEG_SS, SEGMENT_DPL_SHIFT } from "../vcpu/registers";
 import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
-import { platformWakeAt } from "./lines";
+import { platformLookUpAt } from "./lines";
 import { platformOf } from "./platform";
 import { stopVmWith, Vm, vmNow, vmOf, vmVcpu } from "./vm";
 
@@ -19,7 +19,9 @@ const LOOK_NS: u64 = 10_000_000;
 
 /** The console has shown the whole line. */
 export function panicSuspect(vm: Vm): void {
-  platformOf(vm).panicSince = vmNow(vm);
+  const now = vmNow(vm);
+  platformOf(vm).panicSince = now;
+  platformLookUpAt(vm, now);
   vmVcpu(vm, 0).requests |= REQUEST_SAMPLE;
 }
 
@@ -28,7 +30,7 @@ export function panicDeny(vm: Vm): void {
   platformOf(vm).panicSince = NOT_SUSPECTED;
 }
 
-/** Looks at the guest whose devices have just been sampled. Ends it when it has shown no life for long enough. */
+/** Looks at the guest, now and then. Ends it when it has shown no life for long enough. */
 export function panicWatch(vcpu: Vcpu): void {
   const vm = vmOf(vcpu);
   const since = platformOf(vm).panicSince;
@@ -43,6 +45,6 @@ export function panicWatch(vcpu: Vcpu): void {
 
 /** The deadline is for this entry, and for one behind a further sample. */
 function lookAgain(vm: Vm, vcpu: Vcpu, ns: u64): void {
-  platformWakeAt(vm, ns);
+  platformLookUpAt(vm, ns);
   vcpu.deadline = min(vcpu.deadline, ns);
 }
