@@ -28,15 +28,22 @@ export class TraceFilter {
   reserved: u32;
 }
 
-const state = memory.data(24, 16);
-const ranges = memory.data(4 * 16, 16);
-const reasons = memory.data(COUNTED_REASONS, 16);
+/** Bytes of a TraceFilter, and of the ranges behind it; the reasons follow, a byte each. */
+const STATE_BYTES: u32 = 24;
+const RANGES_BYTES: u32 = 4 * 16;
+const FILTER_BYTES: u32 = 24 + 4 * 16 + COUNTED_REASONS;
+
+const state = memory.data(24 + 4 * 16 + COUNTED_REASONS, 16);
+const ranges: usize = state + STATE_BYTES;
+const reasons: usize = ranges + RANGES_BYTES;
+/** The filter as it was when `filterKeep` was called. */
+const kept = memory.data(24 + 4 * 16 + COUNTED_REASONS, 16);
 
 export const RANGE_RIP: u32 = 0;
 export const RANGE_PORT: u32 = 1;
 export const RANGE_MSR: u32 = 2;
 export const RANGE_LEAF: u32 = 3;
-const RANGES: u32 = 4;
+export const RANGES: u32 = 4;
 
 export function traceFilter(): TraceFilter {
   return changetype<TraceFilter>(state);
@@ -46,6 +53,15 @@ export function traceFilter(): TraceFilter {
 export function traceRange(which: u32): TraceRange {
   assert(which < RANGES, "trace: no such range");
   return changetype<TraceRange>(ranges + <usize>which * offsetof<TraceRange>());
+}
+
+/** Remembers the filter, for `filterRestore` to bring back when a new one turns out to be none. */
+export function filterKeep(): void {
+  memory.copy(kept, state, FILTER_BYTES);
+}
+
+export function filterRestore(): void {
+  memory.copy(state, kept, FILTER_BYTES);
 }
 
 /** Lets everything pass. */
@@ -67,6 +83,12 @@ export function filterReset(): void {
 export function filterAddReason(reason: u32): void {
   traceFilter().byReason = 1;
   store<u8>(reasons + <usize>reasonIndex(reason), 1);
+}
+
+/** Whether a filter by reason takes the one at place `index` of the counters' tables. */
+export function filterTakesReason(index: u32): bool {
+  assert(index < COUNTED_REASONS, "trace: no such reason");
+  return load<u8>(reasons + <usize>index) != 0;
 }
 
 /** Whether the vCPU's last exit is to be traced. */
@@ -95,8 +117,7 @@ function detailPasses(vcpu: Vcpu): bool {
 }
 
 function only(which: u32, applies: bool, value: u64): bool {
-  const range = traceRange(which);
-  if (range.first == 0 && range.last == U64.MAX_VALUE) return true;
+  if (rangeIsOpen(which)) return true;
   return applies && within(which, value);
 }
 
@@ -105,12 +126,17 @@ function within(which: u32, value: u64): bool {
   return value >= range.first && value <= range.last;
 }
 
+export function rangeIsOpen(which: u32): bool {
+  const range = traceRange(which);
+  return range.first == 0 && range.last == U64.MAX_VALUE;
+}
+
 /** Whether everything passes. */
 export function filterIsOpen(): bool {
   const filter = traceFilter();
   if (filter.vm != ANY || filter.vcpu != ANY || filter.every != 1 || filter.byReason != 0) return false;
   for (let i: u32 = 0; i < RANGES; i++) {
-    if (traceRange(i).first != 0 || traceRange(i).last != U64.MAX_VALUE) return false;
+    if (!rangeIsOpen(i)) return false;
   }
   return true;
 }
@@ -124,7 +150,7 @@ export function filterDescribe(output: usize): u32 {
   memory.copy(output + TRACE_FILTER_RANGES, ranges, RANGES * offsetof<TraceRange>());
   let count: u32 = 0;
   for (let i: u32 = 0; filter.byReason != 0 && i < COUNTED_REASONS; i++) {
-    if (load<u8>(reasons + <usize>i) == 0) continue;
+    if (!filterTakesReason(i)) continue;
     store<u32>(output + TRACE_FILTER_REASONS + <usize>count * 4, reasonOfIndex(i));
     count++;
   }

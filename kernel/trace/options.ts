@@ -7,7 +7,7 @@
 //   trace.every=N               every Nth of what passes
 //
 //   exitlog=off|summary|exits   on the log: nothing; counts and times when a VM ends; each exit that passes the filter too
-import { LOG_WARN, logBytes, logEnd, logStart, logText } from "../lib/log";
+import { LOG_WARN, logByte, logBytes, logEnd, logStart, logText } from "../lib/log";
 import { NOT_A_NUMBER, optionIs, optionValue, parseNumberUpTo, wordEnd } from "../lib/options";
 import { backend } from "../vcpu/backend";
 import { COUNTED_REASONS, reasonOfIndex } from "./counters";
@@ -45,13 +45,24 @@ const KEYS: StaticArray<string> = [
   "trace.msr",
   "trace.leaf",
 ];
-const KEY_VM: i32 = 0;
-const KEY_VCPU: i32 = 1;
-const KEY_EVERY: i32 = 2;
-const KEY_REASON: i32 = 3;
+export const KEY_VM: i32 = 0;
+export const KEY_VCPU: i32 = 1;
+export const KEY_EVERY: i32 = 2;
+export const KEY_REASON: i32 = 3;
 /** Ranges follow, in the order of RANGE_*. */
-const KEY_RANGES: i32 = 4;
+export const KEY_RANGES: i32 = 4;
 const PREFIX: i32 = 6;
+
+/** What `filterAdd` says of a condition. */
+export const FILTER_ADDED: u32 = 0;
+export const FILTER_NO_KEY: u32 = 1;
+export const FILTER_NO_VALUE: u32 = 2;
+
+/** Logs a key's name as the monitor has it. */
+export function logKeyName(key: i32): void {
+  const name = KEYS[key];
+  for (let i = PREFIX; i < name.length; i++) logByte(name.charCodeAt(i));
+}
 
 /** Sets the filter. An option that cannot be read is named in the log and left open. */
 export function traceReadOptions(): void {
@@ -72,16 +83,18 @@ function complain(key: string): void {
   logEnd();
 }
 
-/** Adds the condition `KEY=VALUE` in [at, end) to the filter. False: it cannot be read. */
-export function filterAdd(at: usize, end: usize): bool {
+/** Adds the condition `KEY=VALUE` in [at, end) to the filter. Returns FILTER_*. */
+export function filterAdd(at: usize, end: usize): u32 {
   for (let i = 0; i < KEYS.length; i++) {
     const key = KEYS[i];
     let j = PREFIX;
     while (j < key.length && load<u8>(at + j - PREFIX) == key.charCodeAt(j)) j++;
     const equals = at + j - PREFIX;
-    if (j == key.length && load<u8>(equals) == EQUALS) return setFilter(i, equals + 1, end);
+    if (j == key.length && load<u8>(equals) == EQUALS) {
+      return setFilter(i, equals + 1, end) ? FILTER_ADDED : FILTER_NO_VALUE;
+    }
   }
-  return false;
+  return FILTER_NO_KEY;
 }
 
 function setFilter(key: i32, at: usize, end: usize): bool {
@@ -110,7 +123,7 @@ function setRange(range: TraceRange, at: usize, end: usize): bool {
 
 /** Reasons separated by commas. */
 function addReasons(at: usize, end: usize): bool {
-  let good = true;
+  let good = at < end;
   for (let start = at; start < end; ) {
     let stop = start;
     while (stop < end && load<u8>(stop) != COMMA) stop++;

@@ -207,8 +207,15 @@ describe("commands", () => {
     ["ept -1", "expected a guest-physical address such as 0xfee00000: -1"],
     ["ept 0x1000000000000", "guest-physical addresses have at most 48 bits: 0x1000000000000"],
     ["trace sometimes", "expected on, off or filter: sometimes"],
-    ["trace filter port=x", "this cannot be read, so every exit passes: port=x"],
-    ["trace filter color=3", "this cannot be read, so every exit passes: color=3"],
+    [
+      "trace filter vm=0,port=x,vcpu=0",
+      "the filter stays as it was: this value cannot be read, see `help trace`: port=x",
+    ],
+    [
+      "trace filter reason=",
+      "the filter stays as it was: this value cannot be read, see `help trace`: reason=",
+    ],
+    ["trace filter color=3", "the filter stays as it was: there is no such key, see `help trace`: color=3"],
   ])("%s: an error in one line", (line, answer) => {
     expect(ask(line)).toBe(answer);
   });
@@ -378,12 +385,24 @@ describe("trace", () => {
       vcpu.setExit("port", port);
       return call("passes") === 1;
     };
-    expect(ask("trace filter reason=io,cpuid,port=0x70-0x71")).toBe("");
+    expect(ask("trace filter reason=io,cpuid,port=0x70-0x71")).toBe("traced: reason=cpuid,io port=0x70-0x71");
     expect([passes(4, 0x7b, 0x71), passes(4, 0x7b, 0x72), passes(1, 0x72, 0)]).toEqual([true, false, false]);
-    expect(ask("trace filter reason=hlt every=2")).toBe("");
+    expect(ask("trace filter reason=hlt every=2")).toBe("traced: every=2 reason=hlt");
     expect([passes(8, 0x78, 0), passes(8, 0x78, 0), passes(4, 0x7b, 0x71)]).toEqual([false, true, false]);
-    expect(ask("trace filter")).toBe("");
+    expect(ask("trace filter all")).toBe("traced: everything");
     expect(passes(4, 0x7b, 0x72)).toBe(true);
+  });
+
+  test("a filter that cannot be read leaves the old one", () => {
+    ask("trace filter vm=0,rip=0x1000-0x2000,reason=cpuid");
+    const old = ask("trace filter");
+    expect(old).toBe("traced: vm=0 reason=cpuid rip=0x1000-0x2000");
+    for (const bad of ["reason=io,every=x", "color=3", "reason=nonsense", "vcpu=0 reason=", "all vm=0"]) {
+      expect(ask(`trace filter ${bad}`)).toMatch(/^the filter stays as it was: /);
+      expect(ask("trace filter")).toBe(old);
+    }
+    ask("trace filter all");
+    expect(ask("trace filter")).toBe("traced: everything");
   });
 });
 

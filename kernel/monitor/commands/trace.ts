@@ -1,10 +1,12 @@
-// `trace on|off`: whether exits are recorded; `trace filter KEY=VALUE,...`: which of them. They go where the boot loader's
+// `trace on|off`: whether exits are recorded; `trace filter`: which of them, `trace filter KEY=VALUE,...`: from now on these,
+// `trace filter all`: every one. They go where the boot loader's
 // command line sends the trace; if it does not say, to the log as text.
 import { rdtsc } from "../../arch/intrinsics";
-import { logEnd, logText } from "../../lib/log";
+import { logBytes, logEnd, logText } from "../../lib/log";
 import { wordEnd, wordIs } from "../../lib/options";
-import { filterReset } from "../../trace/filter";
-import { filterAdd } from "../../trace/options";
+import { filterKeep, filterReset, filterRestore } from "../../trace/filter";
+import { logFilter } from "../../trace/filter-text";
+import { FILTER_ADDED, FILTER_NO_KEY, filterAdd } from "../../trace/options";
 import { SINK_LOG, SINK_STREAM, traceClose, traceSetSinks, traceSinks } from "../../trace/ring";
 import { traceHasStream, traceTellFilter } from "../../trace/stream";
 import { Vcpu } from "../../vcpu/vcpu";
@@ -38,25 +40,46 @@ function status(): u32 {
   return STAY;
 }
 
-/** What the stream holds from here on has passed the new filter; it says so. */
 function filter(at: usize): u32 {
-  const next = setFilter(at);
+  if (!isEnd(at) && !changeFilter(at)) return STAY;
+  logText("traced:");
+  logFilter();
+  logEnd();
+  return STAY;
+}
+
+/** False: a condition cannot be read, and the filter stays as it was. */
+function changeFilter(at: usize): bool {
+  filterKeep();
+  filterReset();
+  if (!(wordIs(at, "all") && isEnd(nextWord(at))) && !addConditions(at)) {
+    filterRestore();
+    return false;
+  }
+  // What the stream holds from here on has passed the new filter; it says so.
   traceTellFilter();
-  return next;
+  return true;
 }
 
 /** Conditions are separated by commas or blanks; a part without `=` belongs to the value before it. */
-function setFilter(at: usize): u32 {
-  filterReset();
+function addConditions(at: usize): bool {
   while (!isEnd(at)) {
     const end = conditionEnd(at);
-    if (!filterAdd(at, end)) {
-      filterReset();
-      return complain("this cannot be read, so every exit passes", at);
-    }
+    const answer = filterAdd(at, end);
+    if (answer != FILTER_ADDED) return refuse(answer, at, end);
     at = load<u8>(end) == COMMA ? end + 1 : nextWord(at);
   }
-  return STAY;
+  return true;
+}
+
+/** Says what is wrong with the condition in [at, end). Returns false. */
+function refuse(answer: u32, at: usize, end: usize): bool {
+  logText("the filter stays as it was: ");
+  logText(answer == FILTER_NO_KEY ? "there is no such key" : "this value cannot be read");
+  logText(", see `help trace`: ");
+  logBytes(at, <u32>(end - at));
+  logEnd();
+  return false;
 }
 
 /** Of the condition at `at`: the end of its word, or a comma before the next `KEY=`. */
