@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { STATUS_BAD_VM } from "../../kernel/abi/status.ts";
 import { obtainGuest } from "../../tools/guest/guest.ts";
 import { logNothing } from "../../tools/lib/progress.ts";
 import { typevisor } from "./cli.ts";
@@ -51,9 +52,10 @@ test.each<[string[], RegExp]>([
   ],
   [["run", "--memory", "500G"], /The machine would need .* more than this computer has/],
   [["run", "--cpus", "x"], /--cpus x: expected a whole number/],
-  [["run", "--cpus", "0"], /--cpus 0: a VM has from 1 to/],
+  [["run", "--cpus", "0"], /--cpus 0: expected (1;|a whole number from 1 to [^1])/],
   [["run", "--timeout", "soon"], /--timeout soon: expected a number of seconds/],
   [["run", "--debug-exit", "70000"], /--debug-exit 70000: expected an I\/O port/],
+  [["run", "--debug-exit", "0"], /--debug-exit 0: expected an I\/O port from 1 to 0xffff/],
   [["run", "--vm", "/none/vm.json"], /\/none\/vm\.json: cannot read this VM file/],
   [["run", "--vm", vmFile], /vm\.json: drive: unknown key/],
   [["run", "--vm", vmFile, "--memory", "1G"], /--memory cannot be combined with --vm/],
@@ -121,3 +123,9 @@ test.each([[""], ["run"], ["doctor"], ["build"], ["iso"], ["setup"]])(
     expect(status).toBe(0);
   },
 );
+
+test("--debug-exit at another device's port is refused in words", async () => {
+  const { status, stderr } = await typevisor(["run", "--machine", "qemu-tcg", "--debug-exit", "0x3f8"]);
+  expect(stderr).toContain("error: vm0: the debug-exit port 0x3f8 belongs to another device of the VM. Choose");
+  expect(status).toBe(STATUS_BAD_VM);
+}, 300_000);

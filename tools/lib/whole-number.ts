@@ -7,3 +7,8 @@ export function wholeNumber(option: string, text: string, least = 0): number {
   const range = least > 0 ? `, at least ${least}` : "";
   throw new UserError(`${option} ${text}: expected a whole number${range}.`);
 }
+
+/** Words for what an option may be: a whole number from 1 to `most`. */
+export function wholeFromOne(most: number): string {
+  return most === 1 ? "1" : `a whole number from 1 to ${most}`;
+}

@@ -6,6 +6,7 @@ import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
 import { MIB } from "../lib/size.ts";
 import { systemErrorText, UserError } from "../lib/user-error.ts";
+import { wholeFromOne } from "../lib/whole-number.ts";
 import type { VmConfig } from "./config.ts";
 import { MAX_VCPUS_PER_VM } from "./limits.ts";
 
@@ -22,7 +23,7 @@ const bootSource = z.strictObject(
 );
 
 const whole = (what: string) => z.number(`expected ${what}`).int(`expected ${what}`);
-const cpuCount = `a whole number from 1 to ${MAX_VCPUS_PER_VM}`;
+const cpuCount = wholeFromOne(MAX_VCPUS_PER_VM);
 
 const machineConfig = z.strictObject(
   {
@@ -90,7 +91,8 @@ export function readVmFile(path: string): VmConfig {
 function parseJson(path: string): unknown {
   let source: string;
   try {
-    source = readFileSync(path, "utf8");
+    // Editors on Windows begin text with a byte-order mark, which JSON does not know.
+    source = readFileSync(path, "utf8").replace(/^\ufeff/, "");
   } catch (error) {
     throw new UserError(`${path}: cannot read this VM file: ${systemErrorText(error)}.`);
   }

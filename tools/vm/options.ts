@@ -4,7 +4,7 @@ import { type Guest, obtainGuest } from "../guest/guest.ts";
 import type { Log } from "../lib/progress.ts";
 import { formatSize, MIB, parseSize } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
-import { wholeNumber } from "../lib/whole-number.ts";
+import { wholeFromOne, wholeNumber } from "../lib/whole-number.ts";
 import type { VmConfig } from "./config.ts";
 import { readVmFile } from "./file.ts";
 import { inspectInitrd, inspectKernel, type KernelImage, requireMemory } from "./images.ts";
@@ -104,13 +104,13 @@ function checkSizes(vm: VmConfig): void {
   }
   if (vm.cpus < 1 || vm.cpus > MAX_VCPUS_PER_VM) {
     throw new UserError(
-      `--cpus ${vm.cpus}: a VM has from 1 to ${MAX_VCPUS_PER_VM} virtual CPUs; more are not supported yet.`,
+      `--cpus ${vm.cpus}: expected ${wholeFromOne(MAX_VCPUS_PER_VM)}; more virtual CPUs are not supported yet.`,
     );
   }
 }
 
 function parsePort(text: string): number {
   const port = /^(0x[0-9a-f]{1,4}|\d{1,5})$/i.test(text) ? Number(text) : Number.NaN;
-  if (port <= MAX_PORT) return port;
-  throw new UserError(`--debug-exit ${text}: expected an I/O port from 0 to 0xffff, such as 0xf4.`);
+  if (port > 0 && port <= MAX_PORT) return port;
+  throw new UserError(`--debug-exit ${text}: expected an I/O port from 1 to 0xffff, such as 0xf4.`);
 }
