@@ -7,6 +7,7 @@ import { EXIT_CPUID } from "../../kernel/abi/exits.ts";
 import { RECORD_RIP } from "../../kernel/abi/trace.ts";
 import { findProgram, mustRun } from "../../tools/lib/command.ts";
 import { ReportCollector } from "../../tools/trace/html/collect.ts";
+import { reasonColors } from "../../tools/trace/html/colors.ts";
 import { renderPage } from "../../tools/trace/html/render.ts";
 import type { Report } from "../../tools/trace/html/report.ts";
 import { TimeBins } from "../../tools/trace/html/timebins.ts";
@@ -73,6 +74,32 @@ async function drawn(path: string): Promise<string> {
   return mustRun(browser, [...options, "--dump-dom", pathToFileURL(path).href]);
 }
 
+/** Measures the page in a frame. */
+const MEASURE = `<script>onload = () => {
+  const inner = frames[0].document;
+  const all = (what) => [...inner.querySelectorAll(what)];
+  const canvases = all("canvas").map((canvas) => {
+    const box = canvas.getBoundingClientRect();
+    return { points: canvas.width / devicePixelRatio, shown: Math.round(box.width), right: box.right };
+  });
+  document.body.dataset.found = JSON.stringify({
+    view: inner.documentElement.clientWidth,
+    page: inner.documentElement.scrollWidth,
+    canvases,
+    fonts: all("td, th, p, span").map((text) => parseFloat(getComputedStyle(text).fontSize)),
+    colors: all("td.bar i").map((bar) => getComputedStyle(bar).backgroundColor),
+  });
+}</script>`;
+
+test("what guests exit for most has one colour in every report, and no two reasons share one", () => {
+  const io = reasonColors(["io"]).get("io");
+  expect(reasonColors(["npf", "msr", "io"]).get("io")).toBe(io);
+  expect(reasonColors(["EPT_VIOLATION", "IO_INSTRUCTION"]).get("IO_INSTRUCTION")).toBe(io);
+  const names = [...Array.from({ length: 14 }, (_, i) => `other ${i}`), "hlt", "cpuid", "msr", "io"];
+  expect(reasonColors(names).get("io")).toBe(io);
+  expect(new Set(reasonColors(names).values()).size).toBe(names.length);
+});
+
 describe("the page in a browser", () => {
   test("is drawn: table rows, charts, warning; and loads nothing from elsewhere", async () => {
     const path = join(temporary(), "report.html");
@@ -82,16 +109,46 @@ describe("the page in a browser", () => {
     expect(dom).toContain('data-drawn="true"');
     expect(dom).toContain("<h1>a &lt;sample&gt; &amp; more</h1>");
     expect(dom).toContain("something is missing");
-    for (const name of ["io", "cpuid", "npf", "hlt", "msr"]) expect(dom).toContain(`<td>${name}</td>`);
+    for (const name of ["io", "cpuid", "npf", "hlt", "msr"])
+      expect(dom).toContain(`<td class="wrap">${name}</td>`);
     // Two charts of uPlot and the heat map.
     expect(dom.match(/<canvas/g)).toHaveLength(3);
     expect(html).not.toMatch(/<(script|link|img)[^>]*(src|href)=/);
   }, 120_000);
 
+  test("fits a window of 480 pixels: nothing beyond its edge, labels unscaled, a colour per reason", async () => {
+    const made = await report();
+    const [first] = made.reasons;
+    if (first === undefined) throw new Error("no reason");
+    for (const name of ["EXTERNAL_INTERRUPT", "a_reason_with_a_name_that_is_as_long_as_none", "x", "y"]) {
+      made.reasons.push({ ...first, name });
+    }
+    for (const spot of made.hotSpots)
+      spot.place = `a_function_of_a_long_name_in_a_module+0x123 (${spot.place})`;
+    const path = join(temporary(), "narrow.html");
+    // Browsers' windows have a least width; a frame has not.
+    const page = (await renderPage(made)).replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+    writeFileSync(
+      path,
+      `<body><iframe style="width:480px;height:900px;border:0" srcdoc="${page}"></iframe>${MEASURE}`,
+    );
+    const found = /data-found="([^"]*)"/.exec(await drawn(path))?.[1]?.replaceAll("&quot;", '"') ?? "";
+    const { view, page: wide, canvases, fonts, colors } = JSON.parse(found);
+    expect(view).toBeLessThanOrEqual(480);
+    expect(wide).toBe(view);
+    expect(canvases).toHaveLength(3);
+    for (const { points, shown, right } of canvases) {
+      expect(points).toBe(shown);
+      expect(right).toBeLessThanOrEqual(view);
+    }
+    expect(Math.min(...fonts)).toBeGreaterThanOrEqual(12);
+    expect(new Set(colors).size).toBe(made.reasons.length);
+  }, 120_000);
+
   /** Rows of the table of addresses: place, reason, exits and more. */
   const hotSpots = (dom: string) => {
     const section = /<h2>Where the guest exits<\/h2>.*?<\/table>/s.exec(dom)?.[0] ?? "";
-    const rows = Array.from(section.matchAll(/<tr>(<td>.*?)<\/tr>/gs), ([, row]) => row as string);
+    const rows = Array.from(section.matchAll(/<tr>(<td.*?)<\/tr>/gs), ([, row]) => row as string);
     return rows.map((row) => row.split(/<.*?>/).filter((text) => text !== ""));
   };
   const placesOf = (dom: string) => hotSpots(dom).flatMap(([place]) => place ?? []);

@@ -1,14 +1,12 @@
 // The line charts of the report page, drawn by uPlot.
 import uPlot from "uplot";
-import { element, seconds } from "./elements.ts";
+import { element, onWidth, seconds } from "./elements.ts";
 import { BUCKETS_PER_DOUBLING, LATENCY_BUCKETS, type ReasonRow, type Report } from "./report.ts";
 
 /** Reasons with lines of their own; a chart with more cannot be read. */
 const SHOWN_REASONS = 8;
 const HEIGHT = 300;
-const WIDTH = 1032;
-
-type Color = (index: number) => string;
+export type Color = (name: string) => string;
 
 function axisStyle(): Pick<uPlot.Axis, "stroke" | "grid" | "ticks"> {
   const style = getComputedStyle(document.documentElement);
@@ -23,7 +21,18 @@ function lines(
 ): uPlot.Series[] {
   return report.reasons
     .slice(0, SHOWN_REASONS)
-    .map(({ name }, i) => ({ label: name, stroke: color(i), width: 1.5, value, points: { show: false } }));
+    .map(({ name }) => ({ label: name, stroke: color(name), width: 1.5, value, points: { show: false } }));
+}
+
+/** A chart as wide as the page, whatever becomes of the window. */
+function chart(options: Omit<uPlot.Options, "width" | "height">, data: uPlot.AlignedData): HTMLElement {
+  const host = element("div", {});
+  let made: uPlot | undefined;
+  onWidth(host, (width) => {
+    if (made === undefined) made = new uPlot({ ...options, width, height: HEIGHT }, data, host);
+    else made.setSize({ width, height: HEIGHT });
+  });
+  return host;
 }
 
 /** Exits per second over time. */
@@ -31,11 +40,8 @@ export function rateChart(report: Report, color: Color): HTMLElement {
   const bins = report.reasons[0]?.bins.length ?? 0;
   const x = Array.from({ length: bins }, (_, i) => (i + 0.5) * report.binSeconds);
   const shown = report.reasons.slice(0, SHOWN_REASONS);
-  const host = element("div", {});
-  new uPlot(
+  return chart(
     {
-      width: WIDTH,
-      height: HEIGHT,
       scales: { x: { time: false } },
       axes: [
         { ...axisStyle(), values: (_, ticks) => ticks.map((tick) => `${tick} s`) },
@@ -47,9 +53,7 @@ export function rateChart(report: Report, color: Color): HTMLElement {
       ],
     },
     [x, ...shown.map(({ bins }) => bins.map((count) => count / report.binSeconds))],
-    host,
   );
-  return host;
 }
 
 /** Share of a reason's exits by how long they took. */
@@ -57,11 +61,8 @@ export function latencyChart(report: Report, color: Color): HTMLElement {
   const shown = report.reasons.slice(0, SHOWN_REASONS);
   const [first, last] = usedBuckets(shown);
   const buckets = Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  const host = element("div", {});
-  new uPlot(
+  return chart(
     {
-      width: WIDTH,
-      height: HEIGHT,
       scales: { x: { time: false } },
       axes: [
         {
@@ -81,9 +82,7 @@ export function latencyChart(report: Report, color: Color): HTMLElement {
       ],
     },
     [buckets, ...shown.map(({ latency, count }) => buckets.map((b) => (100 * (latency[b] ?? 0)) / count))],
-    host,
   );
-  return host;
 }
 
 /** Seconds at which a bucket begins. */

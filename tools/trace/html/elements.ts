@@ -34,3 +34,21 @@ export function seconds(value: number): string {
 export function share(part: number, whole: number): string {
   return `${(whole === 0 ? 0 : (100 * part) / whole).toFixed(1)} %`;
 }
+
+/** Calls back with the width that `host` has on the page: once it is there, and when that changes. */
+export function onWidth(host: HTMLElement, draw: (width: number) => void): void {
+  let drawn = 0;
+  const look = () => {
+    const width = Math.floor(host.clientWidth);
+    if (width === drawn || width === 0) return;
+    drawn = width;
+    draw(width);
+  };
+  document.addEventListener("placed", look);
+  window.addEventListener("resize", look);
+}
+
+/** To be called when all elements are on the page. */
+export function placed(): void {
+  document.dispatchEvent(new Event("placed"));
+}

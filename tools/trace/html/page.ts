@@ -1,16 +1,15 @@
 // The report page's script, bundled into it by render.ts: reads the embedded numbers and draws them.
 
 import { latencyChart, rateChart } from "./charts.ts";
-import { element, row, seconds, share } from "./elements.ts";
+import { reasonColors } from "./colors.ts";
+import { element, placed, row, seconds, share } from "./elements.ts";
 import { heatMap } from "./heatmap.ts";
 import type { Phase, Report } from "./report.ts";
 
-const PALETTE = "#4c90f0 #d9822b #29a634 #db2c6f #8f398f #00a396 #d1980b #9d3f9d #7157d9 #8eb125".split(" ");
-const REST = "#8f99a8";
-
 const report = JSON.parse(document.getElementById("report")?.textContent ?? "{}") as Report;
 const page = document.getElementById("page") as HTMLElement;
-const color = (index: number) => PALETTE[index] ?? REST;
+const colors = reasonColors(report.reasons.map(({ name }) => name));
+const color = (name: string) => colors.get(name) as string;
 const leftTitle = (text: string) => element("th", { className: "left" }, text);
 
 function section(title: string, explanation: string, ...content: HTMLElement[]): void {
@@ -40,12 +39,12 @@ function head(): void {
 
 function reasons(): void {
   const most = Math.max(...report.reasons.map((reason) => reason.count), 1);
-  const rows = report.reasons.map((reason, i) => {
+  const rows = report.reasons.map((reason) => {
     const bar = element("td", { className: "bar" }, element("i", {}));
     (bar.firstChild as HTMLElement).style.cssText =
-      `width:${(100 * reason.count) / most}%;background:${color(i)}`;
+      `--share:${(100 * reason.count) / most}%;background:${color(reason.name)}`;
     return row([
-      element("td", {}, reason.name),
+      element("td", { className: "wrap" }, reason.name),
       bar,
       reason.count.toLocaleString("en"),
       share(reason.count, report.exits),
@@ -54,11 +53,11 @@ function reasons(): void {
       seconds(reason.time / reason.count),
     ]);
   });
-  const titles = ["Reason", "", "Exits", "of exits", "Time", "of time", "Average"];
+  const titles = ["Exits", "of exits", "Time", "of time", "Average"];
   section(
     "Exits by reason",
     "Time is from the exit to the next entry. Names are those of Linux's kvm_exit event.",
-    element("table", {}, row(titles, "th"), ...rows),
+    element("table", {}, row(["Reason", element("th", { className: "bar" }), ...titles], "th"), ...rows),
   );
 }
 
@@ -90,7 +89,7 @@ function phases(): void {
 function hotSpots(): void {
   const rows = report.hotSpots.map((spot) =>
     row([
-      element("td", {}, element("code", {}, spot.place)),
+      element("td", { className: "wrap" }, element("code", {}, spot.place)),
       element("td", { className: "left" }, spot.reason),
       spot.count.toLocaleString("en"),
       share(spot.count, report.exits),
@@ -126,7 +125,7 @@ if (report.exits > 0) {
   section(
     "When each reason occurs",
     "One line per reason; the darker, the more exits in that moment, on a logarithmic scale.",
-    heatMap(report),
+    heatMap(report, color),
   );
   section(
     "How long exits take",
@@ -135,4 +134,5 @@ if (report.exits > 0) {
   );
   hotSpots();
 }
+placed();
 document.body.dataset.drawn = "true";
