@@ -29,7 +29,7 @@ export function start(args: string[], environment: NodeJS.ProcessEnv = {}): Star
 /** Runs `typevisor` to its end. */
 export function typevisor(
   args: string[],
-  options: { input?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { input?: string | Uint8Array; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Finished> {
   const { child, finished } = start(args, options.env);
   child.stdin?.end(options.input ?? "");

@@ -126,6 +126,8 @@ test.each([[""], ["run"], ["doctor"], ["build"], ["iso"], ["setup"]])(
 
 test("--debug-exit at another device's port is refused in words", async () => {
   const { status, stderr } = await typevisor(["run", "--machine", "qemu-tcg", "--debug-exit", "0x3f8"]);
-  expect(stderr).toContain("error: vm0: the debug-exit port 0x3f8 belongs to another device of the VM. Choose");
+  expect(stderr).toContain(
+    "error: vm0: the debug-exit port 0x3f8 belongs to another device of the VM. Choose",
+  );
   expect(status).toBe(STATUS_BAD_VM);
 }, 300_000);

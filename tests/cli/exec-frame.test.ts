@@ -32,6 +32,19 @@ test.each(sizes)("what looks like a frame of another run is output, in pieces of
   expect(status).toBe(0);
 });
 
+test.each(sizes)("requests for input are no output, in pieces of %i bytes", (size) => {
+  const more = "typevisor:n0nce:more\n";
+  let requests = 0;
+  const frame = new ExecFrame("n0nce", { request: () => requests++ });
+  const stream = `typevisor:n0nce:begin\n${more}one${more}${more}two typevisor:n0nce:mor typevisor:n0nce:end:0\n`;
+  const bytes = Buffer.from(stream);
+  const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+    frame.push(bytes.subarray(i * size, (i + 1) * size)),
+  );
+  expect(Buffer.concat(pieces).toString()).toBe("onetwo typevisor:n0nce:mor ");
+  expect([requests, frame.status]).toEqual([3, 0]);
+});
+
 test("without a frame there is no output and no status", () => {
   expect(feed("Kernel panic - not syncing", 5)).toEqual({ output: "", status: undefined, started: false });
 });

@@ -1,6 +1,6 @@
 // `--exec`: the command's output and nothing else, its status, whatever bytes it writes.
-import { createHash } from "node:crypto";
-import { beforeAll, expect, test } from "vitest";
+import { createHash, randomBytes } from "node:crypto";
+import { beforeAll, describe, expect, test } from "vitest";
 import { obtainGuest } from "../../tools/guest/guest.ts";
 import { logNothing } from "../../tools/lib/progress.ts";
 import { start, typevisor } from "./cli.ts";
@@ -9,7 +9,8 @@ beforeAll(async () => {
   await obtainGuest(logNothing);
 }, 300_000);
 
-const execute = (command: string) => typevisor(["run", "--machine", "qemu-plain", "--exec", command]);
+const execute = (command: string, input?: string | Uint8Array) =>
+  typevisor(["run", "--machine", "qemu-plain", "--exec", command], { input });
 
 test("output and status are the command's", async () => {
   expect(await execute("echo out; echo err >&2; printf 'no newline'; exit 7")).toEqual({
@@ -51,4 +52,38 @@ test("a guest that ends before the command does is reported", async () => {
   expect(stdout).toMatch(/^begun\n/);
   expect(stderr).toMatch(/the guest stopped before the command of --exec had ended/);
   expect(status).toBe(125);
+});
+
+describe("standard input", () => {
+  test("of a megabyte arrives whole, whatever its bytes", async () => {
+    const bytes = randomBytes(1 << 20);
+    const { stdout, stderr, status } = await execute("cat | md5sum; echo behind; cat", bytes);
+    expect(stdout).toBe(`${createHash("md5").update(bytes).digest("hex")}  -\nbehind\n`);
+    expect([stderr, status]).toEqual(["", 0]);
+  }, 300_000);
+
+  test("that is empty ends at once", async () => {
+    expect(await execute("cat; echo done")).toEqual({ status: 0, stdout: "done\n", stderr: "" });
+  });
+
+  test("that the command does not want any more holds nothing up", async () => {
+    const { child, finished } = start([
+      "run",
+      "--machine",
+      "qemu-plain",
+      "--exec",
+      "head -c 5; exec <&-; sleep 1",
+    ]);
+    child.stdin?.on("error", () => {}).write(`first${"x".repeat(200_000)}`);
+    // Its end never comes.
+    expect(await finished).toEqual({ status: 0, stdout: "first", stderr: "" });
+  });
+});
+
+test("--verbose shows the boot on standard error", async () => {
+  const { status, stdout, stderr } = await typevisor([
+    ...["run", "--machine", "qemu-plain", "--verbose", "--exec", "cat && echo out"],
+  ]);
+  expect([status, stdout]).toEqual([0, "out\n"]);
+  expect(stderr).toMatch(/Linux version/);
 });

@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { ESCAPE_HELP } from "../console/escape.ts";
 import { encodeExec, FIXED_NONCE } from "../console/exec.ts";
+import { hasInput } from "../console/exec-input.ts";
 import { isInteractive, tellUser, terminalSize } from "../console/terminal.ts";
 import { GUEST_PROMPT } from "../guest/guest.ts";
 import type { Image } from "../image/build.ts";
@@ -23,6 +24,7 @@ interface RunOptions extends VmOptions {
   machine: string;
   backend: Backend | "auto";
   exec?: string;
+  verbose: boolean;
   timeout?: string;
   icount: boolean;
   repeatable: boolean;
@@ -62,7 +64,11 @@ export function runCommand(): Command {
     .option("--memory <size>", "guest memory, such as 256M or 1G (default: 256M)")
     .option("--cpus <n>", "virtual CPUs (default: 1)")
     .option("--vm <file>", "VM file in Firecracker's JSON format, instead of the options above", collect)
-    .option("--exec <command>", "run a shell command in the guest, print its output, exit with its status")
+    .option(
+      "--exec <command>",
+      "run a shell command in the guest with our input, if that is a pipe or a file; print its output, exit with its status",
+    )
+    .option("--verbose", "with --exec: show the guest's boot on standard error", false)
     .option("--timeout <seconds>", `stop after this time, with status ${EXIT_TIMEOUT}`)
     .option("--debug-exit <port>", "let the guest end its VM by writing to this I/O port (isa-debug-exit)")
     .option("--testdev", "give the guest QEMU's pc-testdev, and the debug-exit port 0xf4 (kvm-unit-tests)")
@@ -112,6 +118,7 @@ With --debug-exit, a guest that writes V to the port ends with status 2V+1.
 Examples:
   typevisor run
   typevisor run --exec 'cat /proc/cpuinfo'
+  typevisor run --exec 'gunzip | md5sum' < archive.gz
   typevisor run --machine bochs --timeout 120
   typevisor run --exec true --trace boot.trace && typevisor trace boot.trace
   typevisor run --exit-log exits --trace-filter reason=io,port=0x70-0x71 --log-file exits.log
@@ -120,11 +127,9 @@ Examples:
 
 async function run(options: RunOptions): Promise<number> {
   // With --exec, only a person who watches sees progress: standard error too may be the command's.
-  const log = options.exec === undefined || process.stderr.isTTY ? logToStderr : logNothing;
-  const exec =
-    options.exec === undefined
-      ? undefined
-      : encodeExec(options.exec, options.repeatable ? FIXED_NONCE : undefined);
+  const log =
+    options.exec === undefined || options.verbose || process.stderr.isTTY ? logToStderr : logNothing;
+  const exec = options.exec === undefined ? undefined : requestExec(options.exec, options);
   const timeoutSeconds = parseTimeout(options.timeout);
   const choice = await selectMachine(options.machine, options.backend);
   // A command whose guest starts over would run twice.
@@ -158,7 +163,7 @@ async function run(options: RunOptions): Promise<number> {
     return await runSession({
       ...choice,
       launch,
-      execNonce: exec?.nonce,
+      exec,
       prompt,
       timeoutSeconds,
       onLogLine: sink.write,
@@ -168,6 +173,14 @@ async function run(options: RunOptions): Promise<number> {
     sink.close();
     if (recorder !== undefined) await reportRecording(recorder, image as Image, log);
   }
+}
+
+/** The command as the guest and the session need it. */
+function requestExec(command: string, { repeatable, verbose }: RunOptions) {
+  // Input comes when it comes, which no two runs share.
+  const input = !repeatable && hasInput();
+  const nonce = repeatable ? FIXED_NONCE : undefined;
+  return { ...encodeExec(command, { nonce, input, verbose }), input, verbose };
 }
 
 function createRecorder(options: RunOptions, hypervisor: boolean): TraceRecorder | undefined {
@@ -222,6 +235,8 @@ function parseTimeout(text: string | undefined): number | undefined {
 function announce(choice: Choice, options: RunOptions, log: Log): void {
   const passed = choice.passedOver.length > 0 ? ` (not ${choice.passedOver.join("; not ")})` : "";
   log(`Machine ${choice.machine.name}: ${choice.machine.summary}, ${choice.probe.reason}${passed}`);
+  if (options.exec !== undefined && !options.verbose)
+    log("The guest boots; the command runs when it is up. --verbose shows the boot.");
   if (options.exec === undefined && isInteractive())
     log("Ctrl-A x leaves, Ctrl-A m opens the monitor, Ctrl-A h helps.");
 }

@@ -1,6 +1,8 @@
 // One command in the guest, as `--exec` runs it: /init of Typevisor's initramfs frames the output and the status.
 //
 //   … kernel messages … typevisor:NONCE:begin LF  output  typevisor:NONCE:end:STATUS LF …
+//
+// Amid the output, typevisor:NONCE:more LF asks for a block of input (exec-input.ts).
 import { randomBytes } from "node:crypto";
 import { UserError } from "../lib/user-error.ts";
 
@@ -18,10 +20,16 @@ export interface ExecRequest {
 
 /**
  * Encodes a shell command for the guest.
- * @param nonce what the guest frames the output with; random unless given.
+ * @param options.nonce what the guest frames the output with; random unless given.
+ * @param options.input whether the command gets input from us.
+ * @param options.verbose whether the kernel is to tell of its boot.
  * @throws UserError when it does not fit into a kernel command line.
  */
-export function encodeExec(command: string, nonce: string = randomBytes(8).toString("hex")): ExecRequest {
+export function encodeExec(
+  command: string,
+  options: { nonce?: string; input?: boolean; verbose?: boolean } = {},
+): ExecRequest {
+  const nonce = options.nonce ?? randomBytes(8).toString("hex");
   // Blanks at the end until base64 needs no padding, which command lines could misread.
   const padded = Buffer.from(`${command}\n`);
   const text = Buffer.concat([padded, Buffer.alloc((3 - (padded.length % 3)) % 3, "\n")]).toString(
@@ -33,7 +41,20 @@ export function encodeExec(command: string, nonce: string = randomBytes(8).toStr
         "kernel's command line. Put a script into an initrd of your own for longer ones.",
     );
   }
-  return { nonce, bootArgs: `quiet typevisor.nonce=${nonce} typevisor.exec=${text}` };
+  const quiet = options.verbose ? "" : "quiet ";
+  const input = options.input ? " typevisor.input=1" : "";
+  return { nonce, bootArgs: `${quiet}typevisor.nonce=${nonce}${input} typevisor.exec=${text}` };
+}
+
+/** The beginning of a mark whose rest is still to come. */
+const MARK_BEGUN = /^(m(o(r(e)?)?)?|e(n(d(:\d*)?)?)?)?$/;
+
+/** What is told of beside the output. */
+export interface ExecEvents {
+  /** What the guest says before the command starts. */
+  boot?: (said: Uint8Array) => void;
+  /** The guest asks for a block of input. */
+  request?: () => void;
 }
 
 /** Finds the frame in the console's stream, whatever the sizes of its pieces. */
@@ -44,35 +65,55 @@ export class ExecFrame {
   started = false;
 
   readonly #begin: Buffer;
-  readonly #end: Buffer;
+  readonly #mark: Buffer;
   #held: Buffer = Buffer.alloc(0);
 
-  constructor(nonce: string) {
+  constructor(
+    nonce: string,
+    private readonly on: ExecEvents = {},
+  ) {
     this.#begin = Buffer.from(`typevisor:${nonce}:begin\n`);
-    this.#end = Buffer.from(`typevisor:${nonce}:end:`);
+    this.#mark = Buffer.from(`typevisor:${nonce}:`);
   }
 
   /** Takes a piece of the console's stream. @returns the command's output in it. */
   push(piece: Uint8Array): Uint8Array {
     this.#held = Buffer.concat([this.#held, piece]);
     if (!this.started) this.#seekBegin();
-    return this.started && this.status === undefined ? this.#takeOutput() : Buffer.alloc(0);
+    const output: Buffer[] = [];
+    while (this.started && this.status === undefined && this.#takeOutput(output));
+    return Buffer.concat(output);
   }
 
   #seekBegin(): void {
     const at = this.#held.indexOf(this.#begin);
     this.started = at >= 0;
-    const keepFrom = this.started ? at + this.#begin.length : this.#held.length - this.#begin.length + 1;
-    if (keepFrom > 0) this.#held = this.#held.subarray(keepFrom);
+    const boot = this.started ? at : this.#held.length - partialMatch(this.#held, this.#begin);
+    const told = this.#release(boot);
+    if (told.length > 0) this.on.boot?.(told);
+    if (this.started) this.#release(this.#begin.length);
   }
 
-  #takeOutput(): Buffer {
-    const at = this.#held.indexOf(this.#end);
-    if (at < 0) return this.#release(this.#held.length - partialMatch(this.#held, this.#end));
-    const trailer = /^(\d+)\n/.exec(this.#held.toString("latin1", at + this.#end.length));
-    if (!trailer) return this.#release(at);
-    this.status = Number(trailer[1]);
-    return this.#release(at);
+  /** Takes the output up to the next mark. @returns whether there may be more behind it. */
+  #takeOutput(output: Buffer[]): boolean {
+    const at = this.#held.indexOf(this.#mark);
+    if (at < 0) {
+      output.push(this.#release(this.#held.length - partialMatch(this.#held, this.#mark)));
+      return false;
+    }
+    output.push(this.#release(at));
+    const rest = this.#held.toString("latin1", this.#mark.length);
+    const [mark, status] = /^(?:more|end:(\d+))\n/.exec(rest) ?? [];
+    if (mark === undefined) {
+      if (MARK_BEGUN.test(rest)) return false;
+      // Someone who knows the nonce says something else with it.
+      output.push(this.#release(this.#mark.length));
+      return true;
+    }
+    this.#release(this.#mark.length + mark.length);
+    if (status === undefined) this.on.request?.();
+    else this.status = Number(status);
+    return true;
   }
 
   #release(bytes: number): Buffer {

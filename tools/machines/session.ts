@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { ExecFrame } from "../console/exec.ts";
+import { ExecInput } from "../console/exec-input.ts";
 import { attachInteractive, writeOrPause } from "../console/interactive.ts";
 import { leaveRawMode, tellUser } from "../console/terminal.ts";
 import { type HypervisorLog, readLog } from "./log.ts";
@@ -19,8 +20,8 @@ const SHOWN_LOG_LINES = 40;
 export interface SessionPlan {
   machine: Machine;
   launch: Omit<LaunchPlan, "directory">;
-  /** Run the command framed by this nonce instead of an interactive console. */
-  execNonce?: string;
+  /** Run the command framed by this nonce instead of an interactive console, with our input and with its boot shown or not. */
+  exec?: { nonce: string; input: boolean; verbose: boolean };
   /** What a prompt of the guest's shell looks like at the end of its output; input from a pipe waits for the first. */
   prompt?: RegExp;
   /** Seconds; absent: none. */
@@ -50,8 +51,9 @@ export async function runSession(plan: SessionPlan): Promise<number> {
     if (interruption) interrupt(interruption);
     const recording = plan.recorder?.attach(running);
     const log = readLog(recording?.log ?? running.log, plan.onLogLine);
-    const frame = plan.execNonce === undefined ? undefined : new ExecFrame(plan.execNonce);
-    const exit = await attend(plan, running, frame, () => interrupt({ kind: "quit" }));
+    const command = plan.exec === undefined ? undefined : attachExec(plan.exec, running);
+    const frame = command?.frame;
+    const exit = await attend(plan, running, command?.detach, () => interrupt({ kind: "quit" }));
     await withinGrace(Promise.all([log.ended, recording?.ended]));
     return interruption ? interruptedStatus(plan, interruption) : judge(plan, exit, log, frame);
   } finally {
@@ -84,32 +86,47 @@ function watchInterruptions(plan: SessionPlan, interrupt: (why: Interruption) =>
 async function attend(
   plan: SessionPlan,
   running: RunningMachine,
-  frame: ExecFrame | undefined,
+  detachExec: (() => void) | undefined,
   onQuit: () => void,
 ) {
   const ended = new Promise<void>((resolve) => running.console.once("close", resolve));
-  const detach = frame
-    ? attachExec(running, frame)
-    : attachInteractive(running.console, {
-        onQuit,
-        hasMonitor: plan.launch.image !== undefined,
-        prompt: plan.prompt,
-      });
+  const detach =
+    detachExec ??
+    attachInteractive(running.console, {
+      onQuit,
+      hasMonitor: plan.launch.image !== undefined,
+      prompt: plan.prompt,
+    });
   const exit = await running.exited;
   await withinGrace(ended);
   detach();
   return exit;
 }
 
-function attachExec(running: RunningMachine, frame: ExecFrame): () => void {
+/** Connects one command's output and, if it gets any, its input. */
+function attachExec(
+  { nonce, input, verbose }: NonNullable<SessionPlan["exec"]>,
+  { console, kill }: RunningMachine,
+): { frame: ExecFrame; detach: () => void } {
   let limit: NodeJS.Timeout | undefined;
-  running.console.on("data", (piece: Buffer) => {
-    const output = frame.push(piece);
-    if (output.length > 0) writeOrPause(process.stdout, output, running.console);
-    // The guest powers off by itself; one that cannot does not hold the result up for long.
-    if (frame.status !== undefined) limit ??= setTimeout(() => running.kill(), GRACE_MILLISECONDS);
+  const feeder = input
+    ? new ExecInput(process.stdin, (block) => console.writable && console.write(block))
+    : undefined;
+  const frame = new ExecFrame(nonce, {
+    boot: verbose ? (said) => process.stderr.write(said) : undefined,
+    request: () => feeder?.request(),
   });
-  return () => clearTimeout(limit);
+  console.on("data", (piece: Buffer) => {
+    const output = frame.push(piece);
+    if (output.length > 0) writeOrPause(process.stdout, output, console);
+    // The guest powers off by itself; one that cannot does not hold the result up for long.
+    if (frame.status !== undefined) limit ??= setTimeout(kill, GRACE_MILLISECONDS);
+  });
+  const detach = () => {
+    clearTimeout(limit);
+    feeder?.close();
+  };
+  return { frame, detach };
 }
 
 async function withinGrace(promise: Promise<unknown>): Promise<void> {
