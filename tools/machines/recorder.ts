@@ -68,6 +68,6 @@ export function describeRecording(path: string, recorded: Recorded): Report {
     );
   }
   if (damage !== undefined) parts.push(`The recording ended early: ${damage}.`);
-  else if (!complete) parts.push("The run was ended from outside: the last exits are not in it.");
+  else if (!complete) parts.push("The run was ended from outside: exits of its last moments may be missing.");
   return { text: parts.join(" "), important: lost > 0 || damage !== undefined };
 }

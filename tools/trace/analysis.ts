@@ -132,7 +132,7 @@ export function describeGaps(path: string, end: TraceEnd): string[] {
       `${path}: ${end.error.message}.${end.exits === 0 ? "" : ` The ${end.exits} exits before it are shown.`}`,
     );
   } else if (!end.complete) {
-    lines.push(`${path}: the run was ended from outside: its last exits were not recorded.`);
+    lines.push(`${path}: the trace has no end: the guest still runs, or the run was ended from outside.`);
   }
   return lines;
 }
