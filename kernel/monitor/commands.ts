@@ -22,7 +22,7 @@ export function commandsPrepare(): void {
   commandAdd("vmexit",   "[REASON]",           "exits by reason, or one reason's times", vmexit);
   commandAdd("top",      "",                   "exits per second, until a key is pressed", top);
   commandAdd("clear",    "",                   "counts from zero again", clear);
-  commandAdd("trace",    "on|off|filter [KEY=VALUE,...|all]", "record exits: vm vcpu every rip port msr leaf reason", trace);
+  commandAdd("trace",    "on|off|filter [KEY=VALUE,...]", "record exits: all, or vm vcpu every rip port msr leaf reason", trace);
   commandAdd("regs",     "",                   "the vCPU's registers", regs);
   commandAdd("mem",      "[gpa:]ADDRESS [BYTES]", "the guest's memory, at a linear or physical address", mem);
   commandAdd("pt",       "GVA",                "the guest's page tables for a linear address", pt);
