@@ -105,8 +105,8 @@ describe("addr2line on the image", () => {
   });
 
   test.each([
-    ["kernel/run/onExit", "kernel/run.ts"],
-    ["kernel/exits/io/handleIo", "kernel/exits/"],
+    ["kernel/run/onExit", "kernel/"],
+    ["kernel/exits/io/handleStringIo", "kernel/exits/"],
     ["kernel/guest/cpuid/cpuidLookup", "kernel/guest/cpuid.ts"],
     ["tv_kmain", "kernel/"],
     ["tv_exception", "kernel/"],
