@@ -52,6 +52,8 @@ export class AcpiPm {
   control: u32;
   gpeStatus: u32;
   gpeEnable: u32;
+  /** The RTC's interrupt signal, as told last. */
+  rtcSignal: bool;
   /** The guest entered S5; the platform acts on it. */
   powerOffRequested: bool;
   /** Changes of the timer's top bit seen so far. */
@@ -69,6 +71,7 @@ export function acpiPmReset(d: AcpiPm): void {
   d.control = 0;
   d.gpeStatus = 0;
   d.gpeEnable = 0;
+  d.rtcSignal = false;
   d.powerOffRequested = false;
 }
 
@@ -110,6 +113,17 @@ export function acpiPmAdvance(d: AcpiPm, now: u64): void {
 /** The power button: asks the guest to shut down. */
 export function acpiPmPressPowerButton(d: AcpiPm): void {
   d.status |= POWER_BUTTON;
+}
+
+/**
+ * Level of the RTC's interrupt signal, whose rise is the RTC alarm event, which wakes a guest that sleeps in S0. Returns
+ * whether an event has happened.
+ */
+export function acpiPmSetRtcSignal(d: AcpiPm, level: bool): bool {
+  const rises = level && !d.rtcSignal;
+  d.rtcSignal = level;
+  if (rises) d.status |= RTC;
+  return rises;
 }
 
 /** Raises general-purpose event `event` (0..15). */

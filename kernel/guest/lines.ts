@@ -5,7 +5,17 @@
 //   device line ──┬─ PIC pair ── INTR ──┬─ LINT0 of the boot CPU's local APIC (ExtINT)
 //                 │                     └─ I/O APIC pin 0
 //                 └─ I/O APIC pin ── message ── local APIC ── vCPU
-import { acpiPmAdvance, acpiPmDeadline, acpiPmLine } from "../devices/acpi_pm";
+import { acpiPmAdvance, acpiPmDeadline, acpiPmLine, acpiPmSetRtcSignal } from "../devices/acpi_pm";
+import {
+  HPET_TIMERS,
+  hpetAdvance,
+  hpetDeadline,
+  hpetIsLevel,
+  hpetLevels,
+  hpetReplacesLegacy,
+  hpetRoute,
+  hpetTakeEdges,
+} from "../devices/hpet";
 import { i8042Line } from "../devices/i8042";
 import {
   ioapicEntry,
@@ -44,6 +54,7 @@ import { uart16550Advance, uart16550Deadline, uart16550Line } from "../devices/u
 import { REQUEST_HOST, REQUEST_INTERRUPT, REQUEST_NMI, REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 import {
   DEVICE_ACPI_PM,
+  DEVICE_HPET,
   DEVICE_I8042,
   DEVICE_IOAPIC,
   DEVICE_PIC,
@@ -55,7 +66,18 @@ import {
   Platform,
   platformOf,
 } from "./platform";
-import { GSI_PIC, GSI_PIT, IRQ_COM1, IRQ_I8042, IRQ_PIT, IRQ_RTC, IRQ_SCI, ISA_IRQS } from "./ports";
+import {
+  GSI_PIC,
+  GSI_PIT,
+  HPET_GSI_FIRST,
+  HPET_GSIS,
+  IRQ_COM1,
+  IRQ_I8042,
+  IRQ_PIT,
+  IRQ_RTC,
+  IRQ_SCI,
+  ISA_IRQS,
+} from "./ports";
 import { touch } from "./settle";
 import { requestReset, Vm, vmNow, vmOf, vmVcpu } from "./vm";
 
@@ -71,6 +93,9 @@ const STALE_ACPI_PM: u32 = 1 << DEVICE_ACPI_PM;
 const STALE_I8042: u32 = 1 << DEVICE_I8042;
 const STALE_PIC: u32 = 1 << DEVICE_PIC;
 const STALE_IOAPIC: u32 = 1 << DEVICE_IOAPIC;
+const STALE_HPET: u32 = 1 << DEVICE_HPET;
+/** Devices that a guest hardly asks once it runs: they share one question in every sample. */
+const STALE_RARE: u32 = STALE_RTC | STALE_ACPI_PM | STALE_I8042 | STALE_HPET;
 /** How long a guest may run before the hypervisor's own work is looked at, nanoseconds of VM time. */
 const LOOK_UP_NS: u64 = 50_000_000;
 /** Bit of `Platform.lines` for the PIC's INTR. */
@@ -126,6 +151,7 @@ export function platformMayWake(vcpu: Vcpu): bool {
 export function platformWakeAt(vm: Vm, ns: u64): void {
   const p = platformOf(vm);
   p.rtcDeadline = min(p.rtcDeadline, ns);
+  p.rareDeadline = min(p.rareDeadline, ns);
   p.deadline = min(p.deadline, ns);
 }
 
@@ -141,8 +167,15 @@ function dueDevices(p: Platform, now: u64): u32 {
   let due: u32 = 0;
   if (p.uartDeadline <= now) due |= STALE_UART;
   if (p.pitDeadline <= now) due |= STALE_PIT;
+  if (p.rareDeadline <= now) due |= dueRareDevices(p, now);
+  return due;
+}
+
+function dueRareDevices(p: Platform, now: u64): u32 {
+  let due: u32 = 0;
   if (p.rtcDeadline <= now) due |= STALE_RTC;
   if (p.acpiPmDeadline <= now) due |= STALE_ACPI_PM;
+  if (p.hpetDeadline <= now) due |= STALE_HPET;
   return due;
 }
 
@@ -155,17 +188,7 @@ function sampleDevices(vcpu: Vcpu, vm: Vm, p: Platform, now: u64): void {
     p.uartDeadline = uart16550Deadline(p.uart, now);
   }
   if ((stale & STALE_PIT) != 0) samplePit(p, now);
-  if ((stale & STALE_RTC) != 0) {
-    rtcAdvance(p.rtc, now);
-    setLine(p, STALE_RTC, IRQ_RTC, rtcLine(p.rtc, now));
-    p.rtcDeadline = rtcDeadline(p.rtc, now);
-  }
-  if ((stale & STALE_ACPI_PM) != 0) {
-    acpiPmAdvance(p.acpiPm, now);
-    setLine(p, STALE_ACPI_PM, IRQ_SCI, acpiPmLine(p.acpiPm, now));
-    p.acpiPmDeadline = acpiPmDeadline(p.acpiPm, now);
-  }
-  if ((stale & STALE_I8042) != 0) setLine(p, STALE_I8042, IRQ_I8042, i8042Line(p.i8042, now));
+  if ((stale & STALE_RARE) != 0) sampleRareDevices(p, stale, now);
   if ((p.stale & STALE_PIC) != 0) sampleIntr(vm, p, now);
   if ((p.stale & STALE_IOAPIC) != 0) sendMessages(vm, p);
   p.stale = 0;
@@ -177,7 +200,67 @@ function sampleDevices(vcpu: Vcpu, vm: Vm, p: Platform, now: u64): void {
 }
 
 function devicesDeadline(p: Platform): u64 {
-  return min(min(p.uartDeadline, p.pitDeadline), min(p.rtcDeadline, p.acpiPmDeadline));
+  return min(min(p.uartDeadline, p.pitDeadline), p.rareDeadline);
+}
+
+function sampleRareDevices(p: Platform, stale: u32, now: u64): void {
+  if ((stale & STALE_HPET) != 0) sampleHpet(p, now);
+  let event = false;
+  if ((stale & STALE_RTC) != 0) {
+    rtcAdvance(p.rtc, now);
+    const level = rtcLine(p.rtc, now);
+    if (!hpetReplacesLegacy(p.hpet)) setLine(p, STALE_RTC, IRQ_RTC, level);
+    event = acpiPmSetRtcSignal(p.acpiPm, level);
+    p.rtcDeadline = rtcDeadline(p.rtc, now);
+  }
+  if ((stale & STALE_ACPI_PM) != 0 || event) {
+    acpiPmAdvance(p.acpiPm, now);
+    setLine(p, STALE_ACPI_PM, IRQ_SCI, acpiPmLine(p.acpiPm, now));
+    p.acpiPmDeadline = acpiPmDeadline(p.acpiPm, now);
+  }
+  if ((stale & STALE_I8042) != 0) setLine(p, STALE_I8042, IRQ_I8042, i8042Line(p.i8042, now));
+  p.rareDeadline = min(min(p.rtcDeadline, p.acpiPmDeadline), p.hpetDeadline);
+}
+
+/** The timers' interrupts: to the pins that they are routed to, or in the place of the 8254's and the RTC's. */
+function sampleHpet(p: Platform, now: u64): void {
+  const h = p.hpet;
+  hpetAdvance(h, now);
+  const edges = hpetTakeEdges(h);
+  const levels = hpetLevels(h, now);
+  const legacy = hpetReplacesLegacy(h);
+  if (legacy) {
+    replaceLine(p, 0, edges, levels, STALE_PIT, IRQ_PIT);
+    replaceLine(p, 1, edges, levels, STALE_RTC, IRQ_RTC);
+  }
+  let pulses: u32 = 0;
+  let held: u32 = 0;
+  for (let i: u32 = legacy ? 2 : 0; i < HPET_TIMERS; i++) {
+    const pin: u32 = 1 << hpetRoute(h, i);
+    if ((edges & (1 << i)) != 0) pulses |= pin;
+    if ((levels & (1 << i)) != 0) held |= pin;
+  }
+  for (let pin = HPET_GSI_FIRST; pin < HPET_GSI_FIRST + HPET_GSIS; pin++) {
+    setHpetPin(p, pin, (pulses & (1 << pin)) != 0, (held & (1 << pin)) != 0);
+  }
+  p.hpetDeadline = hpetDeadline(h, now);
+}
+
+/** An ISA interrupt that timer `index` drives; after an edge the line stays up until the next one, as in `samplePit`. */
+function replaceLine(p: Platform, index: u32, edges: u32, levels: u32, bit: u32, irq: u32): void {
+  const own: u32 = 1 << index;
+  if ((edges & own) != 0) setLine(p, bit, irq, false);
+  if (((edges | levels) & own) != 0) setLine(p, bit, irq, true);
+  else if (hpetIsLevel(p.hpet, index)) setLine(p, bit, irq, false);
+}
+
+function setHpetPin(p: Platform, pin: u32, pulse: bool, level: bool): void {
+  if (pulse) {
+    ioapicSetPin(p.ioapic, pin, true);
+    ioapicSetPin(p.ioapic, pin, false);
+  }
+  ioapicSetPin(p.ioapic, pin, level);
+  p.stale |= STALE_IOAPIC;
 }
 
 /**
@@ -187,7 +270,7 @@ function devicesDeadline(p: Platform): u64 {
  */
 function samplePit(p: Platform, now: u64): void {
   pit8254Advance(p.pit, now);
-  if (pit8254TakeEdges(p.pit) != 0) {
+  if (pit8254TakeEdges(p.pit) != 0 && !hpetReplacesLegacy(p.hpet)) {
     setLine(p, STALE_PIT, IRQ_PIT, false);
     setLine(p, STALE_PIT, IRQ_PIT, true);
   }

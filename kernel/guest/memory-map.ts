@@ -9,6 +9,7 @@
 //   C0000000          PCI memory window
 //   E0000000          PCI configuration space of bus 0 (ECAM), reserved
 //   FEC00000          I/O APIC
+//   FED00000          HPET
 //   FEE00000          local APIC
 //   FF000000          memory of the test device, if there is one
 //   FFFF0000          F0000 - FFFFF once more, read-only: a processor begins at FFFFFFF0 after reset
@@ -39,6 +40,9 @@ export const ECAM: u64 = 0xe0000000;
 /** One bus. */
 export const ECAM_BYTES: u64 = MIB;
 export const IOAPIC_BASE: u64 = 0xfec00000;
+export const HPET_BASE: u64 = 0xfed00000;
+/** The page of which the HPET's registers are the first quarter. */
+export const HPET_PAGE_BYTES: u64 = 0x1000;
 export const LAPIC_BASE: u64 = 0xfee00000;
 export const TESTDEV_BASE: u64 = 0xff000000;
 export const APIC_BYTES: u64 = 0x1000;

@@ -4,6 +4,7 @@ import { tscHz } from "../arch/clock";
 import { ACPI_PM_BYTES, AcpiPm, acpiPmNew, acpiPmReset } from "../devices/acpi_pm";
 import { Bus, NO_DEVICE, busClaimMmio, busClaimPorts, busNew, busPortDevice } from "../devices/bus";
 import { DebugExit, debugExitNew, debugExitReset } from "../devices/debugexit";
+import { Hpet, hpetNew, hpetReset } from "../devices/hpet";
 import { I8042, i8042New, i8042Reset } from "../devices/i8042";
 import { ignoredRangeCount, ignoredRangeFirst, ignoredRangePorts } from "../devices/ignored_ports";
 import { Ioapic, ioapicNew, ioapicReset } from "../devices/ioapic";
@@ -23,12 +24,16 @@ import {
   APIC_BYTES,
   ECAM,
   ECAM_BYTES,
+  HPET_BASE,
+  HPET_PAGE_BYTES,
   IOAPIC_BASE,
   ramAbove4G,
   ramBelow4G,
   TESTDEV_BASE,
 } from "./memory-map";
 import {
+  HPET_GSI_FIRST,
+  HPET_GSIS,
   PORT_ACPI_PM,
   PORT_COM1,
   PORT_ELCR,
@@ -49,8 +54,8 @@ import {
 } from "./ports";
 import { Vm, vmNow, vmOf } from "./vm";
 
-// Devices by their number on the bus. Those with an interrupt line come first: the number is the device's bit in
-// `Platform.stale` and `Platform.lines`.
+// Devices by their number on the bus, below 32: the number of one with an interrupt line is its bit in `Platform.stale` and
+// `Platform.lines`.
 export const DEVICE_UART: u32 = 1;
 export const DEVICE_PIT: u32 = 2;
 export const DEVICE_RTC: u32 = 3;
@@ -70,6 +75,7 @@ export const DEVICE_PIC_ELCR: u32 = 16;
 export const DEVICE_TESTDEV: u32 = 17;
 export const DEVICE_TESTDEV_LINES: u32 = 18;
 export const DEVICE_TESTDEV_MEMORY: u32 = 19;
+export const DEVICE_HPET: u32 = 20;
 
 const ALL_ONES: u32 = 0xffffffff;
 const NS_PER_SECOND: u64 = 1_000_000_000;
@@ -82,6 +88,7 @@ export class Platform {
   pit: Pit8254;
   rtc: Rtc;
   acpiPm: AcpiPm;
+  hpet: Hpet;
   i8042: I8042;
   pic: Pic8259;
   ioapic: Ioapic;
@@ -103,6 +110,9 @@ export class Platform {
   pitDeadline: u64;
   rtcDeadline: u64;
   acpiPmDeadline: u64;
+  hpetDeadline: u64;
+  /** The first of the RTC, ACPI and the HPET: most samples ask for no more than this. */
+  rareDeadline: u64;
   /** VM time at which the run loop is to see to the hypervisor's own work, whatever the guest does. */
   lookUpAt: u64;
 
@@ -151,6 +161,7 @@ export function platformCreate(vm: Vm): void {
   p.pit = pit8254New();
   p.rtc = rtcNew();
   p.acpiPm = acpiPmNew();
+  p.hpet = hpetNew();
   p.i8042 = i8042New();
   p.pic = pic8259New();
   p.ioapic = ioapicNew();
@@ -164,6 +175,7 @@ export function platformCreate(vm: Vm): void {
   }
   claimPorts(p.bus);
   busClaimMmio(p.bus, IOAPIC_BASE, APIC_BYTES, DEVICE_IOAPIC);
+  busClaimMmio(p.bus, HPET_BASE, HPET_PAGE_BYTES, DEVICE_HPET);
   busClaimMmio(p.bus, ECAM, ECAM_BYTES, DEVICE_PCI_ECAM);
 }
 
@@ -221,6 +233,7 @@ export function platformReset(vm: Vm): void {
   rtcSetTime(p.rtc, (vm.startUnixNs + now) / NS_PER_SECOND, now);
   rtcSetMemory(p.rtc, ramBelow4G(vm), ramAbove4G(vm));
   acpiPmReset(p.acpiPm);
+  hpetReset(p.hpet, ((1 << HPET_GSIS) - 1) << HPET_GSI_FIRST);
   i8042Reset(p.i8042);
   pic8259Reset(p.pic);
   ioapicReset(p.ioapic);

@@ -41,4 +41,7 @@ export const GSI_PIT: u32 = 2;
 export const GSI_PIC: u32 = 0;
 /** I/O APIC pins that PCI's INTx lines share. */
 export const PCI_GSI_FIRST: u32 = 16;
-export const PCI_GSIS: u32 = 8;
+export const PCI_GSIS: u32 = 4;
+/** I/O APIC pins that the HPET's timers can be routed to; nothing else is wired to them. */
+export const HPET_GSI_FIRST: u32 = 20;
+export const HPET_GSIS: u32 = 4;

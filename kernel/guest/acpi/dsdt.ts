@@ -1,6 +1,7 @@
 // The DSDT: the devices that ACPI cannot find by itself, and the S5 sleep state. What it says is what platform.ts wires.
 import { SLEEP_TYPE_S5 } from "../../devices/acpi_pm";
-import { ECAM, ECAM_BYTES, PCI_HOLE, PCI_HOLE_END, VGA_WINDOW } from "../memory-map";
+import { HPET_BYTES } from "../../devices/hpet";
+import { ECAM, ECAM_BYTES, HPET_BASE, PCI_HOLE, PCI_HOLE_END, VGA_WINDOW } from "../memory-map";
 import {
   IRQ_COM1,
   IRQ_PIT,
@@ -110,7 +111,17 @@ function writeLegacyDevices(): void {
   writeDevice("TIMR", 0x0100, PORT_PIT, 4, 0, 0, IRQ_PIT);
   writeDevice("RTC_", 0x0b00, PORT_RTC, 2, 0, 0, IRQ_RTC);
   writeDevice("FPU_", 0x0c04, 0xf0, 1, 0, 0, IRQ_FPU);
+  writeEventTimers();
   writeMotherboard();
+}
+
+function writeEventTimers(): void {
+  const device = amlDeviceStart("HPET");
+  amlPnpId(0x0103);
+  const resources = crsStart();
+  crsFixedMemory(<u32>HPET_BASE, HPET_BYTES);
+  crsEnd(resources);
+  amlEnd(device);
 }
 
 /** A device with one or two ranges of ports and an interrupt. */

@@ -1,5 +1,6 @@
 // The ACPI tables in the BIOS area: RSDP first, where its signature is searched; each following table at a multiple of 64.
-// Sources: ACPI specification, "ACPI System Description Tables"; PCI Firmware Specification, "MCFG Table Description".
+// Sources: ACPI specification, "ACPI System Description Tables"; PCI Firmware Specification, "MCFG Table Description";
+// IA-PC HPET Specification, "The ACPI 2.0 HPET Description Table".
 import {
   GPE0,
   GPE0_BYTES,
@@ -10,9 +11,10 @@ import {
   PM_TIMER,
   PM_TIMER_BYTES,
 } from "../../devices/acpi_pm";
+import { HPET_ID, HPET_MIN_TICKS } from "../../devices/hpet";
 import { RESET_CONTROL_VALUE } from "../../devices/reset_control";
 import { guestWrite } from "../../mm/guestmem";
-import { ACPI_TABLES, ACPI_TABLES_BYTES, ECAM, IOAPIC_BASE, LAPIC_BASE } from "../memory-map";
+import { ACPI_TABLES, ACPI_TABLES_BYTES, ECAM, HPET_BASE, IOAPIC_BASE, LAPIC_BASE } from "../memory-map";
 import { GSI_PIT, IRQ_PIT, IRQ_SCI, PORT_ACPI_PM, PORT_RESET_CONTROL } from "../ports";
 import { Vm } from "../vm";
 import { writeDsdt } from "./dsdt";
@@ -43,6 +45,7 @@ let dsdt: u64 = 0;
 let fadt: u64 = 0;
 let madt: u64 = 0;
 let mcfg: u64 = 0;
+let hpet: u64 = 0;
 
 /** Writes all tables into the guest's memory. Sets `vm.rsdp`. */
 export function writeAcpiTables(vm: Vm): void {
@@ -58,6 +61,8 @@ export function writeAcpiTables(vm: Vm): void {
   writeMadt(vm);
   mcfg = nextTable();
   writeMcfg();
+  hpet = nextTable();
+  writeHpet();
   const rsdt = nextTable();
   writeRootTable("RSDT", 4);
   const xsdt = nextTable();
@@ -97,6 +102,7 @@ function writeRootTable(signature: string, width: u32): void {
   putAddress(fadt, width);
   putAddress(madt, width);
   putAddress(mcfg, width);
+  putAddress(hpet, width);
   tableEnd(table);
 }
 
@@ -119,13 +125,19 @@ const FADT_WBINVD: u32 = 1 << 0;
 const FADT_PROC_C1: u32 = 1 << 2;
 /** No fixed-hardware sleep button. */
 const FADT_SLP_BUTTON: u32 = 1 << 5;
-/** The RTC cannot wake from S1-S3 through the fixed registers. */
-const FADT_FIX_RTC: u32 = 1 << 6;
 /** The PM timer is 32 bits wide. */
 const FADT_TMR_VAL_EXT: u32 = 1 << 8;
 const FADT_RESET_REG_SUP: u32 = 1 << 10;
+/** Idling in S0 saves more than any sleep state: there is none but S5. */
+const FADT_LOW_POWER_S0_IDLE: u32 = 1 << 21;
+/** FIX_RTC (bit 6) is clear: the RTC wakes through RTC_STS and RTC_EN of the PM1 registers. */
 const FADT_FLAGS: u32 =
-  FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_FIX_RTC | FADT_TMR_VAL_EXT | FADT_RESET_REG_SUP;
+  FADT_WBINVD |
+  FADT_PROC_C1 |
+  FADT_SLP_BUTTON |
+  FADT_TMR_VAL_EXT |
+  FADT_RESET_REG_SUP |
+  FADT_LOW_POWER_S0_IDLE;
 
 /** IA-PC boot architecture: legacy devices on the bus; no 8042 that serves a keyboard; no VGA. */
 const BOOT_LEGACY_DEVICES: u32 = 1 << 0;
@@ -252,5 +264,20 @@ function writeMcfg(): void {
   put8(0);
   put8(0);
   put32(0);
+  tableEnd(table);
+}
+
+/** The HPET: block ID, address, number, shortest periodic tick, no page protection. */
+function writeHpet(): void {
+  const table = tableStart("HPET", 1);
+  put32(HPET_ID);
+  put8(0); // system memory
+  put8(64);
+  put8(0);
+  put8(0);
+  put64(HPET_BASE);
+  put8(0);
+  put16(HPET_MIN_TICKS);
+  put8(0);
   tableEnd(table);
 }

@@ -119,6 +119,32 @@ describe("8254", () => {
   });
 });
 
+describe("HPET", () => {
+  const [ENABLED, PERIODIC, VAL_SET, MODE32] = [4, 8, 0x40, 0x100];
+
+  test.each([0, PERIODIC, MODE32, PERIODIC | MODE32])(
+    "timers of configuration %i: shortest and longest counts",
+    async (mode) => {
+      for (const start of [0n, ONE_YEAR, 500n * ONE_YEAR]) {
+        for (const count of [0n, 1n, 2n, BigInt(MAX_COUNT), 1n << 32n, 1n << 63n, NEVER]) {
+          const hpet = await openDevice("hpet", "hpet", 0x00f00000);
+          hpet.now = start;
+          hpet.write(0x10, 1, 4);
+          for (const timer of [0x100, 0x120, 0x140]) {
+            hpet.write(timer, ENABLED | VAL_SET | mode, 4);
+            hpet.call("Write64", timer + 8, count, hpet.now);
+          }
+          expect(hpet.deadline).toBeGreaterThan(hpet.now);
+          expect(wakeUps(hpet, MOST_PER_SECOND + 4)).toBeLessThanOrEqual(MOST_PER_SECOND + 4);
+          hpet.now += 50n * ONE_YEAR;
+          hpet.read(0xf0, 4);
+          expect(hpet.deadline).toBeGreaterThan(hpet.now);
+        }
+      }
+    },
+  );
+});
+
 describe("RTC", () => {
   test("every periodic rate is bounded, and alarms of any bytes are in the future or never", async () => {
     const rtc = await openDevice("rtc", "rtc");

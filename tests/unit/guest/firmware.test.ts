@@ -82,6 +82,8 @@ describe("ACPI", () => {
     const flags = fadt.getUint32(112, true);
     expect(flags & (1 << 10)).not.toBe(0);
     expect(flags & (1 << 20)).toBe(0);
+    // The RTC wakes by the fixed registers, and sleep is idling in S0.
+    expect([flags & (1 << 6), flags & (1 << 21)]).toEqual([0, 1 << 21]);
     expect(fadt.getUint16(109, true) & 2).toBe(0);
   });
 
@@ -101,6 +103,16 @@ describe("ACPI", () => {
       [2, 10, 0, 9, 9, 0, 0, 0, 0xd, 0],
     ]);
     expect(ofType(4)).toEqual([[4, 6, 0xff, 0, 0, 1]]);
+  });
+
+  test("event timers: the block's ID as its register tells it, its address, the shortest period", async () => {
+    const pc = await Pc.running();
+    const hpet = (acpiTables(pc).get("HPET") as Table).view;
+    expect(hpet.byteLength).toBe(56);
+    expect(hpet.getUint32(36, true)).toBe(pc.mmioRead(0xfed00000));
+    expect([hpet.getUint8(40), hpet.getUint8(41)]).toEqual([0, 64]);
+    expect(hpet.getBigUint64(44, true)).toBe(0xfed00000n);
+    expect([hpet.getUint8(52), hpet.getUint16(53, true), hpet.getUint8(55)]).toEqual([0, 5000, 0]);
   });
 
   test("iasl disassembles every table, and compiles the DSDT again without a complaint", async () => {
@@ -123,6 +135,7 @@ describe("ACPI", () => {
         "PNP0B00",
         "PNP0000",
         "PNP0100",
+        "PNP0103",
         "QEMU0001",
         "_PRT",
         "Name (_S5",

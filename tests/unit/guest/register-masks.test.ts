@@ -1,5 +1,6 @@
 // Registers of all devices: what is written reads back through the documented mask, and nothing else changes. The masks are
-// typed from the data sheets (16550A, 8259A, 8254, MC146818A, 8042, 82093AA), the SDM ("Local APIC Register Address Map"),
+// typed from the data sheets (16550A, 8259A, 8254, MC146818A, 8042, 82093AA), the IA-PC HPET
+// Specification, the SDM ("Local APIC Register Address Map"),
 // the ACPI specification ("ACPI Register Model") and the PCI Local Bus Specification ("Configuration Space").
 import { beforeAll, describe, expect, test } from "vitest";
 import { randomNumbers } from "../devices/device.ts";
@@ -94,6 +95,16 @@ const pci = (
     ...more,
   };
 };
+const hpet = (name: string, offset: number, kept: number, more: Partial<Register> = {}): Register => ({
+  name: `HPET ${name}`,
+  bits: 32,
+  kept,
+  write: (pc, value) => pc.mmioWrite(0xfed00000 + offset, value),
+  read: (pc) => pc.mmioRead(0xfed00000 + offset),
+  ...more,
+});
+/** Bits of a route stick only where the pin can be had. */
+const HPET_ROUTE = 0x3e00;
 /** The divisor latch, with DLAB set around it. */
 const divisor = (offset: number): Register => ({
   name: `UART divisor ${offset}`,
@@ -150,6 +161,21 @@ const REGISTERS: Register[] = [
     ioapic(`entry ${pin}, high`, 0x11 + 2 * pin, 0xff000000),
   ]),
   ioapic("index past the entries", 0x40, 0),
+  hpet("capabilities, low", 0x00, 0, { fixed: 0x8086a201 }),
+  hpet("capabilities, high", 0x04, 0, { fixed: 10_000_000 }),
+  hpet("configuration", 0x10, 0x02, { never: 0x01 }),
+  hpet("interrupt status", 0x20, 0),
+  hpet("main counter, low", 0xf0, 0xffffffff),
+  hpet("main counter, high", 0xf4, 0xffffffff),
+  hpet("timer 0 configuration", 0x100, 0x0146, { fixed: 0x30, never: HPET_ROUTE | 0x08 }),
+  hpet("timer 0 routes", 0x104, 0, { fixed: 0x00f00000 }),
+  hpet("timer 1 configuration", 0x120, 0x0106, { fixed: 0x20, never: HPET_ROUTE }),
+  hpet("timer 1 comparator, low", 0x128, 0xffffffff),
+  hpet("timer 1 comparator, high", 0x12c, 0xffffffff),
+  hpet("timer 2 configuration", 0x140, 0x0106, { fixed: 0x20, never: HPET_ROUTE }),
+  hpet("timer 2 comparator, low", 0x148, 0xffffffff),
+  hpet("timer 2 comparator, high", 0x14c, 0xffffffff),
+  hpet("FSB route of timer 2", 0x150, 0),
   lapic("version", 0x30, 0, { fixed: 0x01050014 }),
   lapic("task priority", 0x80, 0xff),
   lapic("processor priority", 0xa0, 0),
@@ -169,10 +195,10 @@ const REGISTERS: Register[] = [
 
 /**
  * Writing one of these is defined to change others: software disable masks the LVT, a mode stops the timer's count, the task
- * priority is part of the processor's, an index selects, a stopped clock stands.
+ * priority is part of the processor's, an index selects, a stopped clock stands, a timer that compares 32 bits has no more.
  */
 const LINKED =
-  /spurious vector|LVT timer|initial count|task priority|processor priority|CONFIG_ADDRESS|line control|CMOS [ab]$/;
+  /spurious vector|LVT timer|initial count|(task|processor) priority|CONFIG_ADDRESS|line control|timer . conf|CMOS [ab]$/;
 const UNLINKED = REGISTERS.filter(({ name }) => !LINKED.test(name));
 
 const random = randomNumbers(0xfeed);
