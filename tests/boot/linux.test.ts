@@ -35,9 +35,10 @@ const SETTINGS: [string, Setting][] = [
   ["cloud kernel on VT-x", BOCHS],
 ];
 
-function run(setting: Setting, command: string, more = ""): Promise<Finished> {
+function run(setting: Setting, command: string, more = "", options: string[] = []): Promise<Finished> {
   return typevisor([
     "run",
+    ...options,
     ...["--machine", setting.machine, "--kernel", files[setting.kernel], "--initrd", files.initrd],
     ...["--append", `${setting.append} ${more}`.trim(), "--timeout", `${setting.timeout}`, "--exec", command],
   ]);
@@ -119,6 +120,52 @@ describe.each([
     expect(await ending("reboot -f")).toMatch(/reset.*\(status 10\)/);
   }, 300_000);
 });
+
+describe.each([
+  ["AMD-V", QEMU],
+  ["VT-x", BOCHS],
+] as [string, Setting][])("clocks and sleep on %s", (_name, setting) => {
+  test("the HPET is found, and is a clock source that agrees with the others", async () => {
+    const source = "/sys/devices/system/clocksource/clocksource0";
+    const commands = [
+      "dmesg | grep hpet0",
+      `echo hpet > ${source}/current_clocksource; cat ${source}/*_clocksource`,
+      "a=$(cut -d' ' -f1 /proc/uptime); sleep 2; b=$(cut -d' ' -f1 /proc/uptime); echo slept $a $b",
+      "dmesg | grep -ci unstable",
+    ];
+    const { stdout, stderr } = await run(setting, commands.join("\n"), "no-kvmclock");
+    expect(stdout, stderr).toMatch(/hpet0: 3 comparators, 64-bit 100\.000000 MHz counter/);
+    expect(stdout).toMatch(/^tsc hpet acpi_pm *\nhpet$/m);
+    const slept = /slept (\S+) (\S+)/.exec(stdout);
+    expect(Number(slept?.[2]) - Number(slept?.[1])).toBeGreaterThanOrEqual(2);
+    expect(stdout).toMatch(/^0$/m);
+  }, 300_000);
+
+  test("a guest that sleeps in S0 is woken by the RTC's alarm, through ACPI's event", async () => {
+    const commands = [
+      "cat /sys/power/mem_sleep",
+      "echo +2 > /sys/class/rtc/rtc0/wakealarm",
+      "echo mem > /sys/power/state; echo woken $?",
+      "grep acpi /proc/interrupts; dmesg | grep 'PM: suspend'",
+    ];
+    const { stdout, stderr, status } = await run(setting, commands.join("\n"));
+    expect(status, stderr).toBe(0);
+    expect(stdout).toMatch(/^\[s2idle\]$/m);
+    expect(stdout).toMatch(/^woken 0$/m);
+    expect(stdout).toMatch(/9: +[1-9]\d* .*acpi/);
+    expect(stdout).toMatch(/PM: suspend entry \(s2idle\)(.*\n)+.*PM: suspend exit/);
+  }, 300_000);
+});
+
+/** Linux calibrates by how often it can poll the 8254, which an emulator is quick enough for when time counts instructions. */
+test("a guest without kvm-clock calibrates its clocks without a complaint", async () => {
+  const setting = { ...QEMU, append: "quiet no-kvmclock" };
+  const { status, stdout, stderr } = await run(setting, "dmesg -r; exit 5", "", ["--icount"]);
+  expect(status, stderr).toBe(5);
+  expect(stdout).toMatch(/tsc: Fast TSC calibration using PIT/);
+  const lines = stdout.split("\n");
+  expect(lines.filter((line) => /^<[0-4]>/.test(line) || COMPLAINTS.test(line))).toEqual([]);
+}, 300_000);
 
 test("the console loses nothing under a flood", async () => {
   const { stdout, status } = await run(QEMU, "seq 1 12000");
