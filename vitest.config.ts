@@ -4,5 +4,5 @@ import { defineConfig } from "vitest/config";
 const include = process.env.JS_DEBUG ? ["tests/replay/vscode.debugger.ts"] : ["tests/**/*.test.ts"];
 
 export default defineConfig({
-  test: { include, testTimeout: 60_000, hookTimeout: 60_000 },
+  test: { include, testTimeout: 120_000, hookTimeout: 120_000 },
 });
