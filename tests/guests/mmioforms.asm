@@ -243,6 +243,13 @@ avx:    mov eax, 1
         xor edx, edx
         mov eax, 7
         xsetbv
+        ; KVM on QEMU's emulation loses XCR0 at the next exit, as QEMU does not intercept XSETBV: there is no AVX there then.
+        xor eax, eax
+        cpuid
+        xor ecx, ecx
+        xgetbv
+        cmp eax, 7
+        jne .without
         mov ebx, HOLE
         call clear
         vmovups ymm1, [ebx]
