@@ -22,7 +22,7 @@ import {
   platformPendingVector,
   platformSample,
 } from "./guest/lines";
-import { requestReset, shutDown, skipTime, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from "./guest/vm";
+import { shutDown, skipTime, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from "./guest/vm";
 import { STATUS_BAD_VM, STATUS_DEAD_HALT } from "./abi/status";
 import { logDecimal, logEnd, logText } from "./lib/log";
 import { recordOutcome } from "./record/hooks";
@@ -43,7 +43,7 @@ import { logCounters } from "./trace/table";
 import { backend, need } from "./vcpu/backend";
 import { instructionEnds, readInstruction } from "./vcpu/codebytes";
 import { EXIT_EXTERNAL_INTERRUPT, EXIT_NESTED_FAULT, NO_VECTOR } from "./vcpu/exit";
-import { OUTCOME_ADVANCE, OUTCOME_DONE, OUTCOME_HALT, OUTCOME_RESET, OUTCOME_RESUME } from "./vcpu/outcome";
+import { OUTCOME_ADVANCE, OUTCOME_DONE, OUTCOME_HALT, OUTCOME_RESUME } from "./vcpu/outcome";
 import { VECTOR_NMI } from "./vcpu/raise";
 import { BLOCKED_BY_NMI, GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "./vcpu/registers";
 import { reinject } from "./vcpu/reinject";
@@ -178,7 +178,6 @@ function act(vcpu: Vcpu, outcome: u32): void {
   if (outcome == OUTCOME_ADVANCE) advance(vcpu);
   else if (outcome == OUTCOME_RESUME) takeHostInterrupt(vcpu);
   else if (outcome == OUTCOME_HALT) halt(vcpu);
-  else if (outcome == OUTCOME_RESET) requestReset(vmOf(vcpu));
   const exit = vcpu.exit;
   if (exit.interruptedEvent != 0) {
     if (!reinject(vcpu)) shutDown(vcpu);

@@ -76,11 +76,6 @@ export function svmInstall(table: Backend): void {
   table.explainEntryFailure = explain;
 }
 
-/** Whether this machine can use it: null, or what is missing. */
-export function svmUsable(): string | null {
-  return svmMissing();
-}
-
 function enableCpu(): string | null {
   const missing = svmMissing();
   if (missing != null) return missing;

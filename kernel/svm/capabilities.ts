@@ -1,6 +1,6 @@
 // What this CPU offers of AMD-V, and what to tell people when it is not enough (APM, "Enabling SVM", "CPUID Feature
 // Identification").
-import { cpuidFeature, cpuidHasLeaf, cpuidRegister, EAX, EBX, ECX, EDX } from "../arch/cpuid";
+import { cpuidFeature, cpuidHasLeaf, cpuidRegister, EBX, ECX, EDX } from "../arch/cpuid";
 import { rdmsr } from "../arch/intrinsics";
 import { AMD_VM_CR, VM_CR_SVM_LOCK, VM_CR_SVMDIS } from "../arch/msr";
 
@@ -32,11 +32,6 @@ export function svmFeatures(): u32 {
 /** Address-space identifiers, the host's 0 included. */
 export function svmAsidCount(): u32 {
   return cpuidHasLeaf(LEAF_SVM) ? cpuidRegister(LEAF_SVM, 0, EBX) : 0;
-}
-
-/** Revision of the virtualization extensions. */
-export function svmRevision(): u32 {
-  return cpuidHasLeaf(LEAF_SVM) ? cpuidRegister(LEAF_SVM, 0, EAX) & 0xff : 0;
 }
 
 /** DEBUGCTL and the last-branch records can be the guest's own. */

@@ -8,9 +8,7 @@ export const OUTCOME_ADVANCE: u32 = 1;
 export const OUTCOME_INJECT: u32 = 2;
 /** Skip the instruction and wait until an event arrives. */
 export const OUTCOME_HALT: u32 = 3;
-/** Stop this VM; the reason is in `vm.stopStatus` (set by `stopVm`). */
+/** This VM stops, for the reason in `vm.stopStatus` (set by `stopVm`), or is reset: the vCPU does not go on. */
 export const OUTCOME_STOP: u32 = 4;
-/** Reset this VM. */
-export const OUTCOME_RESET: u32 = 5;
 /** The instruction has been skipped, and there is nothing else to do. */
 export const OUTCOME_DONE: u32 = 6;

@@ -23,8 +23,6 @@ export const ACTIVITY_RUNNING: u32 = 0;
 export const ACTIVITY_HALTED: u32 = 1;
 /** Waiting for SIPI (application processors after INIT). */
 export const ACTIVITY_WAIT_SIPI: u32 = 2;
-/** Its VM has stopped. */
-export const ACTIVITY_STOPPED: u32 = 3;
 
 // Work to look at before the next entry, as bits of `Vcpu.requests`; zero means: enter at once.
 
