@@ -5,7 +5,7 @@ import { CR4_DE } from "../arch/cr";
 import { change, need } from "../vcpu/backend";
 import { CR_READ, CR_UNDECODED } from "../vcpu/exit";
 import { OUTCOME_ADVANCE } from "../vcpu/outcome";
-import { DR6_ACCESS_DETECTED, DR7_GENERAL_DETECT, raiseDebug, setResumeFlag } from "../vcpu/debug";
+import { breakpointAddress, DR6_ACCESS_DETECTED, DR7_GENERAL_DETECT, raiseDebug, setResumeFlag } from "../vcpu/debug";
 import { raise, raiseGp, VECTOR_UD } from "../vcpu/raise";
 import { GROUP_CONTROL, GROUP_STACK_FLAGS, GROUP_SYSTEM } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
@@ -51,14 +51,8 @@ function raiseDetected(vcpu: Vcpu): u32 {
 }
 
 function readDebug(vcpu: Vcpu, number: u32): u64 {
-  switch (number) {
-    case 0: return vcpu.dr0;
-    case 1: return vcpu.dr1;
-    case 2: return vcpu.dr2;
-    case 3: return vcpu.dr3;
-    case 6: return vcpu.dr6;
-    default: return vcpu.dr7;
-  }
+  if (number < 4) return breakpointAddress(vcpu, number);
+  return number == 6 ? vcpu.dr6 : vcpu.dr7;
 }
 
 function writeDebug(vcpu: Vcpu, number: u32, value: u64): u32 {

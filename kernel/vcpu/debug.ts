@@ -39,7 +39,8 @@ function breakpointBytes(field: u32): u64 {
   return field == 2 ? 8 : <u64>field + 1;
 }
 
-function breakpointAddress(vcpu: Vcpu, index: u32): u64 {
+/** DR0 to DR3. GROUP_SYSTEM must be valid. */
+export function breakpointAddress(vcpu: Vcpu, index: u32): u64 {
   switch (index) {
     case 0:
       return vcpu.dr0;
