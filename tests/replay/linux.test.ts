@@ -22,7 +22,7 @@ test.each(["qemu-tcg", "bochs"])(
   "Debian's boot on %s: the last windows",
   (machine) =>
     withFolder(async (folder) => {
-      const { recording, module } = await record([...guest(machine), "--record-window", "512K"], folder, 0);
+      const { recording, module } = await record([...guest(machine), "--record-window", "3M"], folder, 0);
       const result = await replay(recording, module);
       expect(result.divergence).toBeUndefined();
       expect(result.end).toBe("stopped");
