@@ -102,7 +102,11 @@ back:   mov eax, cr0
         call print_hex
         mov esi, text_failed
         jmp fail
-.good:  ret
+.good:  cmp dword [has_keys], 0
+        je .end
+        mov esi, text_keys
+        call print
+.end:   ret
 
 bits 64
 on_6:   push qword 0
@@ -244,6 +248,7 @@ bits 32
 
 section .rodata
 text_failed:    db " is the step that failed in 64-bit code", 0
+text_keys:      db "protection keys are obeyed", 13, 10, 0
 align 8
 saved_far:      dd compatibility
                 dw CODE32

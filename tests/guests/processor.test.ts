@@ -20,3 +20,16 @@ describe.each(machines)("%s", (_name, machine) => {
     120_000,
   );
 });
+
+// Bochs' usual processor has no protection keys: this one has.
+const WITH_KEYS = { bochs: ["cpu: model=tigerlake"], "qemu-tcg": [] } as Record<string, string[]>;
+
+test.each(machines)(
+  "protection keys: %s",
+  async (_name, machine) => {
+    const { output, status } = await runGuest("mmio64", machine, { emulatorArgs: WITH_KEYS[machine.name] });
+    expect(output).toMatch(/protection keys are obeyed\r\n(.*\r\n)*pass\r?\n$/);
+    expect(status).toBe(PASSED);
+  },
+  120_000,
+);
