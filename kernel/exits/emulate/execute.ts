@@ -11,14 +11,14 @@ import { executeCompareExchange, executeCompareExchangePair, executeExchange, ex
 import { condition, setFlags } from "./flags";
 import {
   FORM_ACC_IMM, FORM_ACC_MOFFS, FORM_REG, FORM_REG_IMM, FORM_RM_CL, FORM_RM_IMM, FORM_RM_ONE, FORM_R_RM,
-  FORM_R_RM_IMM, IMM8, OP_ADC, OP_ADD, OP_ADX, OP_AND, OP_ARPL, OP_BMI, OP_BOUND, OP_BSF, OP_BSR, OP_BT, OP_BTC, OP_BTR,
-  OP_BTS, OP_CALL, OP_CALL_FAR, OP_CALL_RELATIVE, OP_CMOV, OP_CMP, OP_CMPXCHG, OP_CMPXCHG_PAIR, OP_CRC32, OP_DEC,
-  OP_DIV, OP_ENTER, OP_IDIV, OP_IMUL, OP_IMUL2, OP_INC, OP_JMP, OP_JMP_FAR, OP_LEAVE, OP_LMSW, OP_LOAD_FAR,
-  OP_LOAD_SEGMENT, OP_LOAD_TABLE, OP_MOV, OP_MOVBE, OP_MOVSX, OP_MOVZX, OP_MUL, OP_NEG, OP_NOP, OP_NOT, OP_OR, OP_POP,
-  OP_POPA, OP_POPCNT, OP_POPF, OP_POP_SEGMENT, OP_PUSH, OP_PUSHA, OP_PUSHF, OP_PUSH_SEGMENT, OP_RCL, OP_RCR, OP_RET,
-  OP_RET_FAR, OP_ROL, OP_ROR, OP_SAL, OP_SAR, OP_SBB, OP_SETCC, OP_SHL, OP_SHLD, OP_SHR, OP_SHRD, OP_SMSW,
-  OP_STORE_SEGMENT, OP_STORE_SELECTOR, OP_STORE_TABLE, OP_SUB, OP_TEST, OP_VECTOR, OP_XADD, OP_XCHG, OP_XLAT, OP_XOR,
-  PREFIX_REP, SOURCE16, SOURCE8,
+  FORM_R_RM_IMM, IMM8, OP_ADC, OP_ADD, OP_ADX, OP_AND, OP_ARPL, OP_BMI, OP_BOUND, OP_BSF, OP_BSR, OP_BT, OP_BTC,
+  OP_BTR, OP_BTS, OP_CALL, OP_CALL_FAR, OP_CALL_RELATIVE, OP_CMOV, OP_CMP, OP_CMPXCHG, OP_CMPXCHG_PAIR, OP_CRC32,
+  OP_DEC, OP_DESCRIBE, OP_DIV, OP_ENTER, OP_IDIV, OP_IMUL, OP_IMUL2, OP_INC, OP_JMP, OP_JMP_FAR, OP_LEAVE, OP_LMSW,
+  OP_LOAD_FAR, OP_LOAD_SEGMENT, OP_LOAD_SELECTOR, OP_LOAD_TABLE, OP_MOV, OP_MOVBE, OP_MOVSX, OP_MOVZX, OP_MUL, OP_NEG,
+  OP_NOP, OP_NOT, OP_OR, OP_POP, OP_POPA, OP_POPCNT, OP_POPF, OP_POP_SEGMENT, OP_PUSH, OP_PUSHA, OP_PUSHF,
+  OP_PUSH_SEGMENT, OP_RCL, OP_RCR, OP_RET, OP_RET_FAR, OP_ROL, OP_ROR, OP_SAL, OP_SAR, OP_SBB, OP_SETCC, OP_SHL,
+  OP_SHLD, OP_SHR, OP_SHRD, OP_SMSW, OP_STORE_SEGMENT, OP_STORE_SELECTOR, OP_STORE_TABLE, OP_SUB, OP_TEST, OP_VECTOR,
+  OP_VERIFY, OP_XADD, OP_XCHG, OP_XLAT, OP_XOR, PREFIX_REP, SOURCE16, SOURCE8,
 } from "./instruction";
 import { locate, sizeMask } from "./linear";
 import {
@@ -35,6 +35,7 @@ import {
   executeFarReturn, executeFarTransfer, executeLoadFar, executeLoadSegment, executePopSegment, executePushSegment,
   executeStoreSegment,
 } from "./segments";
+import { executeDescribe, executeLoadSelector, executeVerify } from "./selectors";
 import { executeAddCarry, executeAdjustPrivilege, executeBound, executeCrc32, executeTranslate } from "./special";
 import {
   executeLoadStatus, executeLoadTable, executeStoreSelector, executeStoreStatus, executeStoreTable,
@@ -103,6 +104,9 @@ function executeRare(e: Emulator): bool {
     case OP_STORE_TABLE: return executeStoreTable(e);
     case OP_LOAD_TABLE: return executeLoadTable(e);
     case OP_STORE_SELECTOR: return executeStoreSelector(e);
+    case OP_LOAD_SELECTOR: return executeLoadSelector(e);
+    case OP_VERIFY: return executeVerify(e);
+    case OP_DESCRIBE: return executeDescribe(e);
     case OP_SMSW: return executeStoreStatus(e);
     case OP_LMSW: return executeLoadStatus(e);
     case OP_XLAT: return executeTranslate(e);

@@ -234,6 +234,10 @@ export const OP_STORE_SELECTOR: u32 = 96;
 export const OP_VECTOR: u32 = 97;
 /** BMI1 and BMI2 (bmi.ts). */
 export const OP_BMI: u32 = 98;
+/** LLDT and LTR; VERR and VERW; LAR and LSL. */
+export const OP_LOAD_SELECTOR: u32 = 99;
+export const OP_VERIFY: u32 = 100;
+export const OP_DESCRIBE: u32 = 101;
 
 @unmanaged
 export class Instruction {

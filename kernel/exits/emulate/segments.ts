@@ -31,25 +31,25 @@ import { refuse } from "./refuse";
 import { peekStack, pushValue, setStackPointer, stackSize } from "./stack";
 
 const ACCESSED: u32 = 1;
-const TYPE_READABLE_WRITABLE: u32 = 2;
-const TYPE_CONFORMING: u32 = 4;
-const TYPE_CODE: u32 = 8;
+export const TYPE_READABLE_WRITABLE: u32 = 2;
+export const TYPE_CONFORMING: u32 = 4;
+export const TYPE_CODE: u32 = 8;
 /** Types of system descriptors, a bit each: 32-bit call gate; that, 16-bit call gate, task gate, both kinds of available TSS. */
 const LONG_TRANSFER_TYPES: u32 = 1 << 12;
 const TRANSFER_TYPES: u32 = (1 << 12) | (1 << 4) | (1 << 5) | (1 << 1) | (1 << 9);
-const SELECTOR_RPL: u32 = 3;
-const SELECTOR_INDEX: u32 = 0xfffc;
+export const SELECTOR_RPL: u32 = 3;
+export const SELECTOR_INDEX: u32 = 0xfffc;
 
-function isLongMode(e: Emulator): bool {
+export function isLongMode(e: Emulator): bool {
   return (e.vcpu.efer & EFER_LMA) != 0;
 }
 
-function failSelector(e: Emulator, vector: u32, selector: u32): bool {
+export function failSelector(e: Emulator, vector: u32, selector: u32): bool {
   return failWith(e, vector, selector & SELECTOR_INDEX);
 }
 
 /** Reads a selector's descriptor into `e.value`. */
-function readDescriptor(e: Emulator, selector: u32): bool {
+export function readDescriptor(e: Emulator, selector: u32): bool {
   need(e.vcpu, GROUP_SEGMENTS | GROUP_TABLES);
   const at = descriptorAddress(e, selector);
   if (at == U64.MAX_VALUE) return failSelector(e, VECTOR_GP, selector);
@@ -273,7 +273,7 @@ function isGateOrTask(e: Emulator, access: u32): bool {
   return ((isLongMode(e) ? LONG_TRANSFER_TYPES : TRANSFER_TYPES) & bit) != 0;
 }
 
-function limitOf(descriptor: u64): u64 {
+export function limitOf(descriptor: u64): u64 {
   const limit = (descriptor & 0xffff) | ((descriptor >> 32) & 0xf0000);
   return (descriptor & (1 << 55)) != 0 ? (limit << 12) | 0xfff : limit;
 }
