@@ -94,6 +94,25 @@ function complete(vcpu: Vcpu, next: u64): u32 {
   return completeWatched(vcpu);
 }
 
+/**
+ * The end of an emulated MOV SS or POP SS, whose next instruction is at `next`: interrupts, NMIs and the single step wait until
+ * that one is over, but not behind another that made them wait. A breakpoint on the operand does not wait: AMD-V has no place to
+ * keep it. Returns the outcome of the exit.
+ */
+export function completeStackSegment(vcpu: Vcpu, next: u64): u32 {
+  need(vcpu, AT_HAND);
+  if ((vcpu.interruptibility & BLOCKED_BY_MOV_SS) != 0 || vcpu.exit.met != 0) {
+    const ended = complete(vcpu, next);
+    return ended == OUTCOME_RESUME ? OUTCOME_DONE : ended;
+  }
+  setResumeFlag(vcpu, false);
+  vcpu.rip = next;
+  vcpu.interruptibility = (vcpu.interruptibility & ~SHADOWS) | BLOCKED_BY_MOV_SS;
+  vcpu.pendingDebug = (vcpu.rflags & RFLAGS_TF) != 0 && isStep(vcpu) ? DR6_SINGLE_STEP : 0;
+  vcpu.dirty |= GROUP_RIP | GROUP_INTERRUPTIBILITY;
+  return OUTCOME_DONE;
+}
+
 function completeWatched(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
   let conditions = vcpu.pendingDebug | exit.met;

@@ -271,4 +271,6 @@ export function interruptibility(svm: SvmVcpu, rip: u64): u32 {
 function storeInterruptibility(vcpu: Vcpu, svm: SvmVcpu): void {
   const shadow = (vcpu.interruptibility & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)) != 0;
   phys_store64(svm.vmcb + VMCB_INTERRUPT_SHADOW, shadow ? INTERRUPT_SHADOW : 0);
+  // Nothing in the VMCB keeps what waits; a step that does is found by the processor, since TF is still set.
+  vcpu.pendingDebug = 0;
 }

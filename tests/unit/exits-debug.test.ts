@@ -1,7 +1,7 @@
 // Debug conditions of instructions that handlers complete (SDM, "Debug Exception Conditions", "Order of Priority",
 // "Instruction-Breakpoint Exception Condition").
 import { beforeEach, describe, expect, test } from "vitest";
-import { EXIT, ExitsMachine, OUTCOME, RAX, RCX, RDI, RDX } from "./exits-machine.js";
+import { EXIT, ExitsMachine, OUTCOME, RAX, RCX, RDI, RDX, RSP } from "./exits-machine.js";
 
 const TF = 0x100n;
 const RF = 0x1_0000n;
@@ -9,6 +9,7 @@ const BS = 0x4000n;
 const BD = 0x2000n;
 const BTF = 2n;
 const CR4_DE = 8n;
+const STI = 1;
 const MOV_SS = 2;
 const IO_IN = 1;
 const IO_STRING_REP = 4 | 8;
@@ -150,6 +151,71 @@ describe("behind MOV SS", () => {
     m.set("interruptibility", MOV_SS);
     m.set("pendingDebug", BS);
     expect(complete(EXIT.hlt)).toBe(BS);
+  });
+});
+
+describe("emulated MOV SS and POP SS", () => {
+  const GDT = 0x3000n;
+  const access = () => ({ gpa: DEVICE, flags: 1, breakpoints: Number(m.get("dr7") & 0xffn) });
+  // From a device: MOV SS in 64-bit code, where the null selector is allowed, and POP SS in 32-bit code.
+  const forms: [string, () => number][] = [
+    [
+      "MOV SS",
+      () => {
+        m.setReg(RDI, DEVICE);
+        m.setDevice(DEVICE, 2, 0n);
+        m.code(0x1000n, [0x8e, 0x17]);
+        return m.finish(m.exit(EXIT.nestedFault, access()));
+      },
+    ],
+    [
+      "POP SS",
+      () => {
+        m.set("gdtrBase", GDT);
+        m.set("gdtrLimit", 15);
+        m.cpu.store(GDT + 8n, 8, 0x00cf_9300_0000_ffffn);
+        m.segment(2, 16, 0n, 0xffffffff, 0xc093);
+        m.segment(1, 8, 0n, 0xffffffff, 0xc09b);
+        m.set("efer", 0n);
+        m.setReg(RSP, DEVICE);
+        m.setDevice(DEVICE, 4, 8n);
+        m.code(0x1000n, [0x66, 0x17]);
+        return m.finish(m.exit(EXIT.nestedFault, access()));
+      },
+    ],
+  ];
+
+  test.each(forms)("%s: interrupts wait for one more instruction", (_name, run) => {
+    m.set("rflags", 0x202n | RF);
+    m.set("interruptibility", STI);
+    expect(run()).toBe(OUTCOME.done);
+    expect([m.exception(), m.get("rip"), m.get("rflags")]).toEqual([null, 0x1002n, 0x202n]);
+    expect([m.get("interruptibility"), m.get("pendingDebug")]).toEqual([BigInt(MOV_SS), 0n]);
+    expect(m.get("dirty") & 0x40n).toBe(0x40n);
+  });
+
+  test.each(forms)("%s: a second one makes nothing wait", (_name, run) => {
+    m.set("interruptibility", MOV_SS);
+    expect(run()).toBe(OUTCOME.done);
+    expect([m.get("rip"), m.get("interruptibility")]).toEqual([0x1002n, 0n]);
+  });
+
+  test.each(forms)("%s: so does the single step", (_name, run) => {
+    m.set("rflags", 2n | TF);
+    expect(run()).toBe(OUTCOME.done);
+    expect([m.exception(), m.get("pendingDebug")]).toEqual([null, BS]);
+  });
+
+  test.each(forms)("%s: a breakpoint on its operand is reported at once", (_name, run) => {
+    m.set("dr0", DEVICE);
+    m.set("dr7", dr7(0, 3, 0));
+    expect(run()).toBe(OUTCOME.inject);
+    expect([m.exception(), m.get("dr6") & 0xfn, m.get("interruptibility")]).toEqual(["#1", 1n, 0n]);
+  });
+
+  test("POP SS moves the pointer by the width of its old stack", () => {
+    expect(forms[1]?.[1]()).toBe(OUTCOME.done);
+    expect([m.reg(RSP), m.call("segmentSelector", 2)]).toEqual([DEVICE + 2n, 8]);
   });
 });
 

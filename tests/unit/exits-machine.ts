@@ -12,7 +12,7 @@ export const RBP = 5;
 export const RSI = 6;
 export const RDI = 7;
 
-export const OUTCOME = { resume: 0, advance: 1, inject: 2, halt: 3, stop: 4 } as const;
+export const OUTCOME = { resume: 0, advance: 1, inject: 2, halt: 3, stop: 4, done: 6 } as const;
 export const EXIT = {
   unknown: 0,
   cpuid: 1,

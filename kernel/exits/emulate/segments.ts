@@ -9,6 +9,7 @@ import { VECTOR_GP, VECTOR_NP, VECTOR_SS } from "../../vcpu/raise";
 import {
   GROUP_SEGMENTS,
   GROUP_TABLES,
+  RSP,
   SEG_CS,
   SEG_FS,
   SEG_GS,
@@ -21,6 +22,7 @@ import {
   SEGMENT_TYPE_MASK,
   SEGMENT_UNUSABLE,
 } from "../../vcpu/registers";
+import { completeStackSegment } from "../advance";
 import { descriptorAddress, readSystem, setFromDescriptor, setVirtual8086, writeSystem } from "../descriptor";
 import { part, readBlock, setPart, writeBlock } from "./block";
 import { Emulator, isRealMode, privilegeLevel, segmentOf } from "./emulator";
@@ -138,14 +140,19 @@ export function executeStoreSegment(e: Emulator): bool {
   return true;
 }
 
-/** MOV SS holds interrupts back for one instruction, which is not emulated: it is not covered. */
 export function executeLoadSegment(e: Emulator): bool {
   const i = e.instruction;
   const index = (i.modrm >> 3) & 7;
-  if (index == SEG_SS) return refuse(e);
   if (!openRmSized(e, 2, WALK_READ)) return false;
   const selector = i.memory ? readOperand(e, e.target) : readRegister(e.vcpu, i, i.rm, 2);
-  return loadDataSegment(e, index, <u32>selector);
+  if (!loadDataSegment(e, index, <u32>selector)) return false;
+  return index != SEG_SS || endStackSegment(e);
+}
+
+/** MOV SS and POP SS end by themselves: what follows them is not interrupted. */
+function endStackSegment(e: Emulator): bool {
+  e.outcome = completeStackSegment(e.vcpu, e.nextRip);
+  return false;
 }
 
 /** The segment register in the opcode of PUSH and POP. */
@@ -158,15 +165,18 @@ export function executePushSegment(e: Emulator): bool {
   return pushValue(e, segmentOf(e.vcpu, pushedSegment(i.opcode)).selector, i.operandSize);
 }
 
-/** POP SS as MOV SS. */
 export function executePopSegment(e: Emulator): bool {
   const i = e.instruction;
   const index = pushedSegment(i.opcode);
-  if (index == SEG_SS) return refuse(e);
   if (!peekStack(e, 0, i.operandSize)) return false;
-  if (!loadDataSegment(e, index, <u32>e.value & 0xffff)) return false;
-  setStackPointer(e, e.vcpu.rsp + i.operandSize);
-  return true;
+  const before = e.vcpu.rsp;
+  // Before the load: the pointer has the width of the stack that it is popped from.
+  setStackPointer(e, before + i.operandSize);
+  if (!loadDataSegment(e, index, <u32>e.value & 0xffff)) {
+    e.vcpu.setGpr(RSP, before);
+    return false;
+  }
+  return index != SEG_SS || endStackSegment(e);
 }
 
 function farSegment(opcode: u32): u32 {
