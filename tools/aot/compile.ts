@@ -1,5 +1,6 @@
 import { StaticData } from "./data.ts";
 import { CompileError } from "./errors.ts";
+import type { FunctionInfo } from "./function-info.ts";
 import { type Interposition, interpose } from "./interpose.ts";
 import type { FuncIR } from "./ir/ir.ts";
 import { Locations } from "./ir/locations.ts";
@@ -8,7 +9,8 @@ import { type Linkage, linkImports } from "./linkage.ts";
 import { FUNCTION_PASSES, PASSES_BEFORE_INLINING } from "./passes/index.ts";
 import { type IsHot, inlineCalls, rootsOf } from "./passes/inline.ts";
 import { buildSsa } from "./passes/ssa.ts";
-import { type Routine, runtimeRoutines } from "./runtime.ts";
+import type { Routine } from "./routine.ts";
+import { runtimeRoutines } from "./runtime.ts";
 import { instantiatedByCode } from "./sharing.ts";
 import { SourceMap, type SourcePosition } from "./sourcemap.ts";
 import { START_SYMBOL } from "./start.ts";
@@ -19,7 +21,7 @@ import { decode } from "./wasm/decode.ts";
 import type { Func, Module } from "./wasm/module.ts";
 import { validate } from "./wasm/validate.ts";
 import { checkAllocation } from "./x64/checker.ts";
-import { emitFunction, LOOP_ALIGNMENT, type Site } from "./x64/emit.ts";
+import { emitFunction, LOOP_ALIGNMENT } from "./x64/emit.ts";
 import type { MFunc } from "./x64/lir.ts";
 import { MACHINE_PASSES } from "./x64/passes.ts";
 import { printMachine } from "./x64/print.ts";
@@ -46,21 +48,6 @@ export interface CompileOptions {
   linkage?: Linkage;
   /** Overrides of the target's properties, for tests. */
   targetOverrides?: Partial<Target>;
-}
-
-/** A place in the code and in the sources. */
-export interface SourceSite extends Site {
-  position: SourcePosition | null;
-  /** Where the calls are that the code was inlined for, innermost first. */
-  callers: SourcePosition[];
-}
-
-/** What the symbol table needs to know of one function; labels are resolved after assembly. */
-export interface FunctionInfo {
-  symbol: string;
-  name: string;
-  frameBytes: number;
-  sites: SourceSite[];
 }
 
 export interface CompileResult {

@@ -1,3 +1,4 @@
+import { dataLines } from "./data-lines.ts";
 import { CompileError } from "./errors.ts";
 import { linearImageLines } from "./linear-image.ts";
 import { constantValue } from "./linkage.ts";
@@ -5,26 +6,6 @@ import { instantiatedByCode, isConstantTable, sharesTables } from "./sharing.ts"
 import { entrySymbol, functionSymbol, tableCodes, tableTypes, trapRoutine } from "./symbols.ts";
 import { NULL_PAGE_BYTES, type Target, WASM_PAGE_BYTES } from "./target.ts";
 import type { ConstExpr, Module, SegmentMode } from "./wasm/module.ts";
-
-const BYTES_PER_LINE = 32;
-
-/** Bytes as NASM lines; runs of zeros are written as one directive. */
-export function dataLines(bytes: Uint8Array): string[] {
-  const lines: string[] = [];
-  for (let i = 0; i < bytes.length; ) {
-    let zeros = i;
-    while (zeros < bytes.length && bytes[zeros] === 0) zeros++;
-    if (zeros - i >= BYTES_PER_LINE) {
-      lines.push(`  times ${zeros - i} db 0`);
-      i = zeros;
-      continue;
-    }
-    const end = Math.min(i + BYTES_PER_LINE, bytes.length);
-    lines.push(`  db ${[...bytes.subarray(i, end)].join(",")}`);
-    i = end;
-  }
-  return lines;
-}
 
 function evaluate(module: Module, expr: ConstExpr): bigint {
   const value = constantValue(module, expr);

@@ -3,7 +3,7 @@
 // come first, then those at odd ones, each as
 //
 //   u32 address of the first byte, u32 address behind the last, then a packed stream (pack.ts)
-import { dataLines } from "./data.ts";
+import { dataLines } from "./data-lines.ts";
 import { pack } from "./pack.ts";
 
 /** Every other byte of a region. */

@@ -1,26 +1,13 @@
 import { CompileError } from "./errors.ts";
 import { INTRINSICS_MODULE } from "./intrinsics.ts";
 import { entrySymbol, globalSymbol, tableCodes, tableTypes } from "./symbols.ts";
-import {
-  type ConstExpr,
-  type FuncType,
-  type Import,
-  type Limits,
-  type Module,
-  typeKey,
-} from "./wasm/module.ts";
-import type { RefType, ValueType } from "./wasm/opcodes.ts";
+import type { ConstExpr, Import, Module } from "./wasm/module.ts";
+import type { Extern } from "./wasm/types.ts";
+import { type FuncType, type Limits, typeKey } from "./wasm/types.ts";
 
 // Several modules in one process: imports are checked when the importing module is compiled, and become symbols that the
 // linker binds to the exporter's. Only the size of an imported memory can change before that; the start code checks it.
 // Source: WebAssembly Core Specification, "Execution", "Modules".
-
-/** What one module exports and others may import. */
-export type Extern =
-  | { kind: "func"; type: FuncType; symbol: string }
-  | { kind: "global"; type: ValueType; mutable: boolean; value: bigint | null; symbol: string }
-  | { kind: "table"; type: RefType; limits: Limits; codes: string; types: string }
-  | { kind: "memory"; limits: Limits; base: string; pages: string };
 
 /** The other modules of the process. */
 export interface Linkage {

@@ -1,21 +1,10 @@
 import type { TrapKind } from "./ir/ir.ts";
+import type { Routine } from "./routine.ts";
 import { isConstantTable } from "./sharing.ts";
 import { startRoutine, startSteps } from "./start.ts";
 import { type RegionInstruction, regionSymbol, tableCodes, tableTypes, trapRoutine } from "./symbols.ts";
 import { type Target, WASM_PAGE_BYTES } from "./target.ts";
 import type { Module } from "./wasm/module.ts";
-
-/**
- * Routines for instructions on regions of memory and tables. They follow the System V ABI like any function:
- * edi, esi, edx hold the operands in order, with clean upper halves.
- */
-export interface Routine {
-  symbol: string;
-  /** Shown in stack traces. */
-  name: string;
-  text: string[];
-  traps: { label: string; kind: TrapKind }[];
-}
 
 /** Copies shorter than this are done in a loop: the string instructions take long to start. */
 const STRING_MIN_BYTES = 256;

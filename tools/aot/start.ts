@@ -1,5 +1,5 @@
 import { placeOf } from "./data.ts";
-import type { Routine } from "./runtime.ts";
+import type { Routine } from "./routine.ts";
 import { instantiatedByCode } from "./sharing.ts";
 import { type RegionInstruction, regionSymbol } from "./symbols.ts";
 import type { Module } from "./wasm/module.ts";

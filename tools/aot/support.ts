@@ -1,8 +1,9 @@
 import { CompileError } from "./errors.ts";
 import { INTRINSICS, INTRINSICS_MODULE } from "./intrinsics.ts";
 import type { Target } from "./target.ts";
-import type { ExternKind, Func, Import, Instr, Module } from "./wasm/module.ts";
+import type { Func, Import, Instr, Module } from "./wasm/module.ts";
 import type { ValueType } from "./wasm/opcodes.ts";
+import type { ExternKind } from "./wasm/types.ts";
 
 /** Turns a byte offset into "file:line" of the TypeScript source, or "". */
 export type Locate = (offset: number) => string;

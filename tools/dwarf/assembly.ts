@@ -1,5 +1,5 @@
 // Debugging information as NASM source, for the image: the linker adds where its code and sections end up.
-import { dataLines } from "../aot/data.ts";
+import { dataLines } from "../aot/data-lines.ts";
 import type { Dwarf } from "./dwarf.ts";
 import type { Base, Section } from "./section.ts";
 

@@ -1,8 +1,9 @@
 // The hypervisor's image: TypeScript -> WebAssembly -> x86-64 assembly -> objects -> ELF.
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { compile, type FunctionInfo } from "../aot/compile.ts";
+import { compile } from "../aot/compile.ts";
 import { CompileError } from "../aot/errors.ts";
+import type { FunctionInfo } from "../aot/function-info.ts";
 import { readElfSymbols } from "../aot/object/elf.ts";
 import { sourcesOf } from "../aot/sourcemap.ts";
 import { buildSymbolTable, type Symbols, symbolTableAssembly } from "../aot/symtab/write.ts";

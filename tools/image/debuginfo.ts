@@ -1,8 +1,9 @@
 // DWARF lines and functions for the generated code. NASM's own line table comes out wrong once `%line` names more than 127 files,
 // since it writes file numbers as single bytes where the format wants LEB128, and it knows nothing of inlined functions. So the
 // assembler only gets labels, and the tables are made when it has told where they are.
-import type { FunctionInfo } from "../aot/compile.ts";
+
 import { internalError } from "../aot/errors.ts";
+import type { FunctionInfo } from "../aot/function-info.ts";
 import type { SourcePosition } from "../aot/sourcemap.ts";
 import { type Symbols, sourceOf } from "../aot/symtab/write.ts";
 import { type Dwarf, dwarfOf } from "../dwarf/dwarf.ts";

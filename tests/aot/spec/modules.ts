@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import type { CompileError } from "../../../tools/aot/errors.ts";
-import { type Extern, exportsOf, type Linkage, linkImports } from "../../../tools/aot/linkage.ts";
+import { exportsOf, type Linkage, linkImports } from "../../../tools/aot/linkage.ts";
 import { type Instance, NativeProcess } from "../../../tools/aot/linux/process.ts";
 import { decode } from "../../../tools/aot/wasm/decode.ts";
-import { type FuncType, typeKey } from "../../../tools/aot/wasm/module.ts";
 import type { ValueType } from "../../../tools/aot/wasm/opcodes.ts";
+import { type Extern, type FuncType, typeKey } from "../../../tools/aot/wasm/types.ts";
 
 const SPECTEST = new URL("spectest.wat", import.meta.url).pathname;
 

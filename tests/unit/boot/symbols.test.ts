@@ -1,7 +1,7 @@
 // The kernel's reader of the symbol table against the code generator's own, at every address of the table's code.
 import { beforeAll, describe, expect, test } from "vitest";
 import { SYMTAB_FIRST_PAIR } from "../../../kernel/abi/symtab.ts";
-import type { FunctionInfo, SourceSite } from "../../../tools/aot/compile.ts";
+import type { FunctionInfo, SourceSite } from "../../../tools/aot/function-info.ts";
 import type { TrapKind } from "../../../tools/aot/ir/ir.ts";
 import type { SourcePosition } from "../../../tools/aot/sourcemap.ts";
 import { SymbolTable } from "../../../tools/aot/symtab/read.ts";

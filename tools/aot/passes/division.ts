@@ -1,5 +1,5 @@
 import { bitsOf, type Type, type Value } from "../ir/ir.ts";
-import type { Maker } from "./simplify.ts";
+import type { Maker } from "./maker.ts";
 
 /**
  * Division by a constant becomes a multiplication by a scaled reciprocal.

@@ -11,7 +11,8 @@ import {
   type Value,
 } from "../ir/ir.ts";
 import { mergeBlocks, removeDeadValues, removeTrivialPhis } from "./cleanup.ts";
-import { COMMUTATIVE, type Maker, MIRRORED, simplify } from "./simplify.ts";
+import type { Maker } from "./maker.ts";
+import { COMMUTATIVE, MIRRORED, simplify } from "./simplify.ts";
 
 /** Simplification opens further chances; they are few after this many rounds. */
 const MAX_ROUNDS = 4;

@@ -1,5 +1,5 @@
 import { bitsOf, type Value } from "../ir/ir.ts";
-import type { Maker } from "./simplify.ts";
+import type { Maker } from "./maker.ts";
 
 /** (x << c) | (x >>> (bits - c)), also written with + or ^, is a rotation. */
 export function matchRotate(v: Value, m: Maker): Value | null {

@@ -1,16 +1,9 @@
 import { significantBits } from "../ir/bits.ts";
 import { foldConstants } from "../ir/fold.ts";
-import { bitsOf, isComparison, type Op, type Type, type Value } from "../ir/ir.ts";
+import { bitsOf, isComparison, type Op, type Value } from "../ir/ir.ts";
 import { divideByConstant } from "./division.ts";
 import { matchByteSwap, matchRotate } from "./idioms.ts";
-
-/** Makes new values in front of the one being simplified; they are themselves simplified and numbered. */
-export interface Maker {
-  make(op: Op, type: Type, args: Value[]): Value;
-  constant(type: Type, value: bigint): Value;
-  /** Whether nothing else is known to use an operand of the value being simplified. */
-  usedOnce(v: Value): boolean;
-}
+import type { Maker } from "./maker.ts";
 
 type Rule = (v: Value, m: Maker) => Value | null;
 

@@ -1,17 +1,10 @@
 import { internalError } from "../errors.ts";
 import { INTRINSICS_MODULE } from "../intrinsics.ts";
 import { pruneBlocks } from "../ir/graph.ts";
-import {
-  type Block,
-  FuncIR,
-  type Op,
-  type Signature,
-  Terminator,
-  type TrapKind,
-  type Type,
-  type Value,
-} from "../ir/ir.ts";
-import type { Func, FuncType, Instr, Module } from "../wasm/module.ts";
+import { type Block, FuncIR, type Op, Terminator, type TrapKind, type Type, type Value } from "../ir/ir.ts";
+import { signatureOf } from "../ir/signature.ts";
+import type { Func, Instr, Module } from "../wasm/module.ts";
+import type { FuncType } from "../wasm/types.ts";
 
 /** An edge into a label: where it comes from, and the locals and operands that it carries. */
 interface Edge {
@@ -75,11 +68,6 @@ const DIRECT = new Set([
  */
 export function buildSsa(module: Module, func: Func): FuncIR {
   return new Builder(module, func).build();
-}
-
-/** The function's signature in terms of the types that the compiler translates. */
-export function signatureOf(type: FuncType): Signature {
-  return { params: type.params as Type[], results: type.results as Type[] };
 }
 
 class Builder {

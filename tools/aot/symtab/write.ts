@@ -1,6 +1,6 @@
-import type { FunctionInfo } from "../compile.ts";
-import { dataLines } from "../data.ts";
+import { dataLines } from "../data-lines.ts";
 import { internalError } from "../errors.ts";
+import type { FunctionInfo } from "../function-info.ts";
 import type { SourcePosition } from "../sourcemap.ts";
 import { type Scope, Scopes, sameScope, scopeOf } from "./scopes.ts";
 import { StringTable } from "./strings.ts";

@@ -1,8 +1,9 @@
 import { CompileError, invalid, malformed } from "../errors.ts";
-import type { FuncType, Instr, Module } from "./module.ts";
+import type { Instr, Module } from "./module.ts";
 import { OPCODES, type Opcode, type RefType, type ValueType } from "./opcodes.ts";
 import { refusedInstruction, refusedType } from "./proposals.ts";
 import type { Reader } from "./reader.ts";
+import type { FuncType } from "./types.ts";
 
 /** Most locals of one function, parameters included: the limit of the JavaScript embedding. */
 const MAX_LOCALS = 50_000;

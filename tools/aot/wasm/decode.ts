@@ -1,21 +1,11 @@
 import { CompileError, invalid, malformed } from "../errors.ts";
 import { readBody, readLocals, readRefType, readValueType } from "./body.ts";
-import type {
-  ConstExpr,
-  DataSegment,
-  ElemSegment,
-  ExternKind,
-  Func,
-  FuncType,
-  Import,
-  Limits,
-  Module,
-  SegmentMode,
-} from "./module.ts";
-import { typeKey } from "./module.ts";
+import type { ConstExpr, DataSegment, ElemSegment, Func, Import, Module, SegmentMode } from "./module.ts";
 import { nameFunctions, readNameSection } from "./names.ts";
 import { refusedTag, refusedType } from "./proposals.ts";
 import { Reader } from "./reader.ts";
+import type { ExternKind, FuncType, Limits } from "./types.ts";
+import { typeKey } from "./types.ts";
 
 const MAGIC = 0x6d73_6100;
 const VERSION = 1;

@@ -1,5 +1,5 @@
-import type { Extern } from "../linkage.ts";
 import type { Opcode, RefType, ValueType } from "./opcodes.ts";
+import type { Extern, ExternKind, FuncType, Limits } from "./types.ts";
 
 /** A decoded module: the sections of the binary format as plain data. */
 export interface Module {
@@ -20,18 +20,6 @@ export interface Module {
   /** From the "sourceMappingURL" custom section. */
   sourceMapUrl: string | null;
 }
-
-export interface FuncType {
-  params: ValueType[];
-  results: ValueType[];
-}
-
-/** Equal texts for equal types. */
-export function typeKey({ params, results }: FuncType): string {
-  return `${params.join()}:${results.join()}`;
-}
-
-export type ExternKind = "func" | "table" | "memory" | "global";
 
 export interface Import {
   module: string;
@@ -56,12 +44,6 @@ export interface Func {
   body: Instr[];
   offset: number;
   exports: string[];
-}
-
-export interface Limits {
-  min: number;
-  max: number | null;
-  shared: boolean;
 }
 
 export interface Table {

@@ -1,6 +1,7 @@
 import { invalid } from "../errors.ts";
-import type { ConstExpr, Func, FuncType, Instr, Limits, Module, SegmentMode } from "./module.ts";
+import type { ConstExpr, Func, Instr, Module, SegmentMode } from "./module.ts";
 import type { ValueType } from "./opcodes.ts";
+import type { FuncType, Limits } from "./types.ts";
 
 const MAX_PAGES = 65_536;
 

@@ -29,6 +29,7 @@ import { ADDRESS_RULES, wideAddress } from "./rules/address.ts";
 import { enterFunction } from "./rules/calls.ts";
 import { conditionOf } from "./rules/compare.ts";
 import { isLoadLike, RULES, TERMINATOR_RULES } from "./rules/index.ts";
+import type { Selector } from "./selector.ts";
 import { fitsInt32, widthOf } from "./values.ts";
 
 /**
@@ -36,17 +37,16 @@ import { fitsInt32, widthOf } from "./values.ts";
  * before its operands and can fold them into itself; what nobody asks for in a register is never made.
  */
 export function select(func: FuncIR, module: Module, target: Target, exported: boolean): MFunc {
-  return new Selector(func, module, target, exported).run();
+  return new Selection(func, module, target, exported).run();
 }
 
-export class Selector {
+class Selection implements Selector {
   readonly out: MFunc;
   private readonly useCounts: Int32Array;
   private readonly registers: Int32Array;
   private readonly epochs: Int32Array;
   private readonly needed: Uint8Array;
   private readonly blockMap = new Map<Block, MBlock>();
-  /** Projections of each call with several results. */
   readonly projections = new Map<Value, Value[]>();
   private current!: Block;
   /** Number of effects before the operation being selected: a load may move only within one epoch. */
@@ -171,7 +171,6 @@ export class Selector {
     return this.useCounts[v.id]!;
   }
 
-  /** The register that holds the value's result. */
   def(v: Value): number {
     if (this.registers[v.id]! < 0) this.registers[v.id] = this.temp();
     return this.registers[v.id]!;
@@ -181,7 +180,6 @@ export class Selector {
     return this.needed[v.id] === 1;
   }
 
-  /** The value in a register whose upper half is zero for an i32. Constants are made on the spot. */
   reg(v: Value): number {
     if (v.op === "const") {
       const r = this.temp();
@@ -192,7 +190,6 @@ export class Selector {
     return this.def(v);
   }
 
-  /** As {@link reg}, for consumers that read at most the low 32 bits: the upper half may be anything. */
   low(v: Value): number {
     if (v.op === "wrap") return this.low(v.args[0]!);
     if (v.op === "param" && v.type === "i32" && this.exported) return this.rawParameter(v);
@@ -208,18 +205,15 @@ export class Selector {
     return known;
   }
 
-  /** A register operand, or an immediate that the instruction can hold. */
   regOrImm(v: Value): Operand {
     if (v.op === "const" && fitsInt32(v.imm)) return imm(v.imm);
     return reg(widthOf(v) === 4 ? this.low(v) : this.reg(v));
   }
 
-  /** As {@link regOrImm}, or the memory operand of a load that can be folded into this instruction. */
   any(v: Value): Operand {
     return this.foldLoad(v) ?? this.regOrImm(v);
   }
 
-  /** True when a load's only use is the instruction being selected and no effect lies between. */
   canFold(v: Value): boolean {
     if (!isLoadLike(v) || this.useCounts[v.id] !== 1 || v.block !== this.current) return false;
     if (!hasEffect(v)) return this.epochs[v.id] === this.epoch;
@@ -232,14 +226,12 @@ export class Selector {
     return body.slice(body.indexOf(v) + 1, this.position).every((between) => isPure(between.op));
   }
 
-  /** The memory operand of a load of the value's full width, when it can be folded. */
   foldLoad(v: Value): MemOperand | null {
     if (!this.canFold(v)) return null;
     if (v.mem && v.mem.bytes !== widthOf(v)) return null;
     return this.takeLoad(v);
   }
 
-  /** The memory operand of a foldable load of `bytes`, whatever it extends to. */
   foldNarrow(v: Value, bytes: number): MemOperand | null {
     if (v.op !== "load" || v.mem!.bytes !== bytes || !this.canFold(v)) return null;
     return this.takeLoad(v);
@@ -256,7 +248,6 @@ export class Selector {
     return mem({ symbol: globalSymbol(this.module, index) });
   }
 
-  /** The operand of an access to linear memory. */
   address(address: Value, access: MemAccess): MemOperand {
     for (const rule of ADDRESS_RULES) {
       const operand = rule(this, address, access);
@@ -265,12 +256,10 @@ export class Selector {
     throw internalError("no address rule");
   }
 
-  /** Whether addresses may be computed modulo 2^32 for an access at this offset. */
   mayWrap(access: MemAccess): boolean {
     return access.offset === 0 || (this.target.nullPage && access.offset + access.bytes <= NULL_PAGE_BYTES);
   }
 
-  /** Emits what sets the flags for `v != 0` and returns the condition to test. */
   condition(v: Value): Condition {
     return conditionOf(this, v);
   }
@@ -282,13 +271,11 @@ export class Selector {
     return inst;
   }
 
-  /** Copies into fixed registers, all at once as far as the program can tell. */
   moveTo(fixed: number, v: Value): void {
     if (v.op === "const") this.emit("movi", widthOf(v), reg(fixed), imm(v.imm));
     else this.emit("mov", widthOf(v), reg(fixed), reg(this.reg(v)));
   }
 
-  /** Copies a fixed result register to the value's own, if anybody wants it. */
   moveFrom(fixed: number, v: Value, clean = true): void {
     if (!this.isNeeded(v)) return;
     if (widthOf(v) === 4 && !clean) this.emit("zext", 4, reg(this.def(v)), reg(fixed));

@@ -1,3 +1,4 @@
+import type { Coloring } from "./coloring.ts";
 import {
   imm,
   type MBlock,
@@ -9,7 +10,6 @@ import {
   type Operand,
   reg,
 } from "./lir.ts";
-import type { Coloring } from "./regalloc.ts";
 import type { Width } from "./registers.ts";
 
 const SLOT_BYTES = 8;

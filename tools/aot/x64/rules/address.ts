@@ -1,7 +1,7 @@
 import { significantBits } from "../../ir/bits.ts";
 import type { MemAccess, Value } from "../../ir/ir.ts";
 import { imm, type MemOperand, mem, reg } from "../lir.ts";
-import type { Selector } from "../select.ts";
+import type { Selector } from "../selector.ts";
 import { fitsInt32 } from "../values.ts";
 
 type AddressRule = (s: Selector, address: Value, access: MemAccess) => MemOperand | null;

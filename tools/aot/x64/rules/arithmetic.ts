@@ -1,10 +1,9 @@
 import type { Op, Value } from "../../ir/ir.ts";
 import { imm, type MOp, mem, type Operand, reg } from "../lir.ts";
 import { RAX, RCX, RDX, type Width } from "../registers.ts";
-import type { Selector } from "../select.ts";
+import type { Rule, Selector } from "../selector.ts";
 import { fitsInt32, widthOf } from "../values.ts";
 import { matchSum } from "./address.ts";
-import type { Rule } from "./index.ts";
 
 const ALU: Partial<Record<Op, MOp>> = { add: "add", sub: "sub", and: "and", or: "or", xor: "xor" };
 const COMMUTATIVE = new Set<Op>(["add", "and", "or", "xor", "mul"]);

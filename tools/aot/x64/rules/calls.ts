@@ -1,11 +1,10 @@
 import type { Signature, Terminator, Value } from "../../ir/ir.ts";
-import { signatureOf } from "../../passes/ssa.ts";
+import { signatureOf } from "../../ir/signature.ts";
 import { functionSymbol, regionSymbol, tableCodes, tableTypes, trapRoutine } from "../../symbols.ts";
 import { imm, type MInst, mem, type Operand, reg } from "../lir.ts";
 import { ARGUMENT_REGISTERS, CALLEE_SAVED, CALLER_SAVED, RESULT_REGISTERS } from "../registers.ts";
-import type { Selector } from "../select.ts";
+import type { Rule, Selector } from "../selector.ts";
 import { fitsInt32, widthOf } from "../values.ts";
-import type { Rule } from "./index.ts";
 
 /** Bytes on the stack for arguments and results that have no register. */
 function stackBytes({ params, results }: Signature): { args: number; total: number } {

@@ -1,7 +1,7 @@
 import { isComparison, type Op, type Value } from "../../ir/ir.ts";
 import { type Condition, imm, type Operand, reg } from "../lir.ts";
 import type { Width } from "../registers.ts";
-import type { Selector } from "../select.ts";
+import type { Selector } from "../selector.ts";
 import { widthOf } from "../values.ts";
 
 const CONDITIONS: Partial<Record<Op, Condition>> = {

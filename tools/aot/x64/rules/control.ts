@@ -1,7 +1,7 @@
 import { internalError } from "../../errors.ts";
 import type { Block, Terminator, Value } from "../../ir/ir.ts";
 import { imm, reg } from "../lir.ts";
-import type { Selector } from "../select.ts";
+import type { Selector } from "../selector.ts";
 import { widthOf } from "../values.ts";
 
 type TerminatorRule = (s: Selector, term: Terminator) => void;

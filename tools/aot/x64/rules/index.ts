@@ -1,6 +1,6 @@
 import type { Op, Terminator, TermOp, Value } from "../../ir/ir.ts";
 import { imm, mem, reg } from "../lir.ts";
-import type { Selector } from "../select.ts";
+import type { Rule, Selector } from "../selector.ts";
 import { widthOf } from "../values.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as calls from "./calls.ts";
@@ -8,8 +8,6 @@ import { materialize, selectRule } from "./compare.ts";
 import * as control from "./control.ts";
 import { intrinsic, isPhysicalLoad } from "./intrinsic.ts";
 import * as memory from "./memory.ts";
-
-export type Rule = (s: Selector, v: Value) => void;
 
 /** Operations that are one memory read: they can become the memory operand of their consumer. */
 export function isLoadLike(v: Value): boolean {
@@ -41,7 +39,7 @@ const hold: Rule = (s, v) => {
 
 const nothing: Rule = () => {};
 
-/** One rule per operation. A rule may fold operands; what it does not fold it asks for in a register. */
+/** One rule per operation. */
 export const RULES: Record<Op, Rule | null> = {
   param: nothing,
   phi: null,

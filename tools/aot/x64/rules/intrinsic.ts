@@ -4,11 +4,10 @@ import type { Value } from "../../ir/ir.ts";
 import { DIRECT_MAP_BASE } from "../../target.ts";
 import { imm, type MemOperand, type MInst, mem, type Operand, reg } from "../lir.ts";
 import { RAX, RBX, RCX, RDI, RDX, RSI, type Width } from "../registers.ts";
-import type { Selector } from "../select.ts";
+import type { Rule, Selector } from "../selector.ts";
 import { fitsInt32, widthOf } from "../values.ts";
 import { wideAddress } from "./address.ts";
 import { callSymbol } from "./calls.ts";
-import type { Rule } from "./index.ts";
 import { emitLoad } from "./memory.ts";
 
 const FIXED: Record<FixedRegister, number> = { rax: RAX, rbx: RBX, rcx: RCX, rdx: RDX, rsi: RSI, rdi: RDI };

@@ -1,9 +1,8 @@
 import type { Op, Value } from "../../ir/ir.ts";
 import { imm, type MemOperand, type MOp, type Operand, reg } from "../lir.ts";
 import { RAX, type Width } from "../registers.ts";
-import type { Selector } from "../select.ts";
+import type { Rule, Selector } from "../selector.ts";
 import { fitsInt32, widthOf } from "../values.ts";
-import type { Rule } from "./index.ts";
 
 /** The load instruction for a width, with zero or sign extension. */
 export function emitLoad(
