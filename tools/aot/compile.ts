@@ -9,6 +9,7 @@ import { type Linkage, linkImports } from "./linkage.ts";
 import { FUNCTION_PASSES, PASSES_BEFORE_INLINING } from "./passes/index.ts";
 import { type IsHot, inlineCalls, rootsOf } from "./passes/inline.ts";
 import { buildSsa } from "./passes/ssa.ts";
+import { type CodeStore, type Manner, Reuse } from "./reuse.ts";
 import type { Routine } from "./routine.ts";
 import { runtimeRoutines } from "./runtime.ts";
 import { instantiatedByCode } from "./sharing.ts";
@@ -21,8 +22,9 @@ import { decode } from "./wasm/decode.ts";
 import type { Func, Module } from "./wasm/module.ts";
 import { validate } from "./wasm/validate.ts";
 import { checkAllocation } from "./x64/checker.ts";
-import { emitFunction, LOOP_ALIGNMENT } from "./x64/emit.ts";
+import { type Code, emitFunction, LOOP_ALIGNMENT } from "./x64/emit.ts";
 import type { MFunc } from "./x64/lir.ts";
+import { placeMarks } from "./x64/marks.ts";
 import { MACHINE_PASSES } from "./x64/passes.ts";
 import { printMachine } from "./x64/print.ts";
 import { select } from "./x64/select.ts";
@@ -46,6 +48,8 @@ export interface CompileOptions {
   interpose?: Interposition;
   /** The other modules of a Linux test process. */
   linkage?: Linkage;
+  /** Functions that were compiled before: they go through no pass, so nothing of them is dumped or verified. */
+  store?: CodeStore;
   /** Overrides of the target's properties, for tests. */
   targetOverrides?: Partial<Target>;
 }
@@ -74,9 +78,13 @@ export function compile(bytes: Uint8Array, options: CompileOptions = {}): Compil
   const all = buildAll(module, target, options);
   const inlined =
     options.inline === false ? all : inlineCalls(all, module, options.isHot ?? (() => false), locations);
+  const reuse = options.store && new Reuse(options.store, module, target);
   for (const [index, ir] of inlined) {
     const func = module.funcs[index]!;
-    const text = out.add(func, compileFunction(module, func, ir, target, options));
+    const manner = { isExported: func.exports.length > 0, isHot: options.isHot?.(func.name) ?? false };
+    const make = () =>
+      emitFunction(compileFunction(module, ir, target, manner, options), functionSymbol(func));
+    const text = out.add(func, reuse ? reuse.code(ir, manner, make) : make());
     dumpPass(options, "emit", () => `${text.join("\n").trim()}\n`);
   }
   for (const routine of runtimeRoutines(module, target)) out.addRoutine(routine);
@@ -135,9 +143,9 @@ function buildAll(module: Module, target: Target, options: CompileOptions): Map<
 /** One function through every pass. */
 function compileFunction(
   module: Module,
-  func: Func,
   ir: FuncIR,
   target: Target,
+  manner: Manner,
   options: CompileOptions,
 ): MFunc {
   const dump = (pass: string, text: () => string) => dumpPass(options, pass, text);
@@ -146,8 +154,8 @@ function compileFunction(
     pass(ir, module, target);
     dump(name, () => printFunc(ir));
   }
-  const machine = select(ir, module, target, func.exports.length > 0);
-  machine.isHot = options.isHot?.(func.name) ?? false;
+  const machine = select(ir, module, target, manner.isExported);
+  machine.isHot = manner.isHot;
   dump("select", () => printMachine(machine));
   for (const [name, pass] of MACHINE_PASSES) {
     pass(machine, target);
@@ -180,28 +188,32 @@ class Output {
   }
 
   /** Emits one function and returns its text. */
-  add(func: Func, machine: MFunc): string[] {
+  add(func: Func, code: Code): string[] {
     const find = (loc: number) => this.position(this.locations.offset(loc));
     const calls = (loc: number) => this.locations.calls(loc).map((offset) => this.position(offset));
     const symbol = functionSymbol(func);
     const aliases = this.target.linked ? [] : func.exports.map((name) => `tv_${symbolPart(name)}`);
     this.exported.push(...aliases);
-    const emitted = emitFunction(machine, {
-      symbol,
-      aliases,
+    const { text, sites } = placeMarks(code, symbol, {
       isOwn: (loc) => this.locations.offset(loc) === loc && isInFileOf(func.name, find(loc)),
       lineDirective: (loc) => lineDirective(find(loc), calls(loc)),
       sameLine: (a, b) => sameText([find(a), ...calls(a)], [find(b), ...calls(b)]),
     });
-    this.text.push(...emitted.text);
-    this.rodata.push(...emitted.rodata);
-    const sites = emitted.sites.map((site) => ({
-      ...site,
-      position: find(site.loc),
-      callers: calls(site.loc).filter((position) => position !== null),
-    }));
-    this.functions.push({ symbol, name: func.name, frameBytes: emitted.frameBytes, sites });
-    return emitted.text;
+    const labels = [...aliases, symbol].map((label) => `${label}:`);
+    const lines = ["", `; ${oneLine(func.name)}`, ...labels, ...text];
+    this.text.push(...lines);
+    this.rodata.push(...code.rodata);
+    this.functions.push({
+      symbol,
+      name: func.name,
+      frameBytes: code.frameBytes,
+      sites: sites.map((site) => ({
+        ...site,
+        position: find(site.loc),
+        callers: calls(site.loc).filter((position) => position !== null),
+      })),
+    });
+    return lines;
   }
 
   private position(offset: number): SourcePosition | null {
@@ -315,4 +327,9 @@ function lineDirective(position: SourcePosition | null, callers: (SourcePosition
 function sameText(a: (SourcePosition | null)[], b: (SourcePosition | null)[]): boolean {
   const text = (positions: (SourcePosition | null)[]) => positions.map(positionText).join();
   return text(a) === text(b);
+}
+
+/** Names come from the module and may hold anything: a comment must end where it should. */
+function oneLine(name: string): string {
+  return name.replace(/[^\x20-\x5b\x5d-\x7e]/g, "?");
 }

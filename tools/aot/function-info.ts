@@ -1,5 +1,5 @@
 import type { SourcePosition } from "./sourcemap.ts";
-import type { Site } from "./x64/emit.ts";
+import type { Site } from "./x64/marks.ts";
 
 /** A place in the code and in the sources. */
 export interface SourceSite extends Site {

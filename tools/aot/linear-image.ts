@@ -22,7 +22,8 @@ export function linearImageLines(image: Uint8Array, start: number): string[] {
 /** The bytes of `image` from `start` on: those at even distances, and those at odd ones. */
 export function planes(image: Uint8Array, start: number): [Plane, Plane] {
   const plane = (at: number): Plane => {
-    const bytes = image.filter((_, i) => i >= at && (i - at) % 2 === 0);
+    const bytes = new Uint8Array(Math.max(0, Math.ceil((image.length - at) / 2)));
+    for (let i = 0; i < bytes.length; i++) bytes[i] = image[at + 2 * i]!;
     return { at, end: at + 2 * bytes.length, packed: pack(bytes) };
   };
   return [plane(start), plane(start + 1)];

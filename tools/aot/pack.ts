@@ -18,12 +18,10 @@ const ALL_LENGTHS = 64;
 /** From this length on, zeros are skipped without looking for anything better. */
 const LONG_ZEROS = 32;
 
-/** What is best done at a place: nothing (a literal), or a copy. */
-interface Choice {
-  /** Bytes from here to the end, packed. */
-  cost: number;
-  length: number;
-  distance: number;
+/** What is best done at each place: a literal, where the length is 0, or a copy. */
+interface Choices {
+  length: Int32Array;
+  distance: Int32Array;
 }
 
 /** Packs with the fewest bytes that the choice of candidates allows. */
@@ -32,7 +30,8 @@ export function pack(bytes: Uint8Array): Uint8Array {
   const out: number[] = [];
   let literals = 0;
   for (let at = 0; at < bytes.length || literals > 0; ) {
-    const { length, distance } = choices[at] ?? { length: 0, distance: 0 };
+    const length = choices.length[at]!;
+    const distance = choices.distance[at]!;
     if (at < bytes.length && length === 0) {
       literals++;
       at++;
@@ -65,37 +64,38 @@ function earlierPlaces(bytes: Uint8Array): Int32Array {
 }
 
 /** The best choice at each place, from the end to the start. */
-function choose(bytes: Uint8Array, earlier: Int32Array): Choice[] {
-  const choices: Choice[] = new Array(bytes.length + 1);
-  choices[bytes.length] = { cost: 0, length: 0, distance: 0 };
+function choose(bytes: Uint8Array, earlier: Int32Array): Choices {
+  /** Bytes from a place to the end, packed. */
+  const cost = new Int32Array(bytes.length + 1);
+  const choices = { length: new Int32Array(bytes.length + 1), distance: new Int32Array(bytes.length + 1) };
   let zeros = 0;
-  let i = bytes.length - 1;
-  let best = choices[bytes.length]!;
-  const consider = (length: number, distance: number) => {
-    const cost = costOf(length) + choices[i + length]!.cost;
-    if (cost < best.cost) best = { cost, length, distance };
+  const consider = (at: number, length: number, distance: number) => {
+    const total = costOf(length) + cost[at + length]!;
+    if (total >= cost[at]!) return;
+    cost[at] = total;
+    choices.length[at] = length;
+    choices.distance[at] = distance;
   };
-  for (; i >= 0; i--) {
-    zeros = bytes[i] === 0 ? zeros + 1 : 0;
-    best = { cost: 1 + choices[i + 1]!.cost, length: 0, distance: 0 };
-    if (zeros >= MIN_LENGTH) consider(zeros, 0);
-    if (zeros < LONG_ZEROS) {
-      for (const { length, distance } of copies(bytes, earlier, i)) {
-        for (let n = MIN_LENGTH; n <= Math.min(length, ALL_LENGTHS); n++) consider(n, distance);
-        consider(length, distance);
-      }
-    }
-    choices[i] = best;
+  for (let at = bytes.length - 1; at >= 0; at--) {
+    zeros = bytes[at] === 0 ? zeros + 1 : 0;
+    cost[at] = 1 + cost[at + 1]!;
+    if (zeros >= MIN_LENGTH) consider(at, zeros, 0);
+    if (zeros >= LONG_ZEROS) continue;
+    forEachCopy(bytes, earlier, at, (length, distance) => {
+      for (let n = MIN_LENGTH; n <= Math.min(length, ALL_LENGTHS); n++) consider(at, n, distance);
+      consider(at, length, distance);
+    });
   }
   return choices;
 }
 
 /** Copies from earlier places, each longer than those before. */
-function* copies(
+function forEachCopy(
   bytes: Uint8Array,
   earlier: Int32Array,
   at: number,
-): Generator<{ length: number; distance: number }> {
+  visit: (length: number, distance: number) => void,
+): void {
   let longest = MIN_LENGTH - 1;
   let from = earlier[at]!;
   for (let tries = CANDIDATES; from >= 0 && tries > 0 && at - from <= MAX_DISTANCE; tries--) {
@@ -103,7 +103,7 @@ function* copies(
     while (at + length < bytes.length && bytes[from + length] === bytes[at + length]) length++;
     if (length > longest) {
       longest = length;
-      yield { length, distance: at - from };
+      visit(length, at - from);
     }
     from = earlier[from]!;
   }
@@ -111,8 +111,10 @@ function* copies(
 
 /** Bytes of a step without its literals. */
 function costOf(length: number): number {
-  const more = length - MIN_LENGTH;
-  return 3 + (more >= NIBBLE ? uleb(more - NIBBLE).length : 0);
+  let bytes = 3;
+  // As many as `uleb` makes.
+  for (let more = length - MIN_LENGTH - NIBBLE; more >= 0; more = more < 0x80 ? -1 : more >>> 7) bytes++;
+  return bytes;
 }
 
 /** Unsigned LEB128. */

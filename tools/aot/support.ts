@@ -84,11 +84,11 @@ function checkImport(module: Module, entry: Import, locate: Locate): void {
     throw new CompileError("unsupported", message, offset);
   };
   if (kind !== "func") return refuse(`imported ${kind} "${from}.${name}"; ${OWN[kind]}`);
-  const callers = callersOf(module, index, locate);
+  const callers = () => callersOf(module, index, locate);
   if (from !== INTRINSICS_MODULE)
-    refuse(`import "${from}.${name}": only module "${INTRINSICS_MODULE}" exists; called from ${callers}`);
+    refuse(`import "${from}.${name}": only module "${INTRINSICS_MODULE}" exists; called from ${callers()}`);
   const intrinsic = INTRINSICS[name];
-  if (!intrinsic) return refuse(`unknown intrinsic "${name}", called from ${callers}`);
+  if (!intrinsic) return refuse(`unknown intrinsic "${name}", called from ${callers()}`);
   const { params, results } = module.funcs[index]!.type;
   const letters = (types: ValueType[]) =>
     types.map((t) => ({ i32: "i", i64: "l" })[t as "i32"] ?? "?").join("");
@@ -96,7 +96,7 @@ function checkImport(module: Module, entry: Import, locate: Locate): void {
   const expected = `${intrinsic.params}:${intrinsic.result}`;
   if (actual === expected) return;
   const mismatch = `is declared as (${actual}) but is (${expected}); i = i32, l = i64`;
-  refuse(`intrinsic "${name}" ${mismatch}; called from ${callers}`);
+  refuse(`intrinsic "${name}" ${mismatch}; called from ${callers()}`);
 }
 
 /** The functions that call `callee`, with the source lines of the calls. */

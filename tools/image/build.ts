@@ -1,5 +1,5 @@
 // The hypervisor's image: TypeScript -> WebAssembly -> x86-64 assembly -> objects -> ELF.
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { compile } from "../aot/compile.ts";
 import { CompileError } from "../aot/errors.ts";
@@ -15,7 +15,8 @@ import { BUILD, ROOT } from "../lib/paths.ts";
 import { formatSize } from "../lib/size.ts";
 import { UserError } from "../lib/user-error.ts";
 import { refuseAllocation } from "./allocation.ts";
-import { type Cache, filesBelow, openCache } from "./cache.ts";
+import { type Cache, digestOf, filesBelow, openCache } from "./cache.ts";
+import { openCodeStore } from "./codestore.ts";
 import { debugInformation, type LabelledPlace, labelLines } from "./debuginfo.ts";
 import { withFrameTable } from "./frametable.ts";
 import { isHot } from "./hot.ts";
@@ -63,6 +64,8 @@ interface Paths extends Image {
   /** What the linker must know beside the objects. */
   link: string;
   functions: string;
+  /** Machine code of functions from earlier builds. */
+  codes: string;
   /** Places of the code that the debugging information is about, by their labels. */
   places: string;
   symtab: string;
@@ -124,6 +127,7 @@ function pathsOf(options: BuildOptions): Paths {
     asm: join(directory, "kernel.asm"),
     link: join(directory, "link.json"),
     functions: join(directory, "functions.json"),
+    codes: join(directory, "codes"),
     places: join(directory, "places.json"),
     symtab: join(directory, "symtab.asm"),
     debug: join(directory, "debug.asm"),
@@ -166,11 +170,14 @@ function generateCode(cache: Cache, paths: Paths, options: BuildOptions): Promis
     parameters: [options.recording],
     outputs: [paths.asm, paths.link, paths.functions, paths.places],
     run: async () => {
+      if (options.force) rmSync(paths.codes, { force: true });
+      const store = openCodeStore(paths.codes, digestOf(filesBelow(join(ROOT, "tools/aot"), /\.ts$/)));
       const map = readFileSync(paths.map, "utf8");
       const interpose = options.recording ? RECORDERS_INTERPOSED : undefined;
       const result = explain(() =>
-        compile(readFileSync(paths.wasm), { target: "kernel", map, isHot, interpose }),
+        compile(readFileSync(paths.wasm), { target: "kernel", map, isHot, interpose, store }),
       );
+      store.save();
       refuseAllocation(result.module, map);
       const { asm, places } = labelLines(result.asm);
       writeFileSync(paths.asm, withFrameTable(asm));

@@ -53,10 +53,15 @@ function readStamps(file: string): Record<string, string> {
 }
 
 function stampOf(step: Step): string {
-  const hash = createHash("sha256").update(JSON.stringify([step.parameters ?? null, step.outputs]));
-  for (const input of step.inputs) {
-    const contents = readFileSync(input);
-    hash.update(`\0${input}\0${contents.length}\0`).update(contents);
+  return digestOf(step.inputs, JSON.stringify([step.parameters ?? null, step.outputs]));
+}
+
+/** A number for the names and contents of files, and for `parameters`. */
+export function digestOf(files: readonly string[], parameters = ""): string {
+  const hash = createHash("sha256").update(parameters);
+  for (const file of files) {
+    const contents = readFileSync(file);
+    hash.update(`\0${file}\0${contents.length}\0`).update(contents);
   }
   return hash.digest("hex");
 }

@@ -175,7 +175,7 @@ export interface Signature {
 export class FuncIR {
   blocks: Block[] = [];
   private values = 0;
-  private blockCount = 0;
+  private blocksMade = 0;
 
   constructor(
     readonly index: number,
@@ -191,8 +191,12 @@ export class FuncIR {
     return this.values;
   }
 
+  get blockCount(): number {
+    return this.blocksMade;
+  }
+
   newBlock(): Block {
-    const block = new Block(this.blockCount++);
+    const block = new Block(this.blocksMade++);
     this.blocks.push(block);
     return block;
   }

@@ -23,39 +23,31 @@ const GUARD_PAGE_BYTES = 4096;
 /** Registers whose restoring is as short as a jump, which is longer the further it goes. */
 const MAX_POPS = 2;
 
-/** A place in the code that the symbol table speaks about: its label, and what is known of it. */
-export interface Site {
-  label: string;
-  /** Byte offset in the module, which the source map turns into a line. */
+/** In the text of a function: from here on, code is of a place in the module. */
+export interface Mark {
+  /** Byte offset in the module, or a number of ir/locations.ts. */
   loc: number;
+  /** Whether a stack trace may show it: then the symbol table speaks about it. */
+  isSite: boolean;
   trap: TrapKind | null;
   /** Bytes between the stack pointer and the return address from here on. */
   frameBytes: number;
 }
 
-export interface EmittedFunction {
-  text: string[];
+/** A function in assembly. It does not say in which lines of the sources its places are: that is added later (marks.ts). */
+export interface Code {
+  text: (string | Mark)[];
   /** Jump tables, for .rodata. */
   rodata: string[];
-  sites: Site[];
+  /** Places of the first instructions: the one that the prologue belongs to is among them. */
+  entryLocs: number[];
   /** Bytes between the stack pointer and the return address behind the prologue, if the function starts with one. */
   frameBytes: number;
 }
 
-export interface EmitOptions {
-  symbol: string;
-  /** Further labels of the entry: exports. */
-  aliases: string[];
-  /** Text to put before an instruction from this place in the module, or "". */
-  lineDirective: (loc: number) => string;
-  /** Whether a place is in the function itself, not in code inlined into it. */
-  isOwn: (loc: number) => boolean;
-  /** Whether two places are the same source line. */
-  sameLine: (a: number, b: number) => boolean;
-}
-
-export function emitFunction(func: MFunc, options: EmitOptions): EmittedFunction {
-  return new Emitter(func, options).run();
+/** Writes a function's instructions. `symbol` is its label, under which jump tables are found. */
+export function emitFunction(func: MFunc, symbol: string): Code {
+  return new Emitter(func, symbol).run();
 }
 
 interface Stub {
@@ -83,36 +75,21 @@ function bytesOf(frame: Frame): number {
 }
 
 class Emitter {
-  private readonly text: string[] = [];
+  private readonly text: (string | Mark)[] = [];
   private readonly rodata: string[] = [];
-  private readonly sites: Site[] = [];
   private readonly stubs: Stub[] = [];
   /** Of the code being written. */
   private frame = NO_FRAME;
   private labels = 0;
-  private lastLoc = -1;
-  private lastFrameBytes = 0;
-  private lastLine = "";
 
   constructor(
     private readonly func: MFunc,
-    private readonly options: EmitOptions,
+    private readonly symbol: string,
   ) {}
 
-  run(): EmittedFunction {
-    const { func, options } = this;
-    this.text.push(
-      "",
-      `; ${oneLine(func.name)}`,
-      ...options.aliases.map((alias) => `${alias}:`),
-      `${options.symbol}:`,
-    );
+  run(): Code {
+    const { func } = this;
     const entry = func.blocks[0]!;
-    this.lastFrameBytes = bytesOf(entry.frame);
-    // The size of a frame that begins here counts from the first instruction.
-    this.frame = entry.frame;
-    this.site(this.entryLoc(), null);
-    this.frame = NO_FRAME;
     this.enterFrame(entry.frame);
     const targeted = this.targetedBlocks();
     const tops = loopTops(func.blocks);
@@ -124,19 +101,20 @@ class Emitter {
     });
     for (const stub of this.stubs) this.emitStub(stub);
     this.text.push(`.end:`);
+    const isLine = (part: string | Mark) => typeof part === "string";
+    const lines = shortenJumps(this.text.map((part) => (isLine(part) ? part : "")));
     return {
-      text: shortenJumps(this.text),
+      text: this.text.map((part, i) => (isLine(part) ? lines[i]! : part)),
       rodata: this.rodata,
-      sites: this.sites,
+      entryLocs: this.entryLocs(),
       frameBytes: bytesOf(entry.frame),
     };
   }
 
-  /** The place that the prologue, if there is one, belongs to: the first of the function's own, not of inlined code. */
-  private entryLoc(): number {
-    const insts = this.func.blocks.flatMap((block) => block.insts);
-    const own = bytesOf(this.frame) > 0 ? insts.find(({ loc }) => this.options.isOwn(loc)) : undefined;
-    return (own ?? insts[0])?.loc ?? 0;
+  /** Without a prologue only the first counts. */
+  private entryLocs(): number[] {
+    const all = this.func.blocks.flatMap((block) => block.insts.map(({ loc }) => loc));
+    return bytesOf(this.func.blocks[0]!.frame) > 0 ? [...new Set(all)] : all.slice(0, 1);
   }
 
   private targetedBlocks(): Set<MBlock> {
@@ -192,25 +170,14 @@ class Emitter {
     return `.${prefix}${this.labels++}`;
   }
 
-  /** Tells the assembler, and so the debugger, of a new source line. */
+  /** For the debugger. */
   private sourceLine(loc: number): void {
-    const directive = this.options.lineDirective(loc);
-    if (directive && directive !== this.lastLine) this.text.push(directive);
-    this.lastLine = directive;
+    this.text.push({ loc, isSite: false, trap: null, frameBytes: 0 });
   }
 
-  /** Notes a new source line, or a trap, for the symbol table. */
+  /** For the debugger and the symbol table. */
   private site(loc: number, trap: TrapKind | null): void {
-    this.sourceLine(loc);
-    const frameBytes = bytesOf(this.frame);
-    const known =
-      this.lastLoc >= 0 && this.options.sameLine(this.lastLoc, loc) && frameBytes === this.lastFrameBytes;
-    if (known && !trap) return;
-    this.lastLoc = loc;
-    this.lastFrameBytes = frameBytes;
-    const label = this.label("L");
-    this.text.push(`${label}:`);
-    this.sites.push({ label: `${this.options.symbol}${label}`, loc, trap, frameBytes });
+    this.text.push({ loc, isSite: true, trap, frameBytes: bytesOf(this.frame) });
   }
 
   private instruction(inst: MInst, next: MBlock | null, block: MBlock): void {
@@ -265,11 +232,11 @@ class Emitter {
   private jumpTable(inst: MInst, block: MBlock): void {
     const targets = inst.targets.slice(0, -1);
     const index = inst.operands[0]!;
-    const table = `${this.options.symbol}_switch${block.id}`;
+    const table = `${this.symbol}_switch${block.id}`;
     this.line(`cmp ${this.operand(index, 4)}, ${targets.length}`);
     this.line(`jae .b${inst.targets.at(-1)!.id}`);
     this.line(`jmp [${table}+${this.operand(index, 8)}*8]`);
-    this.rodata.push(`${table}:`, ...targets.map((t) => `  dq ${this.options.symbol}.b${t.id}`));
+    this.rodata.push(`${table}:`, ...targets.map((t) => `  dq ${this.symbol}.b${t.id}`));
   }
 
   private trapIf(inst: MInst): void {
@@ -347,9 +314,4 @@ function flagsLiveAfter(block: MBlock, inst: MInst): boolean {
     if (flags === "write") return false;
   }
   return false;
-}
-
-/** Names come from the module and may hold anything: a comment must end where it should. */
-function oneLine(name: string): string {
-  return name.replace(/[^\x20-\x5b\x5d-\x7e]/g, "?");
 }
