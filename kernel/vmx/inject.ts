@@ -3,6 +3,7 @@
 import { CR0_PE } from "../arch/cr";
 import { vmread, vmwrite } from "../arch/intrinsics";
 import {
+  EVENT_EXCEPTION,
   EVENT_EXTERNAL,
   EVENT_HAS_ERROR,
   EVENT_NMI,
@@ -17,6 +18,7 @@ import {
   ENTRY_INTERRUPTION_INFO,
   GUEST_CR0,
   GUEST_INTERRUPTIBILITY,
+  GUEST_PENDING_DEBUG,
 } from "./fields";
 import { INTERRUPTIBILITY_NMI, INTERRUPTIBILITY_SHADOWS } from "./state";
 import { setPrimary, vmxOf } from "./vmcs";
@@ -36,12 +38,17 @@ export function injectEvent(vcpu: Vcpu): void {
   vcpu.event = 0;
 }
 
-/** Delivery ends the shadows of STI and MOV SS; an NMI delivered again was blocked by its own first attempt. */
+/**
+ * Delivery ends the shadows of STI and MOV SS, and an exception is the end of what waited behind MOV SS (SDM, "Delivery of Pending
+ * Debug Exceptions after VM Entry"). An NMI delivered again was blocked by its own first attempt.
+ */
 function unblock(type: u32): void {
   const mask: u32 =
     type == EVENT_NMI ? INTERRUPTIBILITY_SHADOWS | INTERRUPTIBILITY_NMI : INTERRUPTIBILITY_SHADOWS;
   const state = <u32>vmread(GUEST_INTERRUPTIBILITY);
-  if ((state & mask) != 0) vmwrite(GUEST_INTERRUPTIBILITY, state & ~mask);
+  if ((state & mask) == 0) return;
+  vmwrite(GUEST_INTERRUPTIBILITY, state & ~mask);
+  if (type == EVENT_EXCEPTION) vmwrite(GUEST_PENDING_DEBUG, 0);
 }
 
 /** Turns interrupt-window and NMI-window exiting on or off, as the vCPU's flags say. */

@@ -28,6 +28,7 @@ function atEntry(fields: string[], guest: Record<string, bigint> = {}): Record<s
 const INFO = "ENTRY_INTERRUPTION_INFO";
 const ERROR = "ENTRY_EXCEPTION_ERROR_CODE";
 const LENGTH = "ENTRY_INSTRUCTION_LENGTH";
+const PENDING = "GUEST_PENDING_DEBUG";
 const BLOCKING = "GUEST_INTERRUPTIBILITY";
 
 describe("events", () => {
@@ -57,6 +58,14 @@ describe("events", () => {
   test("an exception ends the shadow of MOV SS; NMIs stay blocked", () => {
     machine.setVcpu(vcpu, { event: 0x80000306n });
     expect(atEntry([BLOCKING], { [BLOCKING]: 0xan })).toEqual({ [BLOCKING]: 8n });
+  });
+
+  test("what waited behind MOV SS is lost to an exception, not to an interrupt", () => {
+    const waiting = { [BLOCKING]: 2n, [PENDING]: 0x4000n };
+    machine.setVcpu(vcpu, { event: 0x80000301n });
+    expect(atEntry([BLOCKING, PENDING], waiting)).toEqual({ [BLOCKING]: 0n, [PENDING]: 0n });
+    machine.setVcpu(vcpu, { event: 0x80000202n });
+    expect(atEntry([BLOCKING, PENDING], waiting)).toEqual({ [BLOCKING]: 0n, [PENDING]: 0x4000n });
   });
 
   test("an NMI delivered again is not blocked by its first attempt", () => {
