@@ -7,6 +7,7 @@ import * as abi from "../../kernel/abi/symtab.ts";
 import { compile } from "../../tools/aot/compile.ts";
 import { readElfSymbols } from "../../tools/aot/object/elf.ts";
 import { sourcesOf } from "../../tools/aot/sourcemap.ts";
+import { scopesOf } from "../../tools/aot/symtab/extents.ts";
 import { type Lookup, SymbolTable } from "../../tools/aot/symtab/read.ts";
 import { scopeOf } from "../../tools/aot/symtab/scopes.ts";
 import { TRAP_NUMBERS } from "../../tools/aot/symtab/traps.ts";
@@ -95,7 +96,7 @@ describe("the symbol table", () => {
     writeFileSync(asmFile, asm);
     execFileSync("nasm", ["-f", "elf64", "-g", "-F", "dwarf", "-o", object, asmFile]);
     const symbols = readElfSymbols(object);
-    const table = new SymbolTable(buildSymbolTable(functions, symbols, sourcesOf(map)));
+    const table = new SymbolTable(buildSymbolTable(functions, symbols, scopesOf(sourcesOf(map))));
     return { asm, object, symbols, table };
   }
 

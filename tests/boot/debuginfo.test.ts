@@ -1,4 +1,5 @@
 // What debuggers read of the built image: DWARF lines, functions and inlined functions, against what the code generator knows.
+
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { compile } from "../../tools/aot/compile.ts";
 import type { FunctionInfo, SourceSite } from "../../tools/aot/function-info.ts";
 import { readElfSymbols } from "../../tools/aot/object/elf.ts";
 import { sourcesOf } from "../../tools/aot/sourcemap.ts";
+import { scopesOf } from "../../tools/aot/symtab/extents.ts";
 import { SymbolTable } from "../../tools/aot/symtab/read.ts";
 import { buildSymbolTable } from "../../tools/aot/symtab/write.ts";
 import { dwarfAssembly } from "../../tools/dwarf/assembly.ts";
@@ -132,7 +134,7 @@ test("objdump -dl shows TypeScript lines between the instructions of a function"
 let known: SymbolTable | undefined;
 
 function table(): SymbolTable {
-  known ??= new SymbolTable(buildSymbolTable(functions, labels, sources()));
+  known ??= new SymbolTable(buildSymbolTable(functions, labels, scopesOf(sources())));
   return known;
 }
 
@@ -178,6 +180,6 @@ test("the code generator gives the same text and the same debugging information 
   const compiled = compile(readFileSync(join(DIRECTORY, "kernel.wasm")), { map, isHot });
   const { asm, places } = labelLines(compiled.asm);
   expect(withFrameTable(asm) === readFileSync(join(DIRECTORY, "kernel.asm"), "utf8")).toBe(true);
-  const debug = dwarfAssembly(debugInformation(compiled.functions, places, labels, sources()));
+  const debug = dwarfAssembly(debugInformation(compiled.functions, places, labels, scopesOf(sources())));
   expect(debug === readFileSync(join(DIRECTORY, "debug.asm"), "utf8")).toBe(true);
 });

@@ -1,7 +1,7 @@
 // DWARF debugging information of compiled TypeScript: lines, functions, and the functions that were inlined into them. The image
 // and the WebAssembly module of a replay have the same.
 // (DWARF Debugging Information Format, version 4, "Subroutine and Entry Point Entries")
-import { type Scope, Scopes } from "../aot/symtab/scopes.ts";
+import type { Scope, Scopes } from "../aot/symtab/scopes.ts";
 import {
   ABSTRACT_ORIGIN,
   address,
@@ -53,13 +53,9 @@ export interface DwarfOptions {
 
 export type Dwarf = Record<SectionName, Section>;
 
-/** @param functions in ascending order. @param sources texts of the source files by name. */
-export function dwarfOf(
-  functions: readonly Code[],
-  sources: ReadonlyMap<string, string>,
-  options: DwarfOptions,
-): Dwarf {
-  return new Unit(new Scopes(sources), options).write(functions);
+/** @param functions in ascending order. @param sources the functions of the source files. */
+export function dwarfOf(functions: readonly Code[], sources: Scopes, options: DwarfOptions): Dwarf {
+  return new Unit(sources, options).write(functions);
 }
 
 class Unit {

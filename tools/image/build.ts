@@ -6,6 +6,7 @@ import { CompileError } from "../aot/errors.ts";
 import type { FunctionInfo } from "../aot/function-info.ts";
 import { readElfSymbols } from "../aot/object/elf.ts";
 import { sourcesOf } from "../aot/sourcemap.ts";
+import type { Scopes } from "../aot/symtab/scopes.ts";
 import { buildSymbolTable, type Symbols, symbolTableAssembly } from "../aot/symtab/write.ts";
 import { dwarfAssembly } from "../dwarf/assembly.ts";
 import { generateRecorders, RECORDERS } from "../gen/recorders.ts";
@@ -20,6 +21,7 @@ import { openCodeStore } from "./codestore.ts";
 import { debugInformation, type LabelledPlace, labelLines } from "./debuginfo.ts";
 import { withFrameTable } from "./frametable.ts";
 import { isHot } from "./hot.ts";
+import { readScopes, updateScopes } from "./scopes.ts";
 
 export interface BuildOptions {
   log?: (line: string) => void;
@@ -68,6 +70,8 @@ interface Paths extends Image {
   codes: string;
   /** Places of the code that the debugging information is about, by their labels. */
   places: string;
+  /** Functions of the sources. */
+  scopes: string;
   symtab: string;
   debug: string;
   offsets: string;
@@ -92,7 +96,8 @@ async function build(options: BuildOptions): Promise<Image> {
   await say("WebAssembly to x86-64", () => generateCode(cache, paths, options));
   await say("structure offsets for the assembler", () => writeOffsets(cache, paths));
   const objects = await assembleAll(cache, paths);
-  objects.push(await makeSymbolTable(cache, paths), await makeDebugInformation(cache, paths));
+  await findScopes(cache, paths);
+  objects.push(...(await Promise.all([makeSymbolTable(cache, paths), makeDebugInformation(cache, paths)])));
   if (await link(cache, paths, objects)) {
     log(
       `image: ${relative(ROOT, paths.elf)}, ${formatSize(Math.ceil(statSync(paths.elf).size / 1024) * 1024)}`,
@@ -129,6 +134,7 @@ function pathsOf(options: BuildOptions): Paths {
     functions: join(directory, "functions.json"),
     codes: join(directory, "codes"),
     places: join(directory, "places.json"),
+    scopes: join(directory, "scopes.json"),
     symtab: join(directory, "symtab.asm"),
     debug: join(directory, "debug.asm"),
     offsets: join(directory, "vcpu.inc"),
@@ -241,6 +247,17 @@ async function assemble(source: string, object: string, directory: string): Prom
   await mustRun("nasm", [...format, ...include, "-o", object, relative(ROOT, source)], { cwd: ROOT });
 }
 
+/** Functions of the sources, for both tables. */
+function findScopes(cache: Cache, paths: Paths): Promise<boolean> {
+  const parser = [join(ROOT, "tools/aot/symtab/extents.ts"), join(ROOT, "tools/image/scopes.ts")];
+  return cache.step({
+    name: "scopes",
+    inputs: [paths.map, ...parser],
+    outputs: [paths.scopes],
+    run: () => updateScopes(paths.scopes, digestOf(parser), sourcesOf(readFileSync(paths.map, "utf8"))),
+  });
+}
+
 /** The table that turns addresses into TypeScript lines; it needs the offsets that NASM gave the generated code. */
 function makeSymbolTable(cache: Cache, paths: Paths): Promise<string> {
   const inputs = filesBelow(join(ROOT, "tools/aot/symtab"), /\.ts$/);
@@ -267,19 +284,18 @@ async function makeTable(
   paths: Paths,
   source: string,
   inputs: string[],
-  write: (functions: FunctionInfo[], symbols: Symbols, sources: Map<string, string>) => string,
+  write: (functions: FunctionInfo[], symbols: Symbols, sources: Scopes) => string,
 ): Promise<string> {
   const name = basename(source, ".asm");
   const code = join(paths.directory, `${basename(paths.asm, ".asm")}.o`);
   const object = join(paths.directory, `${name}.o`);
   await cache.step({
     name,
-    inputs: [code, paths.functions, paths.map, ...inputs],
+    inputs: [code, paths.functions, paths.scopes, ...inputs],
     outputs: [object],
     run: async () => {
       const functions = JSON.parse(readFileSync(paths.functions, "utf8")) as FunctionInfo[];
-      const sources = sourcesOf(readFileSync(paths.map, "utf8"));
-      writeFileSync(source, write(functions, readElfSymbols(code), sources));
+      writeFileSync(source, write(functions, readElfSymbols(code), readScopes(paths.scopes)));
       await assemble(source, object, paths.directory);
     },
   });

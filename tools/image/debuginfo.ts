@@ -5,6 +5,7 @@
 import { internalError } from "../aot/errors.ts";
 import type { FunctionInfo } from "../aot/function-info.ts";
 import type { SourcePosition } from "../aot/sourcemap.ts";
+import type { Scopes } from "../aot/symtab/scopes.ts";
 import { type Symbols, sourceOf } from "../aot/symtab/write.ts";
 import { type Dwarf, dwarfOf } from "../dwarf/dwarf.ts";
 import { withPlaces } from "../dwarf/inlining.ts";
@@ -56,13 +57,13 @@ function parsePosition(text: string): SourcePosition {
 
 /**
  * The image's debugging information: `functions` as the compiler returned them, `symbols` of the object file that NASM made,
- * `sources` the text of each source file.
+ * `sources` the functions of the source files.
  */
 export function debugInformation(
   functions: readonly FunctionInfo[],
   places: readonly LabelledPlace[],
   symbols: Symbols,
-  sources: ReadonlyMap<string, string>,
+  sources: Scopes,
 ): Dwarf {
   const offset = (label: string) => {
     const value = symbols.get(label);

@@ -1,6 +1,8 @@
 // DWARF of a recorded module, made from its source map and its names. Addresses count from the start of the code section's
 // contents. ("DWARF for WebAssembly", WebAssembly tool conventions, "Code addresses")
+
 import { SourceMap, sourcesOf } from "../aot/sourcemap.ts";
+import { scopesOf } from "../aot/symtab/extents.ts";
 import { scopeOf } from "../aot/symtab/scopes.ts";
 import type { Func, Module } from "../aot/wasm/module.ts";
 import { type Dwarf, dwarfOf } from "../dwarf/dwarf.ts";
@@ -24,7 +26,7 @@ export function moduleDwarf(
     .map((mapping) => ({ ...mapping, offset: mapping.offset - code.start, callers: [] }));
   const functions = module.funcs.filter((func) => !func.import).map((func) => extentOf(func, code.start));
   const codes = withPlaces(functions, places).map((func) => ({ ...func, places: firstOfLines(func.places) }));
-  return dwarfOf(codes, sourcesOf(map), {
+  return dwarfOf(codes, scopesOf(sourcesOf(map)), {
     addressBytes: ADDRESS_BYTES,
     name: "kernel",
     textBytes: code.end - code.start,

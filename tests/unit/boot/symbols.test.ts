@@ -1,9 +1,11 @@
 // The kernel's reader of the symbol table against the code generator's own, at every address of the table's code.
+
 import { beforeAll, describe, expect, test } from "vitest";
 import { SYMTAB_FIRST_PAIR } from "../../../kernel/abi/symtab.ts";
 import type { FunctionInfo, SourceSite } from "../../../tools/aot/function-info.ts";
 import type { TrapKind } from "../../../tools/aot/ir/ir.ts";
 import type { SourcePosition } from "../../../tools/aot/sourcemap.ts";
+import { scopesOf } from "../../../tools/aot/symtab/extents.ts";
 import { SymbolTable } from "../../../tools/aot/symtab/read.ts";
 import { TRAP_NUMBERS } from "../../../tools/aot/symtab/traps.ts";
 import { buildSymbolTable } from "../../../tools/aot/symtab/write.ts";
@@ -103,7 +105,7 @@ const places = {
 const table = buildSymbolTable(
   functions,
   new Map(Object.entries(places).map(([name, value]) => [name, BigInt(value)])),
-  new Map([[file, SOURCE]]),
+  scopesOf(new Map([[file, SOURCE]])),
 );
 let kernel: KernelModule;
 

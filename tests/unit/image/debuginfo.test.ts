@@ -1,9 +1,11 @@
 // The debugging information of a small source, read by addr2line.
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readElfSymbols } from "../../../tools/aot/object/elf.ts";
+import { scopesOf } from "../../../tools/aot/symtab/extents.ts";
 import { dwarfAssembly } from "../../../tools/dwarf/assembly.ts";
 import { debugInformation, labelLines } from "../../../tools/image/debuginfo.ts";
 import { capture, mustRun } from "../../../tools/lib/command.ts";
@@ -72,7 +74,7 @@ beforeAll(async () => {
   };
   await build("code", asm);
   const symbols = readElfSymbols(join(directory, "code.o"));
-  await build("debug", dwarfAssembly(debugInformation(functions, places, symbols, sources)));
+  await build("debug", dwarfAssembly(debugInformation(functions, places, symbols, scopesOf(sources))));
   const args = [`-Ttext=0x${TEXT.toString(16)}`, "-e", "tv_text_start", "-o", "code.elf"];
   await mustRun("ld", [...args, "code.o", "debug.o"], { cwd: directory });
 });

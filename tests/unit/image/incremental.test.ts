@@ -1,4 +1,4 @@
-// A build after a change of one kernel file: only functions that depend on it are compiled, and the image is that of a clean build.
+// A build after a change of one kernel file: only what depends on it is compiled, and the image is that of a clean build.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

@@ -1,4 +1,3 @@
-import ts from "typescript";
 import type { SourcePosition } from "../sourcemap.ts";
 
 /** A function of the source. */
@@ -34,7 +33,7 @@ function withoutTypeArguments(name: string): string {
 }
 
 /** Where a function is in its file. */
-interface Extent {
+export interface Extent {
   name: string;
   firstLine: number;
   lastLine: number;
@@ -42,11 +41,8 @@ interface Extent {
 
 /** Names of the functions of source files by line: tells code that was inlined from the function that holds it. */
 export class Scopes {
-  private readonly files = new Map<string, Extent[]>();
-
-  constructor(sources: ReadonlyMap<string, string>) {
-    for (const [file, text] of sources) this.files.set(file, functionsOf(file, text));
-  }
+  /** @param files the functions of each file (extents.ts). */
+  constructor(private readonly files: ReadonlyMap<string, readonly Extent[]>) {}
 
   /** Line of the declaration of a function, 0 when unknown. */
   declaration(file: string, name: string): number {
@@ -69,23 +65,4 @@ export class Scopes {
     if (name) return { name, file };
     return file === own.file ? own : { name: TOP_LEVEL, file };
   }
-}
-
-function functionsOf(file: string, text: string): Extent[] {
-  const source = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, false, ts.ScriptKind.TS);
-  const scopes: Extent[] = [];
-  const lineOf = (position: number) => source.getLineAndCharacterOfPosition(position).line + 1;
-  const visit = (node: ts.Node, owner: string) => {
-    let inner = owner;
-    if (ts.isClassDeclaration(node) || ts.isModuleDeclaration(node)) inner = `${node.name?.text ?? ""}`;
-    if (ts.isFunctionDeclaration(node) || ts.isMethodDeclaration(node)) {
-      const own = node.name && ts.isIdentifier(node.name) ? node.name.text : "";
-      const isStatic = node.modifiers?.some((m) => m.kind === ts.SyntaxKind.StaticKeyword);
-      const name = owner ? `${owner}${ts.isMethodDeclaration(node) && !isStatic ? "#" : "."}${own}` : own;
-      scopes.push({ name, firstLine: lineOf(node.getStart(source)), lastLine: lineOf(node.end) });
-    }
-    ts.forEachChild(node, (child) => visit(child, inner));
-  };
-  visit(source, "");
-  return scopes;
 }

@@ -2,7 +2,7 @@ import { dataLines } from "../data-lines.ts";
 import { internalError } from "../errors.ts";
 import type { FunctionInfo } from "../function-info.ts";
 import type { SourcePosition } from "../sourcemap.ts";
-import { type Scope, Scopes, sameScope, scopeOf } from "./scopes.ts";
+import { type Scope, type Scopes, sameScope, scopeOf } from "./scopes.ts";
 import { StringTable } from "./strings.ts";
 import { TRAP_NUMBERS } from "./traps.ts";
 
@@ -111,15 +111,15 @@ export function sourceOf({ name, sites }: FunctionInfo): Scope {
 
 /**
  * Builds the symbol table of a compiled module: `functions` as the compiler returned them, `symbols` of the object file
- * that NASM made, `sources` the text of each source file (the source map holds them).
+ * that NASM made, `sources` the functions of the source files.
  */
 export function buildSymbolTable(
   functions: readonly FunctionInfo[],
   symbols: Symbols,
-  sources: ReadonlyMap<string, string>,
+  sources: Scopes,
 ): Uint8Array {
   const strings = new StringTable();
-  const scopes = new ScopeTable(new Scopes(sources));
+  const scopes = new ScopeTable(sources);
   const calls = new CallTable(scopes);
   const records = new Bytes();
   let end = 0;
