@@ -5,6 +5,7 @@ import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
+import { type Exported, exportsOf, Imports } from "./exports.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
@@ -192,6 +193,59 @@ describe("imports go one way", () => {
       (file) => file.startsWith("kernel/") && /^\s*(export )?declare function/m.test(read(file)),
     );
     expect(declaring).toEqual(["kernel/arch/intrinsics.ts"]);
+  });
+});
+
+describe("nothing is exported in vain", () => {
+  /** Files whose constants are a table of a manual or a format, whole and in order: a row that nobody needs is no dead code. */
+  const tables = [
+    "kernel/abi/layout.ts",
+    "kernel/abi/symtab.ts",
+    "kernel/arch/cr.ts",
+    "kernel/arch/frame.ts",
+    "kernel/arch/intrinsics.ts",
+    "kernel/arch/msr.ts",
+    "kernel/svm/controls.ts",
+    "kernel/svm/vmcb.ts",
+    "kernel/vmx/controls.ts",
+    "kernel/vmx/fields.ts",
+  ];
+  const wordsOf = (some: string[]) => new Set(some.flatMap((file) => read(file).match(/\w+/g) ?? []));
+  const tests = typescript.filter((file) => file.startsWith("tests/"));
+  const others = typescript.filter((file) => !file.startsWith("tests/"));
+  const imported = new Imports(others, read);
+  const importedByTests = new Imports(tests, read);
+  const words = wordsOf(tests);
+  // Tests of devices put names together: a device's prefix, and what is called.
+  const calls = [...wordsOf(tests.filter((file) => file.startsWith("tests/unit/devices/")))].filter((word) =>
+    /^[A-Z]\w{3,}$/.test(word),
+  );
+  // Assembly, the command lines of compilers and the recorder's generator name functions in text; bin/ runs the command line.
+  const entries = wordsOf([
+    "asconfig.json",
+    "bin/typevisor.mjs",
+    "tools/gen/recorders.ts",
+    ...files.filter((file) => /^boot\/.*\.(asm|inc)$/.test(file)),
+  ]);
+  const isEntry = (name: string) => entries.has(name) || entries.has(`tv_${name}`);
+  const isTested = (e: Exported) => words.has(e.name) || calls.some((word) => e.name.endsWith(word));
+  const unimported = (folder: string) =>
+    others
+      .filter((file) => file.startsWith(folder))
+      .flatMap((file) => exportsOf(file, read))
+      .filter((e) => !imported.has(e) && !isEntry(e.name) && !(e.isConstant && tables.includes(e.file)));
+  const names = (some: Exported[]) => some.map((e) => `${e.file}: ${e.name}`);
+
+  test("every export of the kernel is used by the kernel or a tool, not only by tests", () => {
+    expect(names(unimported("kernel/").filter((e) => !e.isUsedInside))).toEqual([]);
+  });
+
+  test("what only its own file and no test uses is not exported", () => {
+    expect(names(unimported("kernel/").filter((e) => e.isUsedInside && !isTested(e)))).toEqual([]);
+  });
+
+  test("every export of a tool is used", () => {
+    expect(names(unimported("tools/").filter((e) => !e.isUsedInside && !importedByTests.has(e)))).toEqual([]);
   });
 });
 

@@ -53,6 +53,5 @@ export const EVENT_EXCEPTION: u32 = 0xf8;
 
 /** u64 words of the vCPU's head that entry and exit write (kernel/vcpu/vcpu.ts): RAX to `hostVmcb`. */
 export const HEAD_WORDS: u32 = 21;
-/** Which of them the entry code fills with the TSC. */
-export const HEAD_TSC_EXIT: u32 = 16;
+/** The one that the entry code fills with the TSC before the entry. */
 export const HEAD_TSC_ENTRY: u32 = 17;

@@ -20,7 +20,7 @@ export const GPE0_BYTES: u32 = 4;
 export const ACPI_PM_BYTES: u32 = 0x10;
 
 /** PM timer clock, hertz. */
-export const PM_TIMER_HZ: u64 = 3_579_545;
+const PM_TIMER_HZ: u64 = 3_579_545;
 /** SLP_TYPa of \_S5. */
 export const SLEEP_TYPE_S5: u32 = 5;
 
@@ -110,11 +110,6 @@ export function acpiPmAdvance(d: AcpiPm, now: u64): void {
   d.status |= TIMER;
 }
 
-/** The power button: asks the guest to shut down. */
-export function acpiPmPressPowerButton(d: AcpiPm): void {
-  d.status |= POWER_BUTTON;
-}
-
 /**
  * Level of the RTC's interrupt signal, whose rise is the RTC alarm event, which wakes a guest that sleeps in S0. Returns
  * whether an event has happened.
@@ -124,12 +119,6 @@ export function acpiPmSetRtcSignal(d: AcpiPm, level: bool): bool {
   d.rtcSignal = level;
   if (rises) d.status |= RTC;
   return rises;
-}
-
-/** Raises general-purpose event `event` (0..15). */
-export function acpiPmRaiseGpe(d: AcpiPm, event: u32): void {
-  assert(event < 16, "acpi_pm: general-purpose event");
-  d.gpeStatus |= 1 << event;
 }
 
 /** PM timer ticks up to VM time `now`. */

@@ -1,12 +1,13 @@
 // Who answers at which port and at which guest-physical address: one byte per port, and a short list of MMIO
 // ranges. The bus knows device numbers only; what a number means is kernel/guest/platform.ts's business.
-import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 import { MAX_MMIO_RANGES } from "../lib/limits";
 
 /** Device number of ports and addresses that nobody claimed. */
 export const NO_DEVICE: u32 = 0;
 /** Result of `busFindMmio` when no range holds the access. */
-export const NO_RANGE: i32 = -1;
+const NO_RANGE: i32 = -1;
 
 const PORTS: u32 = 65536;
 
@@ -43,19 +44,6 @@ export function busClaimPorts(bus: Bus, first: u32, count: u32, device: u32): vo
   }
 }
 
-/**
- * Gives ports back, as when a guest turns a PCI function's I/O decoding off. They must all belong to
- * `device`.
- */
-export function busReleasePorts(bus: Bus, first: u32, count: u32, device: u32): void {
-  assert(count != 0 && count <= PORTS && first <= PORTS - count, "bus: port range");
-  for (let port = first; port < first + count; port++) {
-    const entry = tailOf(bus) + <usize>port;
-    assert(load<u8>(entry) == device, "bus: releasing another device's port");
-    store<u8>(entry, <u8>NO_DEVICE);
-  }
-}
-
 /** Device number at `port` (only its low 16 bits count), or NO_DEVICE. */
 export function busPortDevice(bus: Bus, port: u32): u32 {
   return load<u8>(tailOf(bus) + <usize>(port & 0xffff));
@@ -81,18 +69,6 @@ export function busClaimMmio(bus: Bus, start: u64, bytes: u64, device: u32): voi
   range.end = end;
   range.device = device;
   bus.rangeCount += 1;
-}
-
-/** Takes the range that starts at `start` off the bus. It must exist. */
-export function busReleaseMmio(bus: Bus, start: u64): void {
-  const count = bus.rangeCount;
-  let index: u32 = 0;
-  while (index < count && busRange(bus, index).start != start) index++;
-  assert(index < count, "bus: releasing an unknown MMIO range");
-  const last = busRange(bus, count - 1);
-  memory.copy(changetype<usize>(busRange(bus, index)), changetype<usize>(last), offsetof<MmioRange>());
-  bus.rangeCount = count - 1;
-  bus.lastFound = 0;
 }
 
 /** Index of the range that wholly holds the `size` bytes at `gpa`, or NO_RANGE. */

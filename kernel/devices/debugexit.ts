@@ -31,14 +31,3 @@ export function debugExitWrite(d: DebugExit, _offset: u32, _size: u32, value: u3
   d.requested = true;
   d.value = value;
 }
-
-/** No interrupt. */
-export function debugExitLine(_d: DebugExit, _now: u64): bool {
-  return false;
-}
-
-export function debugExitDeadline(_d: DebugExit, _now: u64): u64 {
-  return u64.MAX_VALUE;
-}
-
-export function debugExitAdvance(_d: DebugExit, _now: u64): void {}

@@ -5,7 +5,8 @@
 //   010  configuration          108 + 20n  timer n: comparator
 //   020  interrupt status       110 + 20n  timer n: FSB interrupt route (not there)
 //   0F0  main counter
-import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 import { MIN_TIMER_PERIOD_NS } from "../lib/limits";
 
 export const HPET_TIMERS: u32 = 3;
@@ -56,7 +57,7 @@ const PERIODIC_WRITABLE: u32 = TYPE_CNF | VAL_SET_CNF;
 const LOW_HALF: u64 = 0xffffffff;
 
 @unmanaged
-export class HpetTimer {
+class HpetTimer {
   /** Writable bits of the configuration. */
   config: u32;
   reserved: u32;
@@ -122,11 +123,6 @@ export function hpetWrite(d: Hpet, offset: u32, size: u32, value: u32, now: u64)
 /** Write of 8 bytes at a multiple of 8. */
 export function hpetWrite64(d: Hpet, offset: u32, value: u64, now: u64): void {
   writeRegister(d, offset, value, u64.MAX_VALUE, now);
-}
-
-/** Whether any level-triggered timer interrupts. */
-export function hpetLine(d: Hpet, now: u64): bool {
-  return hpetLevels(d, now) != 0;
 }
 
 /** Level-triggered timers that interrupt, bit n for timer n. */

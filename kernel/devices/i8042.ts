@@ -135,12 +135,6 @@ export function i8042Line(d: I8042, _now: u64): bool {
   return d.outputFull && (memoryAt(d, 0) & CTR_KEYBOARD_INTERRUPT) != 0;
 }
 
-export function i8042Deadline(_d: I8042, _now: u64): u64 {
-  return u64.MAX_VALUE;
-}
-
-export function i8042Advance(_d: I8042, _now: u64): void {}
-
 function memoryAt(d: I8042, index: u32): u32 {
   return load<u8>(changetype<usize>(d) + offsetof<I8042>("memory0") + <usize>index);
 }

@@ -6,7 +6,8 @@
 //
 //   63..56       55..17  16    15     14          13        12      11       10..8          7..0
 //   destination  0       mask  level  remote IRR  polarity  status  logical  delivery mode  vector
-import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 
 export const IOAPIC_PINS: u32 = 24;
 /** Result of `ioapicTakePending` when no pin has a message to send. */
@@ -157,12 +158,6 @@ export function ioapicMaySendSignals(d: Ioapic): bool {
 export function ioapicLine(d: Ioapic, _now: u64): bool {
   return ready(d) != 0;
 }
-
-export function ioapicDeadline(_d: Ioapic, _now: u64): u64 {
-  return u64.MAX_VALUE;
-}
-
-export function ioapicAdvance(_d: Ioapic, _now: u64): void {}
 
 function entryAt(d: Ioapic, pin: u32): usize {
   return tailOf(d) + <usize>(pin << 3);

@@ -16,8 +16,6 @@ export const MSR_KVM_WALL_CLOCK: u32 = 0x11;
 export const MSR_KVM_SYSTEM_TIME: u32 = 0x12;
 export const MSR_KVM_WALL_CLOCK_NEW: u32 = 0x4b564d00;
 export const MSR_KVM_SYSTEM_TIME_NEW: u32 = 0x4b564d01;
-/** Bit 0 of MSR_KVM_SYSTEM_TIME: the structure is in use. The other bits are its address, a multiple of 4. */
-export const KVM_SYSTEM_TIME_ENABLE: u64 = 1;
 /** Bytes of the two structures in guest memory. */
 export const KVM_SYSTEM_TIME_BYTES: u32 = 32;
 export const KVM_WALL_CLOCK_BYTES: u32 = 12;
@@ -29,7 +27,7 @@ const SECOND: u64 = 1_000_000_000;
 /** The kvm-clock of one vCPU. */
 @unmanaged
 export class KvmClock {
-  /** MSR_KVM_SYSTEM_TIME as written: guest-physical address | KVM_SYSTEM_TIME_ENABLE. */
+  /** MSR_KVM_SYSTEM_TIME as written: guest-physical address, a multiple of 4, and in bit 0 whether it is in use. */
   systemTimeMsr: u64;
   /** Rate of the guest's TSC, and what it makes of it. */
   tscHz: u64;

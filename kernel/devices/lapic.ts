@@ -71,7 +71,7 @@ export function lapicReset(l: Lapic, apicId: u32, bootCpu: bool): void {
 }
 
 /** State after INIT: as after power-up, but APIC ID, IA32_APIC_BASE and the levels of the pins stay. */
-export function lapicInit(l: Lapic): void {
+function lapicInit(l: Lapic): void {
   l.tpr = 0;
   l.ldr = 0;
   l.dfr = 0xffffffff;
@@ -145,15 +145,6 @@ export function lapicHighestPending(l: Lapic): i32 {
   const vector = setHighest(l, IRR);
   if (vector < 0 || !hardwareEnabled(l)) return NO_VECTOR;
   return (<u32>vector & 0xf0) > (processorPriority(l) & 0xf0) ? vector : NO_VECTOR;
-}
-
-/**
- * Moves the highest pending vector into service and returns it; the spurious vector if there is none any
- * more.
- */
-export function lapicAcknowledge(l: Lapic): u32 {
-  const vector = lapicHighestPending(l);
-  return vector < 0 ? l.svr & 0xff : lapicAccept(l, <u32>vector);
 }
 
 /** The same for the `vector` that `lapicHighestPending` has just given. Returns it. */

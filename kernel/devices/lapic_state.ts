@@ -1,7 +1,7 @@
 // The local APIC: its state, and the three 256-bit registers that hold accepted interrupts (Intel SDM volume
 // 3, "Advanced Programmable Interrupt Controller"). kernel/devices/lapic.ts is the face that the platform
 // uses.
-import { tailOf } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 
 /** Result of `lapicHighestPending` and `lapicTakeEoi` when there is none. */
 export const NO_VECTOR: i32 = -1;
@@ -37,7 +37,7 @@ export const LVT_MASKED: u32 = 1 << 16;
 
 // Error status register.
 export const ESR_SEND_ILLEGAL_VECTOR: u32 = 1 << 5;
-export const ESR_RECEIVE_ILLEGAL_VECTOR: u32 = 1 << 6;
+const ESR_RECEIVE_ILLEGAL_VECTOR: u32 = 1 << 6;
 export const ESR_ILLEGAL_REGISTER: u32 = 1 << 7;
 
 // Delivery modes of interrupt messages, ICR and redirection entries.

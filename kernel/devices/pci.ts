@@ -2,35 +2,20 @@
 // reached through configuration mechanism #1 or a memory-mapped (ECAM) window (PCI Local Bus Specification,
 // "Configuration Space"). Each register byte has a value, a power-on value and a mask of bits that the guest
 // may write, which makes base address registers size themselves.
-import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 import { MAX_PCI_SLOTS } from "../lib/limits";
 
 /** Ports of configuration mechanism #1, from CF8h on. */
 export const PCI_PORTS: u32 = 8;
-/** Result of `pciTakeChange` when nothing changed. */
-export const NO_SLOT: i32 = -1;
-/** Result of `pciBarAddress` when the guest has not turned the decoding on. */
-export const NO_ADDRESS: u64 = u64.MAX_VALUE;
-
-/** Kinds of base address registers: bits 3..0 of the register. */
-export const PCI_BAR_MEMORY32: u32 = 0;
-export const PCI_BAR_IO: u32 = 1;
-export const PCI_BAR_MEMORY64: u32 = 4;
 
 const IDS: u32 = 0x00;
 const COMMAND: u32 = 0x04;
 const CLASS_REVISION: u32 = 0x08;
-const FIRST_BAR: u32 = 0x10;
-const BARS: u32 = 6;
 const SUBSYSTEM: u32 = 0x2c;
 const INTERRUPT_LINE: u32 = 0x3c;
-const INTERRUPT_PIN: u32 = 0x3d;
-/** Capabilities and device-specific registers begin here. */
-const AFTER_HEADER: u32 = 0x40;
 const REGISTERS: u32 = 256;
 
-const COMMAND_IO: u32 = 1 << 0;
-const COMMAND_MEMORY: u32 = 1 << 1;
 /** Decoding, bus mastering, parity response, SERR#, INTx disable. */
 const COMMAND_WRITABLE: u32 = 0x0547;
 
@@ -56,9 +41,8 @@ const SLOT_BYTES: usize = REGISTERS * 3;
 @unmanaged
 export class Pci {
   address: u32;
-  /** One bit per slot: holds a function; has changed since the platform looked. */
+  /** One bit per slot: holds a function. */
   present: u32;
-  changed: u32;
 }
 
 /** Storage for one bus with a host bridge at 00:00.0; boot time only. */
@@ -71,7 +55,6 @@ export function pciNew(): Pci {
 /** Power-on values of every function; the functions stay. */
 export function pciReset(d: Pci): void {
   d.address = 0;
-  d.changed = d.present;
   for (let slot: u32 = 0; slot < MAX_PCI_SLOTS; slot++) {
     memory.copy(image(d, slot, VALUES), image(d, slot, POWER_ON), REGISTERS);
   }
@@ -93,28 +76,6 @@ export function pciAddFunction(d: Pci, slot: u32, ids: u32, classRevision: u32, 
 }
 
 /**
- * Gives `slot` base address register `bar` (a 64-bit one takes the next too) of `bytes`, a power of two;
- * `kind`: PCI_BAR_*.
- */
-export function pciAddBar(d: Pci, slot: u32, bar: u32, bytes: u64, kind: u32): void {
-  const wide = kind == PCI_BAR_MEMORY64;
-  assert(bar + (wide ? 1 : 0) < BARS, "pci: base address register");
-  assert(
-    (bytes & (bytes - 1)) == 0 && bytes >= (kind == PCI_BAR_IO ? 4 : 16),
-    "pci: size of a base address register",
-  );
-  const mask = ~(bytes - 1);
-  pciDefine(d, slot, FIRST_BAR + bar * 4, 4, kind, <u32>mask);
-  if (wide) pciDefine(d, slot, FIRST_BAR + bar * 4 + 4, 4, 0, <u32>(mask >> 32));
-}
-
-/** Interrupt pin (1 = INTA# … 4 = INTD#) and the line register's power-on value. */
-export function pciSetInterrupt(d: Pci, slot: u32, pin: u32, line: u32): void {
-  pciDefine(d, slot, INTERRUPT_LINE, 1, line, 0xff);
-  pciDefine(d, slot, INTERRUPT_PIN, 1, pin, 0);
-}
-
-/**
  * Defines `size` (1, 2 or 4) bytes of a function's registers: power-on value and the bits that the guest may
  * write.
  */
@@ -125,16 +86,6 @@ export function pciDefine(d: Pci, slot: u32, register: u32, size: u32, value: u3
     store<u8>(image(d, slot, POWER_ON) + <usize>(register + i), <u8>(value >> (i * 8)));
     store<u8>(image(d, slot, WRITABLE) + <usize>(register + i), <u8>(writable >> (i * 8)));
   }
-}
-
-/**
- * Sets a function's register bits from the device's side (status bits); the guest's write mask does not
- * apply.
- */
-export function pciSetBits(d: Pci, slot: u32, register: u32, mask: u32, value: u32): void {
-  assert(slot < MAX_PCI_SLOTS && register + 4 <= REGISTERS, "pci: register");
-  const at = image(d, slot, VALUES) + <usize>register;
-  store<u32>(at, (load<u32>(at) & ~mask) | (value & mask));
 }
 
 /** A function's register as the guest sees it; absent functions and bytes past the end read as ones. */
@@ -156,17 +107,6 @@ export function pciConfigWrite(d: Pci, slot: u32, register: u32, size: u32, valu
     const writable: u32 = load<u8>(image(d, slot, WRITABLE) + <usize>(register + i));
     store<u8>(at, <u8>((load<u8>(at) & ~writable) | ((value >> (i * 8)) & writable)));
   }
-  if (concernsPlatform(register, size)) d.changed |= 1 << slot;
-}
-
-/** Where the guest has put base address register `bar`, or NO_ADDRESS while that kind of decoding is off. */
-export function pciBarAddress(d: Pci, slot: u32, bar: u32): u64 {
-  const low = pciConfigRead(d, slot, FIRST_BAR + bar * 4, 4);
-  const command = pciConfigRead(d, slot, COMMAND, 2);
-  if ((low & PCI_BAR_IO) != 0) return (command & COMMAND_IO) != 0 ? <u64>(low & ~3) : NO_ADDRESS;
-  if ((command & COMMAND_MEMORY) == 0) return NO_ADDRESS;
-  const high = (low & 6) == PCI_BAR_MEMORY64 ? pciConfigRead(d, slot, FIRST_BAR + bar * 4 + 4, 4) : 0;
-  return ((<u64>high) << 32) | <u64>(low & ~15);
 }
 
 /**
@@ -198,28 +138,6 @@ export function pciEcamWrite(d: Pci, offset: u32, size: u32, value: u32, _now: u
   pciConfigWrite(d, ecamSlot(offset), offset & 0xfff, size, value);
 }
 
-/**
- * Slot whose command, base address or device-specific registers were written, once for all writes so far, or
- * NO_SLOT.
- */
-export function pciTakeChange(d: Pci): i32 {
-  const changed = d.changed;
-  if (changed == 0) return NO_SLOT;
-  d.changed = changed & (changed - 1);
-  return <i32>ctz<u32>(changed);
-}
-
-/** Interrupts belong to the functions' own devices. */
-export function pciLine(_d: Pci, _now: u64): bool {
-  return false;
-}
-
-export function pciDeadline(_d: Pci, _now: u64): u64 {
-  return u64.MAX_VALUE;
-}
-
-export function pciAdvance(_d: Pci, _now: u64): void {}
-
 function image(d: Pci, slot: u32, which: usize): usize {
   return tailOf(d) + <usize>slot * SLOT_BYTES + which;
 }
@@ -235,14 +153,4 @@ function addressedSlot(d: Pci): u32 {
 
 function ecamSlot(offset: u32): u32 {
   return (offset & 0xfff07000) != 0 ? MAX_PCI_SLOTS : (offset >> 15) & 31;
-}
-
-/** Whether a write can move a function's addresses or switch something in its device. */
-function concernsPlatform(register: u32, size: u32): bool {
-  const end = register + size;
-  return (
-    (register < COMMAND + 2 && end > COMMAND) ||
-    (register < FIRST_BAR + BARS * 4 && end > FIRST_BAR) ||
-    end > AFTER_HEADER
-  );
 }

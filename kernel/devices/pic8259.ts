@@ -1,6 +1,7 @@
 // The pair of 8259A interrupt controllers of a PC (Intel "8259A Programmable Interrupt Controller" data
 // sheet), with the edge/level control registers of PC chipsets. The slave's INT is the master's request 2.
-import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 
 // Offsets of the register groups; the platform maps ports to them.
 /** 20h and 21h. */
@@ -35,7 +36,7 @@ const EXPECT_ICW4: u32 = 4;
 
 /** One 8259A. */
 @unmanaged
-export class Pic8259Chip {
+class Pic8259Chip {
   /** Requests: latched edges, and the levels of level-triggered inputs. */
   irr: u32;
   isr: u32;
@@ -140,12 +141,6 @@ export function pic8259Acknowledge(d: Pic8259): u32 {
   pulseCascade(d);
   return second.base + (inner == NONE ? SPURIOUS : inner);
 }
-
-export function pic8259Deadline(_d: Pic8259, _now: u64): u64 {
-  return u64.MAX_VALUE;
-}
-
-export function pic8259Advance(_d: Pic8259, _now: u64): void {}
 
 /** INT drops with every acknowledge, so that a further request makes a new edge. */
 function pulseCascade(d: Pic8259): void {

@@ -1,7 +1,8 @@
 // The 8254 interval timer of a PC: three counters, and system control port B (61h), which gates counter 2 to
 // the speaker and shows its OUT. The clock is VM time, so that counts are exact whenever they are looked at.
 import { div_wide, mul_high } from "../arch/intrinsics";
-import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 import { MIN_TIMER_PERIOD_NS } from "../lib/limits";
 import {
   ACCESS_LATCH,
@@ -100,13 +101,6 @@ export function pit8254Write(d: Pit8254, offset: u32, size: u32, value: u32, now
   for (let i: u32 = 1; i < size && offset + i < PIT_PORT_B; i++)
     writePort(d, offset + i, (value >> (i * 8)) & 0xff, tick);
   if (!before && counterOut(counter(d, 0), tick)) d.edges += 1;
-}
-
-/** OUT of counter 0 (IRQ 0). */
-export function pit8254Line(d: Pit8254, now: u64): bool {
-  const tick = ticksAt(now);
-  catchUp(d, tick);
-  return counterOut(counter(d, 0), tick);
 }
 
 /**

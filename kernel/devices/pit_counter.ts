@@ -113,7 +113,7 @@ function activeOut(c: PitCounter, tick: u64): bool {
 }
 
 /** First tick after `tick` at which OUT rises, as programmed now, or NO_TICK. */
-export function counterNextRise(c: PitCounter, tick: u64): u64 {
+function counterNextRise(c: PitCounter, tick: u64): u64 {
   if (!c.active) return NO_TICK;
   const strobe = c.mode == MODE_SOFTWARE_STROBE || c.mode == MODE_HARDWARE_STROBE;
   if (strobe && tick < c.start && !c.heldOut) return c.start; // started anew in the middle of a strobe

@@ -8,7 +8,7 @@ import { arenaNew } from "../lib/arena";
 /** The guest has panicked and will not run on. */
 export const PVPANIC_PANICKED: u32 = 1 << 0;
 /** The guest has panicked and hands over to its crash kernel. */
-export const PVPANIC_CRASH_LOADED: u32 = 1 << 1;
+const PVPANIC_CRASH_LOADED: u32 = 1 << 1;
 
 @unmanaged
 export class Pvpanic {
@@ -36,14 +36,3 @@ export function pvpanicWrite(d: Pvpanic, offset: u32, _size: u32, value: u32, _n
   if (offset != 0) return;
   d.events |= value & (PVPANIC_PANICKED | PVPANIC_CRASH_LOADED);
 }
-
-/** No interrupt. */
-export function pvpanicLine(_d: Pvpanic, _now: u64): bool {
-  return false;
-}
-
-export function pvpanicDeadline(_d: Pvpanic, _now: u64): u64 {
-  return u64.MAX_VALUE;
-}
-
-export function pvpanicAdvance(_d: Pvpanic, _now: u64): void {}

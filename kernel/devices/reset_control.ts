@@ -41,14 +41,3 @@ export function resetControlWrite(d: ResetControl, offset: u32, _size: u32, valu
   if ((value & RESET_CPU) != 0) d.resetRequested = true;
   d.value = value & (SYSTEM_RESET | FULL_RESET);
 }
-
-/** No interrupt. */
-export function resetControlLine(_d: ResetControl, _now: u64): bool {
-  return false;
-}
-
-export function resetControlDeadline(_d: ResetControl, _now: u64): u64 {
-  return u64.MAX_VALUE;
-}
-
-export function resetControlAdvance(_d: ResetControl, _now: u64): void {}

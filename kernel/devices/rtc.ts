@@ -1,7 +1,8 @@
 // The real-time clock of a PC with its CMOS RAM (Motorola "MC146818A Real-Time Clock Plus RAM"). The time of
 // day is VM time plus an offset; registers are made from it when they are read. The divider chain runs at
 // 32768 Hz.
-import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 import { CalendarDate, dateFromDays, daysFromDate, weekdayOf } from "./calendar";
 
 const CMOS_BYTES: u32 = 128;

@@ -5,7 +5,8 @@
 //   0 - 3    register, 1, 2 or 4 bytes             64 KiB
 //   4 - 7    flushes a page in QEMU; nothing here
 //   8 - B    the register again
-import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 
 /** Bytes of the register space, and of the memory. */
 export const TESTDEV_PORTS: u32 = 12;
@@ -80,14 +81,3 @@ export function testdevSetLevel(d: Testdev, line: u32, level: bool): bool {
   d.levels ^= bit;
   return true;
 }
-
-/** No interrupt of its own: the lines that it drives belong to others. */
-export function testdevLine(_d: Testdev, _now: u64): bool {
-  return false;
-}
-
-export function testdevDeadline(_d: Testdev, _now: u64): u64 {
-  return u64.MAX_VALUE;
-}
-
-export function testdevAdvance(_d: Testdev, _now: u64): void {}

@@ -6,7 +6,8 @@
 // holding register while a full FIFO's worth of bytes would not fit: a guest that obeys LSR.THRE never loses
 // output. The receiver takes bytes only while it has room, so an overrun happens only in loopback, by the
 // guest's own doing.
-import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 
 // Register offsets. With LCR.DLAB set, 0 and 1 are the divisor latch.
 const DATA: u32 = 0;
@@ -54,13 +55,8 @@ const MCR_WRITABLE: u32 = 0x1f;
 
 const LSR_DATA_READY: u32 = 1 << 0;
 const LSR_OVERRUN: u32 = 1 << 1;
-const LSR_FRAMING: u32 = 1 << 3;
-const LSR_BREAK: u32 = 1 << 4;
 const LSR_HOLDING_EMPTY: u32 = 1 << 5;
 const LSR_TRANSMITTER_EMPTY: u32 = 1 << 6;
-const LSR_FIFO_ERROR: u32 = 1 << 7;
-/** Errors that travel with a character through the FIFO: parity, framing, break. */
-const LSR_CHARACTER_ERRORS: u32 = 0x1c;
 
 // Modem status: 7 DCD, 6 RI, 5 DSR, 4 CTS; 3..0 their changes since the last read (RI: trailing edge).
 const MSR_CTS: u32 = 1 << 4;
@@ -78,9 +74,7 @@ const SECOND: u64 = 1_000_000_000;
 /** Characters of silence after which a FIFO below its trigger interrupts. */
 const TIMEOUT_CHARACTERS: u64 = 4;
 
-/**
- * Ends in the receiver FIFO (16 x u16: character, its LSR error bits in the high byte), then the output ring.
- */
+/** Ends in the receiver FIFO (16 bytes), then the output ring. Nothing that arrives has parity or framing errors. */
 @unmanaged
 export class Uart16550 {
   ier: u32;
@@ -91,7 +85,7 @@ export class Uart16550 {
   fifosEnabled: bool;
   /** Receiver FIFO level that interrupts: 1, 4, 8 or 14. */
   trigger: u32;
-  /** LSR error bits shown to the guest and not yet read. */
+  /** LSR_OVERRUN until the guest has read it, else 0. */
   errors: u32;
   /** MSR change bits not yet read. */
   modemChanges: u32;
@@ -113,7 +107,7 @@ export class Uart16550 {
 
 /** Storage for one; boot time only. */
 export function uart16550New(): Uart16550 {
-  return arenaNewWithTail<Uart16550>(FIFO * 2 + RING);
+  return arenaNewWithTail<Uart16550>(FIFO + RING);
 }
 
 /** Master reset. Bytes that the guest has sent stay in the output ring: they have left the UART. */
@@ -162,12 +156,10 @@ export function uart16550Advance(d: Uart16550, now: u64): void {
 
 /** A byte arrives from the line. False: the receiver is full or in loopback; offer it again later. */
 export function uart16550Receive(d: Uart16550, byte: u32, now: u64): bool {
-  return arrive(d, byte & 0xff, 0, now);
-}
-
-/** A break arrives from the line: a zero character with its error bits. False as for `uart16550Receive`. */
-export function uart16550ReceiveBreak(d: Uart16550, now: u64): bool {
-  return arrive(d, 0, LSR_BREAK | LSR_FRAMING, now);
+  if ((d.mcr & MCR_LOOPBACK) != 0 || receiverFull(d)) return false;
+  uart16550Advance(d, now);
+  enqueue(d, byte & 0xff, now);
+  return true;
 }
 
 /** Bytes that the guest has sent and the platform has not taken. */
@@ -188,7 +180,7 @@ export function uart16550OutputTake(d: Uart16550): u32 {
 }
 
 function ringStart(d: Uart16550): usize {
-  return tailOf(d) + <usize>(FIFO * 2);
+  return tailOf(d) + <usize>FIFO;
 }
 
 /** LSR.THRE: the output ring has room for all that a driver may send after seeing it. */
@@ -339,29 +331,19 @@ function readLineStatus(d: Uart16550): u32 {
   if (d.receiveCount != 0) value |= LSR_DATA_READY;
   if (holdingEmpty(d)) value |= LSR_HOLDING_EMPTY;
   if (d.ringTail == d.ringHead) value |= LSR_TRANSMITTER_EMPTY;
-  if (d.fifosEnabled && ((d.errors & LSR_CHARACTER_ERRORS) != 0 || errorInFifo(d))) value |= LSR_FIFO_ERROR;
   d.errors = 0;
   return value;
 }
 
-/** Whether a character behind the FIFO's top carries an error. */
-function errorInFifo(d: Uart16550): bool {
-  for (let i: u32 = 1; i < d.receiveCount; i++) {
-    if (load<u16>(slot(d, i)) >> 8 != 0) return true;
-  }
-  return false;
-}
-
 /** Address of the received character `index` places behind the oldest. */
 function slot(d: Uart16550, index: u32): usize {
-  return tailOf(d) + <usize>(((d.receiveHead + index) & (FIFO - 1)) << 1);
+  return tailOf(d) + <usize>((d.receiveHead + index) & (FIFO - 1));
 }
 
 function clearReceiver(d: Uart16550): void {
   d.receiveHead = 0;
   d.receiveCount = 0;
   d.timeoutPending = false;
-  d.errors &= ~LSR_CHARACTER_ERRORS;
 }
 
 function readReceiver(d: Uart16550, now: u64): u32 {
@@ -371,32 +353,18 @@ function readReceiver(d: Uart16550, now: u64): u32 {
   d.receiveCount -= 1;
   d.receiveTime = now;
   d.timeoutPending = false;
-  if (d.receiveCount != 0) showErrors(d);
   return d.receiveLast;
-}
-
-/** The line status register shows the errors of the FIFO's top. */
-function showErrors(d: Uart16550): void {
-  d.errors |= <u32>load<u16>(slot(d, 0)) >> 8;
 }
 
 function receiverFull(d: Uart16550): bool {
   return d.receiveCount >= (d.fifosEnabled ? FIFO : 1);
 }
 
-function arrive(d: Uart16550, byte: u32, errors: u32, now: u64): bool {
-  if ((d.mcr & MCR_LOOPBACK) != 0 || receiverFull(d)) return false;
-  uart16550Advance(d, now);
-  enqueue(d, byte, errors, now);
-  return true;
-}
-
 /** Puts a character behind the others; there must be room. */
-function enqueue(d: Uart16550, byte: u32, errors: u32, now: u64): void {
-  store<u16>(slot(d, d.receiveCount), <u16>(byte | (errors << 8)));
+function enqueue(d: Uart16550, byte: u32, now: u64): void {
+  store<u8>(slot(d, d.receiveCount), <u8>byte);
   d.receiveCount += 1;
   d.receiveTime = now;
-  if (d.receiveCount == 1) showErrors(d);
 }
 
 /** A byte written to the holding register: out to the ring, or in loopback straight to the receiver. */
@@ -405,7 +373,7 @@ function transmit(d: Uart16550, byte: u32, now: u64): void {
   if ((d.mcr & MCR_LOOPBACK) != 0) {
     const character = byte & (0xff >> (3 - (d.lcr & LCR_WORD_LENGTH)));
     if (receiverFull(d)) overrun(d, character);
-    else enqueue(d, character, 0, now);
+    else enqueue(d, character, now);
   } else if (d.ringTail - d.ringHead < RING) {
     store<u8>(ringStart(d) + <usize>(d.ringTail & (RING - 1)), <u8>byte);
     d.ringTail += 1;
@@ -416,5 +384,5 @@ function transmit(d: Uart16550, byte: u32, now: u64): void {
 /** A character too many: with FIFOs it is lost, without them it replaces the one before. */
 function overrun(d: Uart16550, byte: u32): void {
   d.errors |= LSR_OVERRUN;
-  if (!d.fifosEnabled) store<u16>(slot(d, 0), <u16>byte);
+  if (!d.fifosEnabled) store<u8>(slot(d, 0), <u8>byte);
 }

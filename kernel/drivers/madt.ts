@@ -1,19 +1,16 @@
 // The multiple APIC description table: which CPUs, I/O APICs and interrupt overrides the computer has.
 // (ACPI Specification, "Multiple APIC Description Table".)
-import { phys_load16, phys_load32, phys_load64, phys_load8 } from "../arch/intrinsics";
-import { MAX_CPUS } from "../lib/limits";
+import { phys_load16, phys_load32, phys_load8 } from "../arch/intrinsics";
 import { acpiTable, NO_TABLE, tableBytes } from "./acpi";
 
 /** "APIC" */
 const SIGNATURE: u32 = 0x43495041;
-const MADT_LAPIC_ADDRESS: u64 = 36;
 const MADT_ENTRIES: u64 = 44;
 
 // Kinds of entries; each starts with kind (1) and length (1).
 const ENTRY_LOCAL_APIC: u32 = 0;
 const ENTRY_IO_APIC: u32 = 1;
 const ENTRY_OVERRIDE: u32 = 2;
-const ENTRY_LAPIC_ADDRESS: u32 = 5;
 const ENTRY_LOCAL_X2APIC: u32 = 9;
 const ENTRY_SMALLEST: u32 = 6;
 
@@ -25,7 +22,7 @@ const TRIGGER_SHIFT: u32 = 2;
 const TRIGGER_LEVEL: u32 = 3;
 
 const ISA_LINES: u32 = 16;
-export const MAX_IO_APICS: u32 = 8;
+const MAX_IO_APICS: u32 = 8;
 
 /** How an ISA interrupt reaches the I/O APICs. */
 @unmanaged
@@ -47,18 +44,14 @@ const ROUTE_BYTES: usize = 8;
 const IO_APIC_BYTES: usize = 16;
 const routes = memory.data(128, 16);
 const ioApics = memory.data(128, 16);
-const cpuIds = memory.data(MAX_CPUS * 4, 16);
-let cpus: u32 = 0;
 let cpusFound: u32 = 0;
 let ioApicCount: u32 = 0;
-let lapicAddress: u64 = 0;
 
 /** Reads the table. False: there is none. */
 export function madtRead(): bool {
   for (let line: u32 = 0; line < ISA_LINES; line++) isaRoute(line).gsi = line;
   const table = acpiTable(SIGNATURE);
   if (table == NO_TABLE) return false;
-  lapicAddress = phys_load32(table + MADT_LAPIC_ADDRESS);
   const end = table + tableBytes(table);
   for (let at = table + MADT_ENTRIES; at + ENTRY_SMALLEST <= end; ) {
     const length = phys_load8(at + 1);
@@ -72,10 +65,10 @@ export function madtRead(): bool {
 function readEntry(at: u64, kind: u32): void {
   switch (kind) {
     case ENTRY_LOCAL_APIC:
-      addCpu(phys_load8(at + 3), phys_load32(at + 4));
+      addCpu(phys_load32(at + 4));
       break;
     case ENTRY_LOCAL_X2APIC:
-      addCpu(phys_load32(at + 4), phys_load32(at + 8));
+      addCpu(phys_load32(at + 8));
       break;
     case ENTRY_IO_APIC:
       addIoApic(phys_load32(at + 4), phys_load32(at + 8));
@@ -83,18 +76,13 @@ function readEntry(at: u64, kind: u32): void {
     case ENTRY_OVERRIDE:
       addOverride(phys_load8(at + 3), phys_load32(at + 4), phys_load16(at + 8));
       break;
-    case ENTRY_LAPIC_ADDRESS:
-      lapicAddress = phys_load64(at + 4);
-      break;
     default:
       break;
   }
 }
 
-function addCpu(apicId: u32, flags: u32): void {
-  if ((flags & CPU_ENABLED) == 0) return;
-  cpusFound++;
-  if (cpus < MAX_CPUS) store<u32>(cpuIds + cpus++ * 4, apicId);
+function addCpu(flags: u32): void {
+  if ((flags & CPU_ENABLED) != 0) cpusFound++;
 }
 
 function addIoApic(address: u64, base: u32): void {
@@ -112,20 +100,9 @@ function addOverride(line: u32, gsi: u32, flags: u32): void {
   route.level = ((flags >> TRIGGER_SHIFT) & 3) == TRIGGER_LEVEL;
 }
 
-/** CPUs that firmware has enabled, whether or not there is room for them. */
+/** CPUs that firmware has enabled. */
 export function madtCpusFound(): u32 {
   return cpusFound;
-}
-
-/** Local APIC identifier of CPU `index` (below MAX_CPUS and `madtCpusFound()`). */
-export function madtCpu(index: u32): u32 {
-  assert(index < cpus, "madt: CPU index");
-  return load<u32>(cpuIds + index * 4);
-}
-
-/** Physical address of the local APICs' registers; 0 without a table. */
-export function madtLapicAddress(): u64 {
-  return lapicAddress;
 }
 
 export function madtIoApicCount(): u32 {

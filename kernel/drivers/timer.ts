@@ -55,11 +55,6 @@ export function hostTimerArm(tsc: u64): void {
   else apicWrite(APIC_TIMER_INITIAL, tsc == OFF ? 0 : countUntil(tsc));
 }
 
-/** Switches the timer off. An interrupt that it has raised already still arrives; it does no harm. */
-export function hostTimerCancel(): void {
-  hostTimerArm(OFF);
-}
-
 /** The timer's interrupt: it is off now. */
 export function hostTimerFired(): void {
   thisCpu().timerTsc = OFF;

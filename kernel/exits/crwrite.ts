@@ -32,7 +32,7 @@ import { raiseGp } from "../vcpu/raise";
 import { GROUP_CONTROL, SEG_CS, SEGMENT_LONG } from "../vcpu/registers";
 import { REQUEST_FLUSH, REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 import { segmentOf } from "./emulate/emulator";
-import { loadPdptes } from "./pdpte";
+import { loadPdptes } from "../vcpu/pdptes";
 
 /** Writes to other bits below 32 are ignored; a 1 above is refused. */
 const CR0_DEFINED: u64 =

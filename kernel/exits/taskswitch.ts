@@ -42,7 +42,7 @@ import {
 import { Emulator, startEmulator } from "./emulate/emulator";
 import { failWith } from "./emulate/linear";
 import { pushValue } from "./emulate/stack";
-import { loadPdptes } from "./pdpte";
+import { loadPdptes } from "../vcpu/pdptes";
 import { loadTask, readTask, saveTask, TssForm, tssForm, tssReachable, TYPE_32 } from "./tss";
 
 // Exit qualification: bits 15..0 the new TSS's selector, bits 31..30 what caused the switch.

@@ -36,7 +36,7 @@ export function handleXsetbv(vcpu: Vcpu): u32 {
 }
 
 /** Whether XCR0 may have this value on a CPU that offers the components in `offered`. */
-export function isValidXcr0(value: u64, offered: u64): bool {
+function isValidXcr0(value: u64, offered: u64): bool {
   if ((value & ~offered) != 0 || (value & XCR0_X87) == 0) return false;
   if ((value & XCR0_AVX) != 0 && (value & XCR0_SSE) == 0) return false;
   if (!allOrNone(value, BOUNDS) || !allOrNone(value, TILES) || !allOrNone(value, AVX512)) return false;

@@ -51,7 +51,7 @@ import { MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW } from "../devices/kvmcloc
 
 // --- what a bit announces --------------------------------------------------------------------------------------------------
 /** Instructions, or a fact about the processor: nothing that the hypervisor has to provide. */
-export const ANNOUNCES_NOTHING: u32 = 0;
+const ANNOUNCES_NOTHING: u32 = 0;
 /** Bits of CR4. */
 export const ANNOUNCES_CR4: u32 = 1;
 /** State components: all of them must be the host's. */
@@ -63,9 +63,9 @@ export const ANNOUNCES_AMD_EFER: u32 = 4;
 export const ANNOUNCES_HOST_MSR: u32 = 5;
 export const ANNOUNCES_HOST_COMMAND: u32 = 6;
 /** An MSR that the hypervisor itself provides, where the host has the bit. */
-export const ANNOUNCES_MSR: u32 = 7;
+const ANNOUNCES_MSR: u32 = 7;
 /** Shown on every host: the hypervisor provides all of it; with the first MSR, or 0. */
-export const ANNOUNCES_OURS: u32 = 8;
+const ANNOUNCES_OURS: u32 = 8;
 
 /** Bit of leaf 1, ECX; and the leaf that describes it. */
 const XSAVE: u32 = 26;

@@ -84,7 +84,7 @@ import { requestReset, Vm, vmNow, vmOf, vmVcpu } from "./vm";
 /** `platformPendingVector`: nothing to take. */
 export const NO_VECTOR: i32 = -1;
 /** `platformPendingVector`: the PIC's interrupt; which vector, only the acknowledge cycle tells. */
-export const EXTERNAL_VECTOR: i32 = 0;
+const EXTERNAL_VECTOR: i32 = 0;
 
 const STALE_UART: u32 = 1 << DEVICE_UART;
 const STALE_PIT: u32 = 1 << DEVICE_PIT;

@@ -27,7 +27,7 @@ export const BDA_BASE_MEMORY_KIB: u64 = 0x413;
 export const LOW_MEMORY: u64 = 0x500;
 export const EBDA: u64 = 0x9fc00;
 export const VGA_WINDOW: u64 = 0xa0000;
-export const BIOS_AREA: u64 = 0xe0000;
+const BIOS_AREA: u64 = 0xe0000;
 export const ACPI_TABLES: u64 = 0xe0000;
 export const ACPI_TABLES_BYTES: u32 = 0x4000;
 export const SMBIOS: u64 = 0xf0000;
@@ -53,8 +53,8 @@ export const ROM_BYTES: u64 = 0x10000;
 export const ROM_ALIAS: u64 = ABOVE_4G - ROM_BYTES;
 
 /** Types of memory-map entries (ACPI specification, "System Address Map Interfaces"). */
-export const E820_RAM: u32 = 1;
-export const E820_RESERVED: u32 = 2;
+const E820_RAM: u32 = 1;
+const E820_RESERVED: u32 = 2;
 
 /** One entry of the memory map; E820_ENTRY_BYTES in memory, without padding. */
 @unmanaged
@@ -65,7 +65,7 @@ export class E820Entry {
 }
 
 export const E820_ENTRY_BYTES: u32 = 20;
-export const E820_MAX_ENTRIES: u32 = 8;
+const E820_MAX_ENTRIES: u32 = 8;
 const entries = memory.data(E820_MAX_ENTRIES * 20, 16);
 
 /** Bytes of a VM's RAM below, and from, 4 GiB. */

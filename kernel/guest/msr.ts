@@ -88,7 +88,7 @@ const DEBUGCTL_OFFERED: u64 = 3;
 
 /** The MSRs of one vCPU that nothing else holds. */
 @unmanaged
-export class MsrState {
+class MsrState {
   tscAdjust: u64;
   mcgStatus: u64;
   biosSignId: u64;

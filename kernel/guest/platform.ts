@@ -18,7 +18,8 @@ import { ResetControl, resetControlNew, resetControlReset } from "../devices/res
 import { Rtc, rtcNew, rtcReset, rtcSetMemory, rtcSetTime } from "../devices/rtc";
 import { TESTDEV_MEMORY, TESTDEV_PORTS, Testdev, testdevNew, testdevReset } from "../devices/testdev";
 import { Uart16550, uart16550New, uart16550Reset } from "../devices/uart16550";
-import { arenaNewWithTail, tailOf } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 import { Vcpu } from "../vcpu/vcpu";
 import {
   APIC_BYTES,
@@ -67,7 +68,7 @@ export const DEVICE_PCI: u32 = 8;
 export const DEVICE_PCI_ECAM: u32 = 9;
 export const DEVICE_PVPANIC: u32 = 10;
 export const DEVICE_DEBUG_EXIT: u32 = 11;
-export const DEVICE_IGNORED: u32 = 12;
+const DEVICE_IGNORED: u32 = 12;
 export const DEVICE_SYSTEM_A: u32 = 13;
 export const DEVICE_SYSTEM_B: u32 = 14;
 export const DEVICE_PIC_SLAVE: u32 = 15;

@@ -26,14 +26,9 @@ export function arenaNew<T>(): T {
   return changetype<T>(arenaAlloc(offsetof<T>(), 16));
 }
 
-/** A zeroed structure of class T with `tail` zeroed bytes right behind it (see `tailOf`): for classes that end in an array. */
+/** A zeroed structure of class T with `tail` zeroed bytes right behind it (tail.ts): for classes that end in an array. */
 export function arenaNewWithTail<T>(tail: usize): T {
   return changetype<T>(arenaAlloc(offsetof<T>() + tail, 16));
-}
-
-/** Address of the bytes behind the structure `value` made by `arenaNewWithTail`. */
-export function tailOf<T>(value: T): usize {
-  return changetype<usize>(value) + offsetof<T>();
 }
 
 /** Ends boot-time allocation: any later `arenaAlloc` panics. */

@@ -25,7 +25,7 @@ export class MemoryRange {
 }
 
 @unmanaged
-export class BootInfo {
+class BootInfo {
   moduleCount: u32;
   rangeCount: u32;
   /** Modules or ranges beyond the limits, which were left out. */

@@ -40,11 +40,6 @@ export function logSetLevel(level: u32): void {
   threshold = level;
 }
 
-/** Whether a line of this level would be printed. */
-export function logEnabled(level: u32): bool {
-  return level <= threshold;
-}
-
 /** Starts a line with its prefix. False: the level is filtered; print nothing more. */
 export function logStart(level: u32): bool {
   if (level > threshold) return false;

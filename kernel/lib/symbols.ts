@@ -28,7 +28,7 @@ export class SourcePlace {
 
 /** What the table knows of one code address. */
 @unmanaged
-export class CodeSymbol {
+class CodeSymbol {
   /** Bytes from the stack pointer to the function's return address. */
   frameBytes: u64;
   /** Address at which the function's last prologue up to there may start. */

@@ -42,11 +42,6 @@ export function eptRights(entry: u64): u32 {
   return <u32>(entry & RIGHTS_MASK);
 }
 
-/** The same entry with other rights (at least one). */
-export function eptWithRights(entry: u64, rights: u32): u64 {
-  return (entry & ~RIGHTS_MASK) | <u64>rights;
-}
-
 /** Memory type of a leaf: MEMORY_*. */
 export function eptMemoryType(entry: u64): u32 {
   return <u32>((entry & MEMORY_TYPE_MASK) >> MEMORY_TYPE_SHIFT);

@@ -8,7 +8,7 @@ export const FRAME_BYTES: u64 = 4096;
 /** Returned when there is no such memory. */
 export const NO_HPA: u64 = U64.MAX_VALUE;
 /** Memory below is left alone: firmware tables, and the real-mode start code of application processors. */
-export const LOWEST_FRAME: u64 = 1 << 20;
+const LOWEST_FRAME: u64 = 1 << 20;
 
 /** Free memory from `start` up to, not including, `end`; both multiples of FRAME_BYTES. */
 @unmanaged
@@ -22,7 +22,6 @@ const table = memory.data(MAX_FREE_RANGES * 16, 16);
 let count: u32 = 0;
 let freeBytes: u64 = 0;
 let totalBytes: u64 = 0;
-let highest: u64 = 0;
 
 function rangeAt(index: u32): FreeRange {
   return changetype<FreeRange>(table + index * RANGE_BYTES);
@@ -52,7 +51,6 @@ export function framesAdd(start: u64, bytes: u64): void {
   framesReserve(first, end - first);
   release(first, end);
   totalBytes += end - first;
-  highest = max(highest, end);
 }
 
 /** Takes whatever is free in the range out of the allocator: partial frames count as taken. */
@@ -140,11 +138,6 @@ export function framesFree(): u64 {
 /** Bytes of RAM above 1 MiB that the loader reported, free or not. */
 export function framesTotal(): u64 {
   return totalBytes;
-}
-
-/** Address of the byte after the highest RAM. */
-export function framesHighest(): u64 {
-  return highest;
 }
 
 /** Bytes of the largest free range: the upper limit of a contiguous allocation. */

@@ -3,11 +3,7 @@
 import {
   phys_copy,
   phys_fill,
-  phys_load16,
-  phys_load32,
   phys_load64,
-  phys_load8,
-  phys_read,
   phys_store16,
   phys_store32,
   phys_store64,
@@ -19,7 +15,7 @@ import { NO_HPA } from "./frames";
 
 /** One contiguous piece of guest RAM. */
 @unmanaged
-export class RamRegion {
+class RamRegion {
   gpa: u64;
   bytes: u64;
   hpa: u64;
@@ -81,14 +77,6 @@ export function guestTranslate(m: GuestMemory, gpa: u64, length: u64): u64 {
   return NO_HPA;
 }
 
-/** Copies guest memory to linear memory. False, with nothing copied: not RAM. */
-export function guestRead(m: GuestMemory, gpa: u64, destination: usize, length: u32): bool {
-  const hpa = guestTranslate(m, gpa, length);
-  if (hpa == NO_HPA) return false;
-  phys_read(destination, hpa, length);
-  return true;
-}
-
 /** Copies linear memory to guest memory. False, with nothing copied: not RAM. */
 export function guestWrite(m: GuestMemory, gpa: u64, source: usize, length: u32): bool {
   const hpa = guestTranslate(m, gpa, length);
@@ -97,25 +85,10 @@ export function guestWrite(m: GuestMemory, gpa: u64, source: usize, length: u32)
   return true;
 }
 
-/** The value at `gpa`, or `fallback` when it is not RAM. The same for 4, 2 and 1 bytes. */
+/** The 8 bytes at `gpa`, or `fallback` when it is not RAM. */
 export function guestLoad64(m: GuestMemory, gpa: u64, fallback: u64): u64 {
   const hpa = guestTranslate(m, gpa, 8);
   return hpa == NO_HPA ? fallback : phys_load64(hpa);
-}
-
-export function guestLoad32(m: GuestMemory, gpa: u64, fallback: u32): u32 {
-  const hpa = guestTranslate(m, gpa, 4);
-  return hpa == NO_HPA ? fallback : phys_load32(hpa);
-}
-
-export function guestLoad16(m: GuestMemory, gpa: u64, fallback: u32): u32 {
-  const hpa = guestTranslate(m, gpa, 2);
-  return hpa == NO_HPA ? fallback : phys_load16(hpa);
-}
-
-export function guestLoad8(m: GuestMemory, gpa: u64, fallback: u32): u32 {
-  const hpa = guestTranslate(m, gpa, 1);
-  return hpa == NO_HPA ? fallback : phys_load8(hpa);
 }
 
 /** Stores 8 bytes at `gpa`. False, with nothing stored: not RAM. The same for 4, 2 and 1 bytes. */

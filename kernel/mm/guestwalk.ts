@@ -1,5 +1,6 @@
 // The guest's own page tables walked in software, as the processor walks them (SDM, "Paging"; APM, "Page Translation and
-// Protection"): no paging, 32-bit with 4 MiB pages, PAE, 4-level and 5-level. Emulated instructions reach memory this way.
+// Protection"): no paging, 32-bit with 4 MiB pages, PAE, 4-level and 5-level. Emulated instructions reach memory this way, and
+// the monitor shows the way that an address takes.
 //
 // An entry, common bits (8-byte form; the 4-byte form ends at bit 31):
 //
@@ -10,8 +11,10 @@
 import { phys_cmpxchg32, phys_cmpxchg64, phys_load32, phys_load64 } from "../arch/intrinsics";
 import { CR0_PG, CR0_WP, CR4_LA57, CR4_PAE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP } from "../arch/cr";
 import { EFER_LMA, EFER_NXE } from "../arch/msr";
+import { tailItem } from "../lib/tail";
 import { NO_HPA } from "./frames";
 import { GuestMemory, guestTranslate } from "./guestmem";
+import { WalkEntry } from "./walkentry";
 
 // --- kind of access, bits of `GuestWalk.access` -----------------------------------------------------------------------
 export const WALK_READ: u32 = 0;
@@ -21,6 +24,8 @@ export const WALK_FETCH: u32 = 1 << 1;
 export const WALK_USER: u32 = 1 << 2;
 /** Explicit supervisor access with RFLAGS.AC set: SMAP lets it through. */
 export const WALK_SMAP_OPEN: u32 = 1 << 3;
+/** Nobody accesses anything: the way is only looked at. Rights and reserved bits do not matter, no flag is set. */
+export const WALK_LOOK: u32 = 1 << 4;
 
 // --- result of a walk --------------------------------------------------------------------------------------------------
 /** `gpa` and `pageBytes` hold the translation. */
@@ -31,12 +36,12 @@ export const WALK_FAULT: u32 = 1;
 export const WALK_RETRY: u32 = 2;
 
 // --- #PF error code (SDM, "Page-Fault Exceptions") ---------------------------------------------------------------------
-export const PF_PRESENT: u32 = 1 << 0;
-export const PF_WRITE: u32 = 1 << 1;
-export const PF_USER: u32 = 1 << 2;
-export const PF_RESERVED: u32 = 1 << 3;
-export const PF_FETCH: u32 = 1 << 4;
-export const PF_KEY: u32 = 1 << 5;
+const PF_PRESENT: u32 = 1 << 0;
+const PF_WRITE: u32 = 1 << 1;
+const PF_USER: u32 = 1 << 2;
+const PF_RESERVED: u32 = 1 << 3;
+const PF_FETCH: u32 = 1 << 4;
+const PF_KEY: u32 = 1 << 5;
 
 const ENTRY_PRESENT: u64 = 1 << 0;
 const ENTRY_WRITABLE: u64 = 1 << 1;
@@ -63,6 +68,27 @@ const PAE_HIGH_RESERVED: u64 = 0x7ff0_0000_0000_0000;
 /** Reads of one entry before the walk gives up on a guest that changes it all the time. */
 const MAX_ENTRY_RETRIES: u32 = 4;
 
+/** Most entries that a walk uses. */
+const MAX_LEVELS: u32 = 5;
+
+/** The four page-directory-pointer-table entries that a processor has loaded for PAE paging, one behind the other. */
+@unmanaged
+export class Pdptes {
+  at(index: u32): u64 {
+    assert(index < PDPTES, "guestwalk: no such PDPTE");
+    return load<u64>(changetype<usize>(this) + ((<usize>index) << 3));
+  }
+
+  put(index: u32, value: u64): void {
+    assert(index < PDPTES, "guestwalk: no such PDPTE");
+    store<u64>(changetype<usize>(this) + ((<usize>index) << 3), value);
+  }
+}
+
+export const PDPTES: u32 = 4;
+export const PDPTES_BYTES: usize = <usize>PDPTES * 8;
+
+/** Ends in MAX_LEVELS entries, from the root down: `walkEntry`. */
 @unmanaged
 export class GuestWalk {
   // -- set by the caller --
@@ -77,6 +103,8 @@ export class GuestWalk {
   physicalBits: u32;
   /** The guest's PKRU; counts with CR4.PKE only. */
   pkru: u32;
+  /** What the processor has loaded, and walks with in PAE paging. Null: it reads those entries too when it walks. */
+  pdptes: Pdptes | null;
   // -- results --
   gpa: u64;
   /** Bytes of the page that holds the address. */
@@ -86,36 +114,22 @@ export class GuestWalk {
   levels: u32;
   /** Not all entries lie in RAM: the trail has gaps, and nothing that was found on it may be remembered. */
   outside: bool;
-  /** Entries that the walk has used, and each one's host-physical address and value, from the root down. */
+  /** Entries that the walk has used. */
   trailLength: u32;
   entry: u64;
-  hpa0: u64;
-  value0: u64;
-  hpa1: u64;
-  value1: u64;
-  hpa2: u64;
-  value2: u64;
-  hpa3: u64;
-  value3: u64;
-  hpa4: u64;
-  value4: u64;
 }
 
-const TRAIL: usize = offsetof<GuestWalk>("hpa0");
+export const GUEST_WALK_BYTES: usize = offsetof<GuestWalk>() + <usize>MAX_LEVELS * offsetof<WalkEntry>();
 
-/** Host-physical address, and value, of entry `i` of the last walk's trail. */
-export function trailHpa(walk: GuestWalk, i: u32): u64 {
-  return load<u64>(changetype<usize>(walk) + TRAIL + <usize>i * 16);
-}
-
-export function trailValue(walk: GuestWalk, i: u32): u64 {
-  return load<u64>(changetype<usize>(walk) + TRAIL + <usize>i * 16 + 8);
+/** Entry `i` of the last walk's trail. */
+export function walkEntry(walk: GuestWalk, i: u32): WalkEntry {
+  return tailItem<GuestWalk, WalkEntry>(walk, i);
 }
 
 function leaveTrail(walk: GuestWalk, hpa: u64, value: u64): void {
-  const at = changetype<usize>(walk) + TRAIL + <usize>walk.trailLength * 16;
-  store<u64>(at, hpa);
-  store<u64>(at + 8, value);
+  const step = walkEntry(walk, walk.trailLength);
+  step.hpa = hpa;
+  step.value = value;
   walk.trailLength++;
 }
 
@@ -139,23 +153,40 @@ export function walkGuest(walk: GuestWalk, gva: u64): u32 {
     walk.pageBytes = 4096;
     return WALK_OK;
   }
-  const indexBits: u32 = walk.levels == 2 ? 10 : 9;
-  let table: u64 = walk.cr3 & (walk.levels == 3 ? 0xffff_ffe0 : ENTRY_ADDRESS);
+  let table = rootTable(walk);
   let rights: u64 = ENTRY_WRITABLE | ENTRY_USER;
   let forbidden: u64 = 0;
   let level = walk.levels;
   while (true) {
-    const shift: u32 = 12 + indexBits * (level - 1);
-    const index = (gva >> shift) & ((1 << indexBits) - 1);
+    const index = tableIndex(walk, level, gva);
     const status = useEntry(walk, table, index, level, rights, forbidden);
     if (status != WALK_OK) return status;
     const entry = walk.entry;
     if (!isPointerTable(walk, level)) rights &= entry;
-    if (isLeaf(walk, level, entry)) return finish(walk, gva, level, shift);
+    if (isLeaf(walk, level, entry)) return finish(walk, gva, level);
     forbidden |= entry & ENTRY_NX;
     table = entry & ENTRY_ADDRESS;
     level--;
   }
+}
+
+/** Guest-physical address of the table that the walk begins with. */
+export function rootTable(walk: GuestWalk): u64 {
+  return walk.cr3 & (walk.levels == 3 ? 0xffff_ffe0 : ENTRY_ADDRESS);
+}
+
+/** Place of an address in its table of `level`. */
+export function tableIndex(walk: GuestWalk, level: u32, gva: u64): u64 {
+  return (gva >> levelShift(walk, level)) & (walk.levels == 2 ? 0x3ff : 0x1ff);
+}
+
+function levelShift(walk: GuestWalk, level: u32): u32 {
+  return 12 + (walk.levels == 2 ? 10 : 9) * (level - 1);
+}
+
+/** Bytes of an entry. */
+export function entryBytes(walk: GuestWalk): u32 {
+  return walk.levels == 2 ? 4 : 8;
 }
 
 /** The four page-directory-pointer entries of PAE paging have neither rights nor an accessed flag. */
@@ -181,12 +212,14 @@ export function isValidPdpte(entry: u64, physicalBits: u32): bool {
  * RAM it is all ones, as on a computer, with reserved bits among them but in a 4 KiB page's entry.
  */
 function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u64, forbidden: u64): u32 {
-  const entryBytes: u32 = walk.levels == 2 ? 4 : 8;
-  const hpa = guestTranslate(walk.memory, table + index * entryBytes, entryBytes);
-  if (hpa == NO_HPA) return useOnes(walk, level, entryBytes, rights, forbidden);
+  if (isPointerTable(walk, level) && walk.pdptes != null) return usePdpte(walk, <u32>index);
+  const bytes = entryBytes(walk);
+  const hpa = guestTranslate(walk.memory, table + index * bytes, bytes);
+  if (hpa == NO_HPA) return useOnes(walk, level, bytes, rights, forbidden);
   for (let tries: u32 = 0; tries < MAX_ENTRY_RETRIES; tries++) {
-    const entry = entryBytes == 4 ? <u64>phys_load32(hpa) : phys_load64(hpa);
+    const entry = bytes == 4 ? <u64>phys_load32(hpa) : phys_load64(hpa);
     walk.entry = entry;
+    if ((walk.access & WALK_LOOK) != 0) return lookAt(walk, hpa, entry);
     if ((entry & ENTRY_PRESENT) == 0) return fault(walk, 0);
     if ((entry & reservedBits(walk, level, entry)) != 0) return fault(walk, PF_PRESENT | PF_RESERVED);
     if (isPointerTable(walk, level)) {
@@ -199,7 +232,7 @@ function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u
       if (denied != 0) return fault(walk, denied);
       if ((walk.access & WALK_WRITE) != 0) wanted |= ENTRY_DIRTY;
     }
-    if (wanted == entry || replaceEntry(hpa, entryBytes, entry, wanted)) {
+    if (wanted == entry || replaceEntry(hpa, bytes, entry, wanted)) {
       leaveTrail(walk, hpa, wanted);
       return WALK_OK;
     }
@@ -207,19 +240,33 @@ function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u
   return WALK_RETRY;
 }
 
+/** An entry that is only looked at: the trail shows the one where the way ends, too. */
+function lookAt(walk: GuestWalk, hpa: u64, entry: u64): u32 {
+  leaveTrail(walk, hpa, entry);
+  return (entry & ENTRY_PRESENT) != 0 ? WALK_OK : fault(walk, 0);
+}
+
+/** A page-directory-pointer entry that the processor has loaded, and checked then. */
+function usePdpte(walk: GuestWalk, index: u32): u32 {
+  const entry = changetype<Pdptes>(walk.pdptes).at(index);
+  walk.entry = entry;
+  return lookAt(walk, NO_HPA, entry);
+}
+
 /** The checks of `useEntry` on an entry of all ones, which has both flags. */
-function useOnes(walk: GuestWalk, level: u32, entryBytes: u32, rights: u64, forbidden: u64): u32 {
-  const entry = U64.MAX_VALUE >> (64 - 8 * entryBytes);
+function useOnes(walk: GuestWalk, level: u32, bytes: u32, rights: u64, forbidden: u64): u32 {
+  const entry = U64.MAX_VALUE >> (64 - 8 * bytes);
   walk.entry = entry;
   walk.outside = true;
+  if ((walk.access & WALK_LOOK) != 0) return fault(walk, 0);
   if ((entry & reservedBits(walk, level, entry)) != 0) return fault(walk, PF_PRESENT | PF_RESERVED);
   if (!isLeaf(walk, level, entry)) return WALK_OK;
   const denied = denial(walk, entry, rights & entry, forbidden | (entry & ENTRY_NX));
   return denied != 0 ? fault(walk, denied) : WALK_OK;
 }
 
-function replaceEntry(hpa: u64, entryBytes: u32, held: u64, wanted: u64): bool {
-  if (entryBytes == 4) return phys_cmpxchg32(hpa, <u32>held, <u32>wanted) == <u32>held;
+function replaceEntry(hpa: u64, bytes: u32, held: u64, wanted: u64): bool {
+  if (bytes == 4) return phys_cmpxchg32(hpa, <u32>held, <u32>wanted) == <u32>held;
   return phys_cmpxchg64(hpa, held, wanted) == held;
 }
 
@@ -278,8 +325,8 @@ function fault(walk: GuestWalk, cause: u32): u32 {
   return WALK_FAULT;
 }
 
-function finish(walk: GuestWalk, gva: u64, level: u32, shift: u32): u32 {
-  const pageBytes = (<u64>1) << shift;
+function finish(walk: GuestWalk, gva: u64, level: u32): u32 {
+  const pageBytes = (<u64>1) << levelShift(walk, level);
   let frame = walk.entry & ENTRY_ADDRESS & ~(pageBytes - 1);
   if (walk.levels == 2 && level == 2) {
     frame = (walk.entry & 0xffc0_0000) | (((walk.entry >> 13) & 0xff) << 32);

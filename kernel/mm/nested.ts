@@ -4,30 +4,14 @@
 //   47..39    38..30    29..21    20..12    11..0
 //   level 4   level 3   level 2   level 1   offset      leaves: level 1 = 4 KiB, level 2 = 2 MiB, level 3 = 1 GiB
 //
-// After narrowing rights or unmapping, the caller flushes the guest's translations (Backend.flush) before the next entry.
+// After a mapping that replaces another, the caller flushes the guest's translations (Backend.flush) before the next entry.
 import { phys_load64, phys_store64 } from "../arch/intrinsics";
-import {
-  eptAddress,
-  eptIsLeaf,
-  eptLeaf,
-  eptMemoryType,
-  eptPresent,
-  eptRights,
-  eptTable,
-  eptWithRights,
-} from "./ept";
+import { tailItem } from "../lib/tail";
+import { eptAddress, eptIsLeaf, eptLeaf, eptMemoryType, eptPresent, eptRights, eptTable } from "./ept";
 import { frameAllocZeroed, frameFree, NO_HPA } from "./frames";
 import { NESTED_READ } from "./rights";
-import {
-  nptAddress,
-  nptIsLeaf,
-  nptLeaf,
-  nptMemoryType,
-  nptPresent,
-  nptRights,
-  nptTable,
-  nptWithRights,
-} from "./npt";
+import { WalkEntry } from "./walkentry";
+import { nptAddress, nptIsLeaf, nptLeaf, nptMemoryType, nptPresent, nptRights, nptTable } from "./npt";
 
 /** Kinds of entry encoding. */
 export const NESTED_EPT: u32 = 0;
@@ -35,25 +19,23 @@ export const NESTED_NPT: u32 = 1;
 
 /** Bits of guest-physical address that four levels translate. */
 const ADDRESS_BITS: u64 = 48;
-const ROOT_LEVEL: u32 = 4;
+export const NESTED_LEVELS: u32 = 4;
 const TABLE_ENTRIES: u32 = 512;
 const PAGE_BYTES: u64 = 4096;
 
 let largestLeaf: u32 = 2;
 
-/** What `nestedWalk` found. */
+/** The way to a guest-physical address. Ends in NESTED_LEVELS entries, of which the first `length` are its own. */
 @unmanaged
-export class NestedTranslation {
-  /** The last entry read and its level: the leaf, or the entry that is not present. */
-  entry: u64;
-  /** Host-physical address of the byte asked for; 0 when not mapped. */
+export class NestedWalk {
+  /** Entries from the root down: the last is the leaf, or is not present. Its level is NESTED_LEVELS + 1 - `length`. */
+  length: u32;
+  reserved: u32;
+  /** Host-physical address of the byte asked for; NO_HPA when not mapped. */
   hpa: u64;
-  level: u32;
-  /** NESTED_READ | … of the leaf; 0 when not mapped. */
-  rights: u32;
-  /** MEMORY_*. */
-  memoryType: u32;
 }
+
+export const NESTED_WALK_BYTES: usize = offsetof<NestedWalk>() + <usize>NESTED_LEVELS * offsetof<WalkEntry>();
 
 /** Largest leaf that the CPU takes: 1 (4 KiB), 2 (2 MiB, the default) or 3 (1 GiB). Set once, by the backend. */
 export function nestedSetLargestLeaf(level: u32): void {
@@ -62,7 +44,7 @@ export function nestedSetLargestLeaf(level: u32): void {
 }
 
 /** Bytes that a leaf at `level` maps. */
-export function nestedLeafBytes(level: u32): u64 {
+function nestedLeafBytes(level: u32): u64 {
   return PAGE_BYTES << (9 * <u64>(level - 1));
 }
 
@@ -95,10 +77,6 @@ function rightsOf(kind: u32, entry: u64): u32 {
   return kind == NESTED_EPT ? eptRights(entry) : nptRights(entry);
 }
 
-function withRights(kind: u32, entry: u64, rights: u32): u64 {
-  return kind == NESTED_EPT ? eptWithRights(entry, rights) : nptWithRights(entry, rights);
-}
-
 function memoryTypeOf(kind: u32, entry: u64): u32 {
   return kind == NESTED_EPT ? eptMemoryType(entry) : nptMemoryType(entry);
 }
@@ -126,16 +104,15 @@ function split(kind: u32, slot: u64, entry: u64, level: u32): u64 {
 }
 
 /**
- * Host-physical address of the entry for `gpa` at `target` level. Missing tables are made when `create`, larger leaves in
- * the way are split. NO_HPA: no frame left, or nothing there and not `create`.
+ * Host-physical address of the entry for `gpa` at `target` level. Missing tables are made, larger leaves in the way are
+ * split. NO_HPA: no frame left.
  */
-function descend(root: u64, kind: u32, gpa: u64, target: u32, create: bool): u64 {
+function descend(root: u64, kind: u32, gpa: u64, target: u32): u64 {
   let table = root;
-  for (let level = ROOT_LEVEL; level > target; level--) {
+  for (let level = NESTED_LEVELS; level > target; level--) {
     const slot = entryAddress(table, gpa, level);
     const entry = phys_load64(slot);
     if (!isPresent(kind, entry)) {
-      if (!create) return NO_HPA;
       table = frameAllocZeroed(1, PAGE_BYTES);
       if (table == NO_HPA) return NO_HPA;
       phys_store64(slot, tableEntry(kind, table));
@@ -181,12 +158,6 @@ export function nestedCreate(_kind: u32): u64 {
   return frameAllocZeroed(1, PAGE_BYTES);
 }
 
-/** Gives back the root and every table below it. The pages that it mapped stay their owners'. */
-export function nestedDestroy(root: u64, kind: u32): void {
-  for (let i: u32 = 0; i < TABLE_ENTRIES; i++) freeBelow(kind, phys_load64(root + <u64>i * 8), ROOT_LEVEL);
-  frameFree(root, 1);
-}
-
 /**
  * Maps `bytes` at guest-physical `gpa` to host-physical `hpa` (all multiples of 4 KiB), in the largest pages that fit.
  * What was mapped there is replaced. `rights`: NESTED_*; `memoryType`: MEMORY_*. False when no frame is left for a table.
@@ -206,7 +177,7 @@ export function nestedMap(
   let done: u64 = 0;
   while (done < bytes) {
     const level = leafLevel(gpa + done, hpa + done, bytes - done);
-    const slot = descend(root, kind, gpa + done, level, true);
+    const slot = descend(root, kind, gpa + done, level);
     if (slot == NO_HPA) return false;
     const old = phys_load64(slot);
     phys_store64(slot, leafEntry(kind, hpa + done, level, rights, memoryType));
@@ -216,63 +187,28 @@ export function nestedMap(
   return true;
 }
 
-/** Level at which `gpa` is decided: of its leaf, or of the entry that is not present. */
-function levelOf(root: u64, kind: u32, gpa: u64): u32 {
-  let table = root;
-  for (let level = ROOT_LEVEL; level > 1; level--) {
-    const entry = phys_load64(entryAddress(table, gpa, level));
-    if (!isPresent(kind, entry) || isLeaf(kind, entry, level)) return level;
-    table = addressOf(kind, entry);
-  }
-  return 1;
+/** Entry `i` of a walk, from the root down. */
+export function nestedEntry(walk: NestedWalk, i: u32): WalkEntry {
+  return tailItem<NestedWalk, WalkEntry>(walk, i);
 }
 
-/** Gives every mapped page of the range other rights; none (0) unmaps. Large leaves that straddle its ends are split. */
-function update(root: u64, kind: u32, gpa: u64, bytes: u64, rights: u32): bool {
-  checkRange(gpa, bytes);
-  const end = gpa + bytes;
-  let at = gpa;
-  while (at < end) {
-    let level = levelOf(root, kind, at);
-    const mapped = isPresent(kind, phys_load64(descend(root, kind, at, level, false)));
-    while (
-      mapped &&
-      level > 1 &&
-      ((at & (nestedLeafBytes(level) - 1)) != 0 || end - at < nestedLeafBytes(level))
-    )
-      level--;
-    if (mapped) {
-      const slot = descend(root, kind, at, level, false);
-      if (slot == NO_HPA) return false;
-      phys_store64(slot, rights == 0 ? 0 : withRights(kind, phys_load64(slot), rights));
-    }
-    const size = nestedLeafBytes(level);
-    at = (at & ~(size - 1)) + size;
-  }
-  return true;
-}
-
-/** Removes the mappings of a range (multiples of 4 KiB). False when no frame is left to split a large page. */
-export function nestedUnmap(root: u64, kind: u32, gpa: u64, bytes: u64): bool {
-  return update(root, kind, gpa, bytes, 0);
-}
-
-/** Changes the rights of what is mapped in a range. False when no frame is left to split a large page. */
-export function nestedProtect(root: u64, kind: u32, gpa: u64, bytes: u64, rights: u32): bool {
-  assert((rights & NESTED_READ) != 0, "nested: a mapping without read access");
-  return update(root, kind, gpa, bytes, rights);
-}
-
-/** Translates one address as the processor would, into `out`. True when mapped. */
-export function nestedWalk(root: u64, kind: u32, gpa: u64, out: NestedTranslation): bool {
+/** Translates one address as the processor would, and writes down the way. True when mapped. */
+export function nestedWalk(root: u64, kind: u32, gpa: u64, walk: NestedWalk): bool {
   checkRange(gpa & ~(PAGE_BYTES - 1), PAGE_BYTES);
-  const level = levelOf(root, kind, gpa);
-  const entry = phys_load64(descend(root, kind, gpa, level, false));
+  walk.length = 0;
+  let table = root;
+  let level = NESTED_LEVELS;
+  let entry: u64 = 0;
+  while (true) {
+    const step = nestedEntry(walk, walk.length++);
+    step.hpa = entryAddress(table, gpa, level);
+    entry = phys_load64(step.hpa);
+    step.value = entry;
+    if (!isPresent(kind, entry) || isLeaf(kind, entry, level)) break;
+    table = addressOf(kind, entry);
+    level--;
+  }
   const present = isPresent(kind, entry);
-  out.entry = entry;
-  out.level = level;
-  out.hpa = present ? addressOf(kind, entry) | (gpa & (nestedLeafBytes(level) - 1)) : 0;
-  out.rights = present ? rightsOf(kind, entry) : 0;
-  out.memoryType = present ? memoryTypeOf(kind, entry) : 0;
+  walk.hpa = present ? addressOf(kind, entry) | (gpa & (nestedLeafBytes(level) - 1)) : NO_HPA;
   return present;
 }

@@ -56,11 +56,6 @@ export function nptRights(entry: u64): u32 {
   return NESTED_READ | write | ((entry & NO_EXECUTE) == 0 ? NESTED_EXECUTE : 0);
 }
 
-/** The same entry with other rights (at least one). */
-export function nptWithRights(entry: u64, rights: u32): u64 {
-  return (entry & ~(PRESENT | WRITABLE | USER | NO_EXECUTE)) | rightsBits(rights);
-}
-
 /** Memory type of a leaf: MEMORY_*. */
 export function nptMemoryType(entry: u64): u32 {
   if ((entry & CACHE_DISABLE) != 0) return MEMORY_UC;

@@ -6,27 +6,28 @@
 // Accessed and dirty flags are compared as well: the walk that left the trail has set the accessed flags, and a flag that changes
 // later costs one more walk.
 import { phys_load64 } from "../arch/intrinsics";
-import { GuestWalk, trailHpa, trailValue } from "./guestwalk";
+import { NO_HPA } from "./frames";
+import { GuestWalk, walkEntry } from "./guestwalk";
+import { WalkEntry } from "./walkentry";
 
-/** Entries of four levels: no guest is offered five. Fewer: the last is here several times, which is cheaper than to count. */
+/**
+ * TRAIL_ENTRIES entries: four levels, since no guest is offered five. Fewer: the last is here several times, which is cheaper
+ * than to count.
+ */
 @unmanaged
 export class Trail {
-  hpa0: u64;
-  value0: u64;
-  hpa1: u64;
-  value1: u64;
-  hpa2: u64;
-  value2: u64;
-  hpa3: u64;
-  value3: u64;
+  at(i: u32): WalkEntry {
+    return changetype<WalkEntry>(changetype<usize>(this) + <usize>i * offsetof<WalkEntry>());
+  }
 }
 
 const TRAIL_ENTRIES: u32 = 4;
+export const TRAIL_BYTES: usize = <usize>TRAIL_ENTRIES * offsetof<WalkEntry>();
 const ENTRY_BYTES: u64 = 8;
 
 /**
  * Writes down the way that `walk`, which has succeeded, went to the byte at host-physical address `hpa`. False: it is too long,
- * or leads through what is not RAM.
+ * or leads through what is not RAM. What the processor holds is not part of it: see `trailPdpte`.
  */
 export function trailTake(trail: Trail, walk: GuestWalk, hpa: u64): bool {
   if (walk.trailLength > TRAIL_ENTRIES || walk.outside) return false;
@@ -34,15 +35,21 @@ export function trailTake(trail: Trail, walk: GuestWalk, hpa: u64): bool {
   let at = wordOf(hpa);
   let value = phys_load64(at);
   for (let i: u32 = 0; i < TRAIL_ENTRIES; i++) {
-    if (i < walk.trailLength) {
-      at = wordOf(trailHpa(walk, i));
-      value = walk.levels == 2 ? wordWith(trailHpa(walk, i), trailValue(walk, i)) : trailValue(walk, i);
+    const step = walkEntry(walk, i);
+    if (i < walk.trailLength && step.hpa != NO_HPA) {
+      at = wordOf(step.hpa);
+      value = walk.levels == 2 ? wordWith(step.hpa, step.value) : step.value;
     }
-    const place = changetype<usize>(trail) + <usize>i * 16;
-    store<u64>(place, at);
-    store<u64>(place, value, 8);
+    trail.at(i).hpa = at;
+    trail.at(i).value = value;
   }
   return true;
+}
+
+/** The page-directory-pointer-table entry that the walk used, if the processor held it; else 0. */
+export function trailPdpte(walk: GuestWalk): u64 {
+  const first = walkEntry(walk, 0);
+  return walk.trailLength != 0 && first.hpa == NO_HPA ? first.value : 0;
 }
 
 function wordOf(hpa: u64): u64 {
@@ -56,12 +63,22 @@ function wordWith(hpa: u64, value: u64): u64 {
   return isUpper ? (word & 0xffff_ffff) | (value << 32) : (word & 0xffff_ffff_0000_0000) | value;
 }
 
-/** Whether a walk would still go this way. Four instructions an entry. */
+const HPA: usize = offsetof<WalkEntry>("hpa");
+const VALUE: usize = offsetof<WalkEntry>("value");
+const SECOND: usize = offsetof<WalkEntry>();
+const THIRD: usize = 2 * SECOND;
+const FOURTH: usize = 3 * SECOND;
+
+/**
+ * Whether a walk would still go this way. Four instructions an entry. Each is spelled out: a function for one entry is not
+ * inlined four times, and its calls cost every exit that is known 38 instructions.
+ */
 export function trailHolds(trail: Trail): bool {
+  const at = changetype<usize>(trail);
   return (
-    phys_load64(trail.hpa0) == trail.value0 &&
-    phys_load64(trail.hpa1) == trail.value1 &&
-    phys_load64(trail.hpa2) == trail.value2 &&
-    phys_load64(trail.hpa3) == trail.value3
+    phys_load64(load<u64>(at, HPA)) == load<u64>(at, VALUE) &&
+    phys_load64(load<u64>(at, SECOND + HPA)) == load<u64>(at, SECOND + VALUE) &&
+    phys_load64(load<u64>(at, THIRD + HPA)) == load<u64>(at, THIRD + VALUE) &&
+    phys_load64(load<u64>(at, FOURTH + HPA)) == load<u64>(at, FOURTH + VALUE)
   );
 }

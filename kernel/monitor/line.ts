@@ -16,7 +16,7 @@ import {
 } from "./terminal";
 
 /** Bytes of a line with its final zero: with the prompt it fits a terminal of 80 columns. */
-export const LINE_BYTES: u32 = 68;
+const LINE_BYTES: u32 = 68;
 const PROMPT: string = "typevisor> ";
 
 const line = memory.data(80, 16);

@@ -1,20 +1,35 @@
 // Page tables, entry by entry, for people: the guest's own and the nested ones. Nothing is changed by looking, not even an
 // accessed flag.
-import { phys_load32, phys_load64 } from "../arch/intrinsics";
 import { vmOf } from "../guest/vm";
 import { logDecimal, logEnd, logHex, logText, logWord } from "../lib/log";
 import { NO_HPA } from "../mm/frames";
-import { guestTranslate } from "../mm/guestmem";
-import { pagingLevels } from "../mm/guestwalk";
-import { NESTED_EPT } from "../mm/nested";
+import {
+  entryBytes,
+  GUEST_WALK_BYTES,
+  GuestWalk,
+  rootTable,
+  tableIndex,
+  WALK_LOOK,
+  WALK_OK,
+  walkEntry,
+  walkGuest,
+} from "../mm/guestwalk";
+import {
+  NESTED_EPT,
+  NESTED_LEVELS,
+  NESTED_WALK_BYTES,
+  NestedWalk,
+  nestedEntry,
+  nestedWalk,
+} from "../mm/nested";
 import { need } from "../vcpu/backend";
+import { setPdptes } from "../vcpu/pdptes";
 import { GROUP_CONTROL } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { logBits } from "./bits";
 
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-const PAE_ROOT: u64 = 0xffff_ffe0;
-const LARGE: u64 = 1 << 7;
+const PAGE_OFFSET: u64 = 0xfff;
 const LEVEL_NAMES: string = "PTE PDE PDPTE PML4E PML5E";
 /** Bits 0 to 8 of an ordinary entry. SDM, "4-Level Paging"; bit 63 is NX. */
 const BITS: string = "P W U PWT PCD A D PS G";
@@ -23,61 +38,57 @@ const EPT_BITS: string = "R W X - - - IPAT PS A D";
 const MEMORY_TYPES: string = "UC WC - - WT WP WB";
 const NX_SHIFT: u64 = 63;
 
-/** Where the walk of the guest's tables ended, and says so if `show`. NO_HPA: the linear address has no translation. */
+const guest = changetype<GuestWalk>(memory.data(GUEST_WALK_BYTES, 16));
+const nested = changetype<NestedWalk>(memory.data(NESTED_WALK_BYTES, 16));
+
+/** The guest-physical address that a linear one leads to; shows the way if `show`. NO_HPA: it has no translation. */
 export function walkLinear(vcpu: Vcpu, gva: u64, show: bool): u64 {
   need(vcpu, GROUP_CONTROL);
-  const levels = pagingLevels(vcpu.cr0, vcpu.cr4, vcpu.efer);
-  if (levels == 0) return gva;
-  const memory = vmOf(vcpu).memory;
-  const indexBits: u32 = levels == 2 ? 10 : 9;
-  const bytes: u32 = levels == 2 ? 4 : 8;
-  let table = vcpu.cr3 & (levels == 3 ? PAE_ROOT : ADDRESS);
-  let level = levels;
-  while (true) {
-    const shift = 12 + indexBits * (level - 1);
-    const index = (gva >> shift) & ((1 << indexBits) - 1);
-    const at = table + index * bytes;
-    const hpa = guestTranslate(memory, at, bytes);
-    if (hpa == NO_HPA) {
-      if (show) logPlace(level, index, at, ": not in the guest's RAM");
-      return NO_HPA;
-    }
-    const entry = bytes == 4 ? <u64>phys_load32(hpa) : phys_load64(hpa);
-    const leaf = level == 1 || ((entry & LARGE) != 0 && !(levels == 3 && level == 3));
-    if (show) logEntry(level, index, at, entry, BITS, leaf);
-    if ((entry & 1) == 0) return NO_HPA;
-    if (leaf) return leafAddress(entry, levels, gva, shift);
-    table = entry & ADDRESS;
-    level--;
+  guest.memory = vmOf(vcpu).memory;
+  guest.cr0 = vcpu.cr0;
+  guest.cr3 = vcpu.cr3;
+  guest.cr4 = vcpu.cr4;
+  guest.efer = vcpu.efer;
+  guest.access = WALK_LOOK;
+  setPdptes(vcpu, guest);
+  const found = walkGuest(guest, gva) == WALK_OK;
+  if (show) showGuestWalk(gva, found);
+  return found ? guest.gpa : NO_HPA;
+}
+
+/** What the walk has used; and, if it ended where there is no RAM, where that is. */
+function showGuestWalk(gva: u64, found: bool): void {
+  const length = guest.trailLength;
+  let table = rootTable(guest);
+  for (let i: u32 = 0; i < length; i++) {
+    const level = guest.levels - i;
+    const index = tableIndex(guest, level, gva);
+    const step = walkEntry(guest, i);
+    logPlace(level, index, table + index * entryBytes(guest), step.hpa == NO_HPA ? HELD : ": ");
+    logEntry(step.value, BITS, found && i == length - 1);
+    table = step.value & ADDRESS;
   }
+  if (!guest.outside) return;
+  const level = guest.levels - length;
+  const index = tableIndex(guest, level, gva);
+  logPlace(level, index, table + index * entryBytes(guest), ": not in the guest's RAM");
+  logEnd();
 }
 
-/** 4 MiB pages have bits 39..32 of the address in bits 20..13. */
-function leafAddress(entry: u64, levels: u32, gva: u64, shift: u32): u64 {
-  const offset = ((<u64>1) << shift) - 1;
-  const high: u64 = levels == 2 && shift > 12 ? ((entry >> 13) & 0xff) << 32 : 0;
-  return (entry & ADDRESS & ~offset) | high | (gva & offset);
-}
-
-/** Shows the walk of the nested tables. Returns the host-physical address; NO_HPA: there is no mapping. */
+/** Shows the way through the nested tables. Returns the host-physical address; NO_HPA: there is no mapping. */
 export function walkNested(vcpu: Vcpu, gpa: u64): u64 {
   const vm = vmOf(vcpu);
-  const isEpt = vm.nestedKind == NESTED_EPT;
-  let table = vm.nestedRoot;
-  let level: u32 = 4;
-  while (true) {
-    const shift = 12 + 9 * (level - 1);
-    const index = (gpa >> shift) & 511;
-    const at = table + index * 8;
-    const entry = phys_load64(at);
-    const leaf = level == 1 || (entry & LARGE) != 0;
-    logEntry(level, index, at, entry, isEpt ? EPT_BITS : BITS, leaf);
-    if ((entry & (isEpt ? 7 : 1)) == 0) return NO_HPA;
-    if (leaf) return leafAddress(entry, 4, gpa, shift);
-    table = entry & ADDRESS;
-    level--;
+  const found = nestedWalk(vm.nestedRoot, vm.nestedKind, gpa, nested);
+  for (let i: u32 = 0; i < nested.length; i++) {
+    const step = nestedEntry(nested, i);
+    logPlace(NESTED_LEVELS - i, (step.hpa & PAGE_OFFSET) / 8, step.hpa, ": ");
+    logEntry(step.value, vm.nestedKind == NESTED_EPT ? EPT_BITS : BITS, found && i == nested.length - 1);
   }
+  return nested.hpa;
 }
+
+/** Of an entry that the processor has loaded: what the table holds now may differ. */
+const HELD: string = ", as the processor holds it: ";
 
 function logPlace(level: u32, index: u64, at: u64, text: string): void {
   logText("  ");
@@ -87,11 +98,9 @@ function logPlace(level: u32, index: u64, at: u64, text: string): void {
   logText(" at ");
   logHex(at);
   logText(text);
-  if (text.length > 2) logEnd();
 }
 
-function logEntry(level: u32, index: u64, at: u64, entry: u64, bits: string, leaf: bool): void {
-  logPlace(level, index, at, ": ");
+function logEntry(entry: u64, bits: string, leaf: bool): void {
   logHex(entry);
   logBits(entry, bits);
   if (bits == EPT_BITS) {

@@ -9,7 +9,7 @@ export const KEY_RIGHT: u32 = 0x102;
 export const KEY_LEFT: u32 = 0x103;
 export const KEY_END: u32 = 0x105;
 export const KEY_HOME: u32 = 0x107;
-export const KEY_UNKNOWN: u32 = 0x1ff;
+const KEY_UNKNOWN: u32 = 0x1ff;
 
 export const ESC: u32 = 0x1b;
 export const BELL: u32 = 0x07;

@@ -16,8 +16,8 @@ const FEATURE_INVLPGB_BIT: u32 = 3;
 const FEATURE_MCOMMIT_BIT: u32 = 8;
 
 // LEAF_SVM EDX.
-export const SVM_NESTED_PAGING: u32 = 1 << 0;
-export const SVM_LBR_VIRTUALIZATION: u32 = 1 << 1;
+const SVM_NESTED_PAGING: u32 = 1 << 0;
+const SVM_LBR_VIRTUALIZATION: u32 = 1 << 1;
 export const SVM_NRIP_SAVE: u32 = 1 << 3;
 export const SVM_CLEAN_BITS: u32 = 1 << 5;
 export const SVM_FLUSH_BY_ASID: u32 = 1 << 6;

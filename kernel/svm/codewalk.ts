@@ -4,7 +4,7 @@ import { EFER_LMA } from "../arch/msr";
 import { phys_load16, phys_load64, phys_load8 } from "../arch/intrinsics";
 import { NO_HPA } from "../mm/frames";
 import { GuestMemory, guestTranslate } from "../mm/guestmem";
-import { GuestWalk, WALK_FETCH, WALK_OK, WALK_USER, walkGuest } from "../mm/guestwalk";
+import { GUEST_WALK_BYTES, GuestWalk, WALK_FETCH, WALK_OK, WALK_USER, walkGuest } from "../mm/guestwalk";
 import { machine } from "../vcpu/machine";
 import { Vcpu } from "../vcpu/vcpu";
 import { VMCB_CPL, VMCB_CR0, VMCB_CR3, VMCB_CR4, VMCB_CS, VMCB_EFER } from "./vmcb";
@@ -16,12 +16,11 @@ const BASE: u64 = 8;
 const ATTRIBUTE_LONG: u32 = 1 << 9;
 
 /** One serves all vCPUs of this CPU, since a walk never yields. */
-const walk = changetype<GuestWalk>(memory.data(256, 16));
+const walk = changetype<GuestWalk>(memory.data(GUEST_WALK_BYTES, 16));
 let physicalBits: u32 = 0;
 
 /** Before the first guest runs. */
 export function codeWalkPrepare(): void {
-  assert(offsetof<GuestWalk>() <= 256, "svm: storage of the walk");
   physicalBits = physicalAddressBits();
 }
 
@@ -53,6 +52,7 @@ function prepareWalk(vcpu: Vcpu, walk: GuestWalk): void {
   walk.cr3 = phys_load64(vmcb + VMCB_CR3);
   walk.cr4 = phys_load64(vmcb + VMCB_CR4);
   walk.efer = phys_load64(vmcb + VMCB_EFER);
+  walk.pdptes = null;
   walk.access = phys_load8(vmcb + VMCB_CPL) == USER ? WALK_FETCH | WALK_USER : WALK_FETCH;
   walk.physicalBits = physicalBits;
 }

@@ -37,41 +37,16 @@ import {
   EXIT_XSETBV,
 } from "../vcpu/exit";
 
-export const EXITCODE_CR_READ: u32 = 0x00;
 export const EXITCODE_CR_WRITE: u32 = 0x10;
-export const EXITCODE_DR_READ: u32 = 0x20;
+const EXITCODE_DR_READ: u32 = 0x20;
 export const EXITCODE_DR_WRITE: u32 = 0x30;
 export const EXITCODE_EXCEPTION: u32 = 0x40;
-export const EXITCODE_INTR: u32 = 0x60;
-export const EXITCODE_NMI: u32 = 0x61;
-export const EXITCODE_SMI: u32 = 0x62;
-export const EXITCODE_INIT: u32 = 0x63;
-export const EXITCODE_VINTR: u32 = 0x64;
+const EXITCODE_INTR: u32 = 0x60;
 export const EXITCODE_CR0_SEL_WRITE: u32 = 0x65;
-export const EXITCODE_IDTR_READ: u32 = 0x66;
-export const EXITCODE_TR_WRITE: u32 = 0x6d;
-export const EXITCODE_RDTSC: u32 = 0x6e;
-export const EXITCODE_RDPMC: u32 = 0x6f;
-export const EXITCODE_CPUID: u32 = 0x72;
-export const EXITCODE_IRET: u32 = 0x74;
-export const EXITCODE_INVD: u32 = 0x76;
-export const EXITCODE_PAUSE: u32 = 0x77;
-export const EXITCODE_HLT: u32 = 0x78;
-export const EXITCODE_INVLPG: u32 = 0x79;
 export const EXITCODE_IOIO: u32 = 0x7b;
-export const EXITCODE_MSR: u32 = 0x7c;
-export const EXITCODE_TASK_SWITCH: u32 = 0x7d;
-export const EXITCODE_SHUTDOWN: u32 = 0x7f;
-export const EXITCODE_VMRUN: u32 = 0x80;
-export const EXITCODE_VMMCALL: u32 = 0x81;
-export const EXITCODE_RDTSCP: u32 = 0x87;
-export const EXITCODE_WBINVD: u32 = 0x89;
-export const EXITCODE_MONITOR: u32 = 0x8a;
-export const EXITCODE_MWAIT: u32 = 0x8b;
-export const EXITCODE_XSETBV: u32 = 0x8d;
 export const EXITCODE_NPF: u32 = 0x400;
 /** VMEXIT_INVALID is -1. QEMU leaves the upper half of the field zero, so the low 32 bits decide. */
-export const EXITCODE_INVALID: u32 = 0xffffffff;
+const EXITCODE_INVALID: u32 = 0xffffffff;
 
 /** EXIT_* of the codes from EXITCODE_INTR on. */
 const kinds: StaticArray<u32> = [

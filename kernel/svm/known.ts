@@ -13,7 +13,8 @@
 // for MOVs, the same size of code. CR0, CR4 and EFER change by exits only, at which `storeState` forgets all.
 import { phys_load16, phys_load32, phys_load64 } from "../arch/intrinsics";
 import { EFER_LMA } from "../arch/msr";
-import { Trail, trailHolds, trailTake } from "../mm/trail";
+import { tailOf } from "../lib/tail";
+import { Trail, TRAIL_BYTES, trailHolds, trailTake } from "../mm/trail";
 import {
   EXIT_CLASSES, EXIT_CPUID, EXIT_HYPERCALL, EXIT_NESTED_FAULT, EXIT_RDMSR, EXIT_WRMSR, MOVE_WRITE,
 } from "../vcpu/exit";
@@ -22,9 +23,9 @@ import { codeTrail, translateCode } from "./codewalk";
 import { KNOWN_BYTES, NMI_OPEN, SvmVcpu, svmOf } from "./svm";
 import { VMCB_CR3, VMCB_CS, VMCB_EFER, VMCB_EXITCODE_UPPER, VMCB_EXITINTINFO } from "./vmcb";
 
-/** One instruction that exited. Empty: all ones, which no CR3 is. */
+/** One instruction that exited. Empty: all ones, which no CR3 is. Ends in its trail. */
 @unmanaged
-export class KnownInstruction extends Trail {
+export class KnownInstruction {
   /** Linear address, the CR3 it was translated with, and where that is. */
   linear: u64;
   cr3: u64;
@@ -49,6 +50,10 @@ export class KnownInstruction extends Trail {
   mask1: u64;
   /** Guest-physical address of the lowest byte but one of the page that it accessed. */
   second: u64;
+
+  get trail(): Trail {
+    return changetype<Trail>(tailOf(this));
+  }
 
   /** `kind` and, in the upper half, `length`: as the exit record has them, to be copied by one load and one store. */
   get kindAndLength(): u64 {
@@ -138,7 +143,7 @@ const nothing = memory.data(KNOWN_BYTES, 64);
 
 /** Before the first guest runs. */
 export function knownPrepare(): void {
-  assert(offsetof<KnownInstruction>() <= (<usize>1) << ENTRY_SHIFT, "svm: storage of known.ts");
+  assert(offsetof<KnownInstruction>() + TRAIL_BYTES <= (<usize>1) << ENTRY_SHIFT, "svm: storage of known.ts");
   assert(<u32>lengths.length == EXIT_CLASSES, "svm: an exit class has no row of encodings");
   memory.fill(nothing, 0xff, KNOWN_BYTES);
 }
@@ -172,7 +177,7 @@ export function knownEntry(vcpu: Vcpu, linear: u64): KnownInstruction {
 
 /** Whether an entry is of the instruction at `linear`, and still true. Which exit it is of is the next question. */
 export function isTrue(vcpu: Vcpu, known: KnownInstruction, linear: u64): bool {
-  return known.linear == linear && known.cr3 == phys_load64(vcpu.vmcb + VMCB_CR3) && trailHolds(known);
+  return known.linear == linear && known.cr3 == phys_load64(vcpu.vmcb + VMCB_CR3) && trailHolds(known.trail);
 }
 
 /** Whether the entry, which is true, is of the exit's kind and has its bytes: both by one comparison. Not of MOVs. */
@@ -233,7 +238,7 @@ function discover(vcpu: Vcpu, rip: u64, bytes: u64): KnownInstruction | null {
   const known = entryOf(svmOf(vcpu).known, linear);
   // Nothing, until it is complete.
   known.cr3 = U64.MAX_VALUE;
-  if (!trailTake(known, codeTrail(), hpa)) return null;
+  if (!trailTake(known.trail, codeTrail(), hpa)) return null;
   known.linear = linear;
   known.hpa = hpa;
   return known;

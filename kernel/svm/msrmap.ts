@@ -21,7 +21,7 @@ export const MSR_MAP_BYTES: u64 = 2 * 4096;
 const RANGE_MSRS: u32 = 0x2000;
 const RANGE_BYTES: u64 = 0x800;
 /** Returned for an MSR that the map does not cover. */
-export const NOT_MAPPED: u64 = U64.MAX_VALUE;
+const NOT_MAPPED: u64 = U64.MAX_VALUE;
 
 /** MSRs that VMLOAD and VMSAVE switch: the guest's own, no exit. */
 const direct: StaticArray<u32> = [
@@ -38,7 +38,7 @@ const direct: StaticArray<u32> = [
 ];
 
 /** Number of the bit that intercepts reads of `msr` (writes: the next), or NOT_MAPPED. */
-export function msrMapBit(msr: u32): u64 {
+function msrMapBit(msr: u32): u64 {
   if (msr < RANGE_MSRS) return <u64>msr * 2;
   if (msr - 0xc0000000 < RANGE_MSRS) return RANGE_BYTES * 8 + <u64>(msr - 0xc0000000) * 2;
   if (msr - 0xc0010000 < RANGE_MSRS) return RANGE_BYTES * 16 + <u64>(msr - 0xc0010000) * 2;

@@ -27,6 +27,7 @@ import {
   BLOCKED_BY_STI,
   GROUP_CONTROL,
   GROUP_INTERRUPTIBILITY,
+  GROUP_PDPTES,
   GROUP_SEGMENT_SHIFT,
   GROUP_SEGMENTS,
   GROUP_SINGLE_SEGMENTS,
@@ -104,7 +105,7 @@ export function accessFromAttributes(attributes: u32): u32 {
 }
 
 /** Neutral access rights -> VMCB attributes. */
-export function attributesFromAccess(access: u32): u32 {
+function attributesFromAccess(access: u32): u32 {
   const attributes = (access & LOW_ATTRIBUTES) | ((access >> HIGH_SHIFT) & HIGH_ATTRIBUTES);
   return (access & SEGMENT_UNUSABLE) != 0 ? attributes & ~SEGMENT_PRESENT : attributes;
 }
@@ -132,7 +133,8 @@ export function loadState(vcpu: Vcpu, svm: SvmVcpu, groups: u32): void {
   }
   if ((groups & GROUP_SYSTEM) != 0) loadSystem(vcpu, vmcb);
   if ((groups & GROUP_INTERRUPTIBILITY) != 0) vcpu.interruptibility = interruptibility(svm, vcpu.rip);
-  vcpu.valid |= groups;
+  // The processor reads PDPTEs in memory: there are none to be valid.
+  vcpu.valid |= groups & ~GROUP_PDPTES;
 }
 
 /** Writes groups back to the VMCB, with the clean bits that this takes. */

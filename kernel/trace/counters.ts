@@ -90,7 +90,7 @@ function detailIndex(vcpu: Vcpu): usize {
 }
 
 /** Linear address of a vCPU's second level. */
-export function countersDetails(vcpu: Vcpu): usize {
+function countersDetails(vcpu: Vcpu): usize {
   return vcpu.counters + DETAILS_OFFSET;
 }
 
@@ -186,13 +186,6 @@ export function totalTicks(vcpu: Vcpu): u64 {
     const entry = detailCounters(vcpu, i);
     if (entry.reason != NO_REASON) sum += entry.total;
   }
-  return sum;
-}
-
-/** Exits of a vCPU whose place in the second level another key has taken. */
-export function displacedExits(vcpu: Vcpu): u64 {
-  let sum: u64 = 0;
-  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += rowAt(vcpu, i).displaced.count;
   return sum;
 }
 

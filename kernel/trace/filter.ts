@@ -16,7 +16,7 @@ export class TraceRange {
 }
 
 @unmanaged
-export class TraceFilter {
+class TraceFilter {
   vm: u32;
   vcpu: u32;
   /** Every Nth of the exits that pass all else. */
@@ -39,10 +39,10 @@ const reasons: usize = ranges + RANGES_BYTES;
 /** The filter as it was when `filterKeep` was called. */
 const kept = memory.data(24 + 4 * 16 + COUNTED_REASONS, 16);
 
-export const RANGE_RIP: u32 = 0;
+const RANGE_RIP: u32 = 0;
 export const RANGE_PORT: u32 = 1;
-export const RANGE_MSR: u32 = 2;
-export const RANGE_LEAF: u32 = 3;
+const RANGE_MSR: u32 = 2;
+const RANGE_LEAF: u32 = 3;
 export const RANGES: u32 = 4;
 
 export function traceFilter(): TraceFilter {

@@ -14,7 +14,7 @@ import { COUNTED_REASONS, reasonOfIndex } from "./counters";
 import { ANY, filterAddReason, traceFilter, TraceRange, traceRange } from "./filter";
 
 export const EXIT_LOG_OFF: u32 = 0;
-export const EXIT_LOG_SUMMARY: u32 = 1;
+const EXIT_LOG_SUMMARY: u32 = 1;
 export const EXIT_LOG_EXITS: u32 = 2;
 
 const COMMA: u32 = 0x2c;
@@ -56,7 +56,7 @@ const PREFIX: i32 = 6;
 /** What `filterAdd` says of a condition. */
 export const FILTER_ADDED: u32 = 0;
 export const FILTER_NO_KEY: u32 = 1;
-export const FILTER_NO_VALUE: u32 = 2;
+const FILTER_NO_VALUE: u32 = 2;
 
 /** Logs a key's name as the monitor has it. */
 export function logKeyName(key: i32): void {

@@ -79,7 +79,7 @@ export function traceTellFilter(): void {
 }
 
 /** Pauses recording; what the rings hold is still sent. */
-export function tracePause(): void {
+function tracePause(): void {
   traceSetSinks(traceSinks() & ~SINK_STREAM);
 }
 

@@ -68,7 +68,7 @@ export function logExit(record: usize): void {
 }
 
 /** An exit reason's name as one word: blanks become `_`. What has no name is printed as a number. */
-export function logReason(reason: u32): void {
+function logReason(reason: u32): void {
   const name = backend().reasonName(reason);
   if (name == "unknown") logHex(reason);
   else for (let i = 0; i < name.length; i++) logByte(nameLetter(name, i));

@@ -3,7 +3,7 @@
 import { phys_load8 } from "../arch/intrinsics";
 import { NO_HPA } from "../mm/frames";
 import { guestTranslate } from "../mm/guestmem";
-import { GuestWalk, WALK_OK, walkGuest } from "../mm/guestwalk";
+import { GUEST_WALK_BYTES, GuestWalk, WALK_OK, walkGuest } from "../mm/guestwalk";
 import { backend } from "./backend";
 import {
   EXIT_DEADLINE,
@@ -42,7 +42,7 @@ const MAX_BYTES: u64 = 15;
 const PAGE_BYTES: u64 = 4096;
 
 @unmanaged
-export class CodeBytes {
+class CodeBytes {
   /** Bytes 0 to 7 and 8 to 14; zeros behind the last. */
   bytes0: u64;
   bytes1: u64;
@@ -51,14 +51,13 @@ export class CodeBytes {
 
 /** One of each serves all vCPUs of this CPU, since a walk never yields. */
 const code = changetype<CodeBytes>(memory.data(24, 16));
-const walk = changetype<GuestWalk>(memory.data(256, 16));
+const walk = changetype<GuestWalk>(memory.data(GUEST_WALK_BYTES, 16));
 
 /**
  * The instruction of the last exit, before it is handled. Where its length is not known, what follows it in its page comes with
  * it. Valid until the next call.
  */
 export function readInstruction(vcpu: Vcpu): CodeBytes {
-  assert(offsetof<GuestWalk>() <= 256, "codebytes: storage of the walk");
   code.bytes0 = 0;
   code.bytes1 = 0;
   code.count = 0;

@@ -4,7 +4,7 @@ import { Vcpu } from "./vcpu";
 
 /** One MSR. Free: `address` is 0. */
 @unmanaged
-export class KnownMsr {
+class KnownMsr {
   msr: u32;
   /** MSR_*. */
   flags: u32;

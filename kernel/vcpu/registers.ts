@@ -29,9 +29,8 @@ export const GROUP_CONTROL: u32 = 1 << 4;
 export const GROUP_SYSTEM: u32 = 1 << 5;
 /** Interruptibility: shadow of STI/MOV SS, blocking by NMI; debug exceptions that wait behind MOV SS. */
 export const GROUP_INTERRUPTIBILITY: u32 = 1 << 6;
-/** PDPTEs of PAE paging, to write only: the processor keeps them once they are loaded. AMD-V reads them in memory. */
+/** PDPTEs of PAE paging, which the processor keeps once they are loaded. AMD-V keeps none: there the group is never valid. */
 export const GROUP_PDPTES: u32 = 1 << 7;
-export const PDPTES: u32 = 4;
 
 /**
  * One segment register alone, for handlers that look at one or two: to read only. It is subsumed in GROUP_SEGMENTS, so ask

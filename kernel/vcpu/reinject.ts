@@ -29,7 +29,7 @@ function exceptionBit(event: u32): u32 {
 }
 
 /** Two exceptions, the second while the first was being delivered, are a double fault. */
-export function isDoubleFault(first: u32, second: u32): bool {
+function isDoubleFault(first: u32, second: u32): bool {
   const one = exceptionBit(first);
   const two = exceptionBit(second);
   if ((one & CONTRIBUTORY) != 0) return (two & CONTRIBUTORY) != 0;
@@ -37,7 +37,7 @@ export function isDoubleFault(first: u32, second: u32): bool {
 }
 
 /** The second while a double fault was being delivered shuts the processor down. */
-export function isTripleFault(first: u32, second: u32): bool {
+function isTripleFault(first: u32, second: u32): bool {
   return exceptionBit(first) == 1 << VECTOR_DF && (exceptionBit(second) & (CONTRIBUTORY | PAGE_FAULT)) != 0;
 }
 

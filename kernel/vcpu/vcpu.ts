@@ -2,7 +2,8 @@
 // offsets of the first fields are fixed; tools/gen derives the assembler's constants from this class.
 import { DETAIL_INDEX } from "../lib/limits";
 import { ExitRecord } from "./exit";
-import { GROUP_STACK_FLAGS, PDPTES, RSP, SEGMENT_STRIDE, Segment } from "./registers";
+import { PDPTES_BYTES, Pdptes } from "../mm/guestwalk";
+import { GROUP_STACK_FLAGS, RSP, SEGMENT_STRIDE, Segment } from "./registers";
 
 // Event to deliver at the next entry, in the form of VT-x's VM-entry interruption information:
 //
@@ -14,7 +15,6 @@ export const EVENT_EXTERNAL: u32 = 0 << 8;
 export const EVENT_NMI: u32 = 2 << 8;
 export const EVENT_EXCEPTION: u32 = 3 << 8;
 export const EVENT_SOFT_INTERRUPT: u32 = 4 << 8;
-export const EVENT_PRIVILEGED_SOFT_EXCEPTION: u32 = 5 << 8;
 export const EVENT_SOFT_EXCEPTION: u32 = 6 << 8;
 export const EVENT_TYPE_MASK: u32 = 7 << 8;
 
@@ -182,14 +182,9 @@ export class Vcpu {
     return changetype<Segment>(changetype<usize>(this) + SEGMENTS_OFFSET + index * SEGMENT_STRIDE);
   }
 
-  /** Page-directory-pointer-table entry `index` (0..3) of PAE paging, as last loaded by a handler. GROUP_PDPTES writes them. */
-  pdpte(index: u32): u64 {
-    assert(index < PDPTES, "vcpu: no such PDPTE");
-    return load<u64>(changetype<usize>(this) + PDPTES_OFFSET + ((<usize>index) << 3));
-  }
-  setPdpte(index: u32, value: u64): void {
-    assert(index < PDPTES, "vcpu: no such PDPTE");
-    store<u64>(changetype<usize>(this) + PDPTES_OFFSET + ((<usize>index) << 3), value);
+  /** Page-directory-pointer-table entries of PAE paging: GROUP_PDPTES (pdptes.ts). */
+  get pdptes(): Pdptes {
+    return changetype<Pdptes>(changetype<usize>(this) + PDPTES_OFFSET);
   }
 
   /** General-purpose register `index` (its encoding, 0..15), 64 bits. RSP needs GROUP_STACK_FLAGS valid. */
@@ -214,7 +209,7 @@ const SEGMENTS_OFFSET: usize = offsetof<Vcpu>() + offsetof<ExitRecord>();
 
 const PDPTES_OFFSET: usize = SEGMENTS_OFFSET + 8 * SEGMENT_STRIDE;
 /** The index of its counters (kernel/trace/details.ts). Every exit looks at it: that it is here saves the load of an address. */
-export const DETAIL_INDEX_OFFSET: usize = PDPTES_OFFSET + PDPTES * 8;
+export const DETAIL_INDEX_OFFSET: usize = PDPTES_OFFSET + PDPTES_BYTES;
 
 /** Bytes of one vCPU with its exit record, segment registers, PDPTEs and index of counters. */
 export const VCPU_BYTES: usize = DETAIL_INDEX_OFFSET + <usize>DETAIL_INDEX * 4;

@@ -4,6 +4,7 @@ import { vmread } from "../arch/intrinsics";
 import { GuestMemory } from "../mm/guestmem";
 import { GuestWalk, WALK_FETCH, WALK_USER } from "../mm/guestwalk";
 import { machine } from "../vcpu/machine";
+import { setPdptes } from "../vcpu/pdptes";
 import { SEGMENT_LONG } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import {
@@ -26,6 +27,7 @@ export function codeWalk(vcpu: Vcpu, walk: GuestWalk): u64 {
   walk.cr3 = vmread(GUEST_CR3);
   walk.cr4 = vmread(GUEST_CR4);
   walk.efer = vmread(GUEST_EFER);
+  setPdptes(vcpu, walk);
   walk.access = (vmread(GUEST_SS_ACCESS) & DPL) == DPL ? WALK_FETCH | WALK_USER : WALK_FETCH;
   walk.physicalBits = machine().physicalBits(vcpu);
   if ((walk.efer & EFER_LMA) != 0 && (vmread(GUEST_CS_ACCESS) & SEGMENT_LONG) != 0) return vcpu.exit.rip;

@@ -159,7 +159,7 @@ export function missingControls(capability: u64, required: u32): u32 {
 }
 
 /** What is required, what is desired and allowed, and what the CPU insists on. */
-export function computeControls(capability: u64, required: u32, desired: u32): u32 {
+function computeControls(capability: u64, required: u32, desired: u32): u32 {
   return (required | desired | <u32>capability) & <u32>(capability >> 32);
 }
 

@@ -23,6 +23,7 @@ import {
   IA32_LSTAR,
   IA32_STAR,
 } from "../arch/msr";
+import { PDPTES } from "../mm/guestwalk";
 import { IA32_VMX_CR0_FIXED1, IA32_VMX_CR4_FIXED0, IA32_VMX_CR4_FIXED1 } from "../arch/msr";
 import { DR6_BREAKPOINTS, DR6_SINGLE_STEP } from "../vcpu/debug";
 import { liveRestoreDebug, liveSaveDebug } from "../vcpu/live";
@@ -40,7 +41,6 @@ import {
   GROUP_STACK_FLAGS,
   GROUP_SYSTEM,
   GROUP_TABLES,
-  PDPTES,
 } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
 import { ENTRYC_IA32E_GUEST } from "./controls";
@@ -131,6 +131,11 @@ function loadControl(vcpu: Vcpu): void {
   vcpu.efer = vmread(GUEST_EFER);
 }
 
+/** What the processor walks with in PAE paging; without that, of no meaning. */
+function loadPdptes(vcpu: Vcpu): void {
+  for (let i: u32 = 0; i < PDPTES; i++) vcpu.pdptes.put(i, vmread(GUEST_PDPTE0 + i * NEXT_FIELD));
+}
+
 function loadSystem(vcpu: Vcpu): void {
   vcpu.dr6 = read_dr6();
   vcpu.dr7 = vmread(GUEST_DR7);
@@ -162,6 +167,7 @@ export function loadState(vcpu: Vcpu, groups: u32): void {
   if ((groups & GROUP_SEGMENTS) != 0) loadSegments(vcpu);
   if ((groups & GROUP_TABLES) != 0) loadTables(vcpu);
   if ((groups & GROUP_CONTROL) != 0) loadControl(vcpu);
+  if ((groups & GROUP_PDPTES) != 0) loadPdptes(vcpu);
   if ((groups & GROUP_SYSTEM) != 0) loadSystem(vcpu);
   if ((groups & GROUP_INTERRUPTIBILITY) != 0) loadInterruptibility(vcpu);
   if ((groups & GROUP_RIP) != 0) vcpu.rip = vmread(GUEST_RIP);
@@ -184,7 +190,7 @@ export function storePlainRip(vcpu: Vcpu): void {
 }
 
 /** Ends blocking by STI and by MOV SS. */
-export function clearShadows(): void {
+function clearShadows(): void {
   const state = vmread(GUEST_INTERRUPTIBILITY);
   if ((state & <u64>INTERRUPTIBILITY_SHADOWS) != 0) {
     vmwrite(GUEST_INTERRUPTIBILITY, state & ~(<u64>INTERRUPTIBILITY_SHADOWS));
@@ -210,7 +216,7 @@ function storeTables(vcpu: Vcpu): void {
 
 /** With PAE paging under EPT the processor takes the four page-directory pointers from the VMCS, not from memory. */
 function storePdptes(vcpu: Vcpu): void {
-  for (let i: u32 = 0; i < PDPTES; i++) vmwrite(GUEST_PDPTE0 + i * NEXT_FIELD, vcpu.pdpte(i));
+  for (let i: u32 = 0; i < PDPTES; i++) vmwrite(GUEST_PDPTE0 + i * NEXT_FIELD, vcpu.pdptes.at(i));
 }
 
 /** CR0, CR3, CR4 and EFER together: long mode is the product of CR0.PG and EFER.LME. */

@@ -1,7 +1,7 @@
 // The list that the entry checks (entrychecks.ts) fill: the rules of the manual that the current VMCS breaks.
 
 /** Enough for any one mistake: a wrong group of state breaks a few rules at once. */
-export const MAX_VIOLATIONS: u32 = 32;
+const MAX_VIOLATIONS: u32 = 32;
 
 const texts = memory.data(MAX_VIOLATIONS * 4, 8);
 let count: u32 = 0;

@@ -7,6 +7,7 @@ RW      equ 2
 LARGE   equ 0x80
 WINDOW  equ 0x40000000                  ; second page-directory pointer
 MSR_EFER equ 0xC0000080
+NOBODY  equ 0x1234                      ; a port that reads as all ones
 
 main:   mov eax, directory0
         or eax, P
@@ -49,6 +50,11 @@ main:   mov eax, directory0
         ; A pointer that memory no longer has stays loaded until CR3 is written.
         mov dword [second_pointers + 8], 0
         check_equal [WINDOW], 0x44444444, "pointers are loaded, not walked"
+        mov edi, WINDOW
+        mov edx, NOBODY
+        insd                            ; the hypervisor does this one
+        check_equal [WINDOW], 0xFFFFFFFF, "and so they are for an instruction that is emulated"
+        mov dword [WINDOW], 0x44444444
         mov eax, cr3
         mov cr3, eax
         expect_fault 14, "the pointer is gone", mov eax, [WINDOW]

@@ -4,8 +4,8 @@ import { type KernelModule, loadKernel } from "./harness.ts";
 
 const GLUE = `
 import {
-  countersClear, countersCreate, countersExclude, countExit, detailCounters, displacedExits, exitsOf, guestTicks,
-  histogramBucket, reasonCounters, ticksOf, totalExits, totalTicks,
+  countersClear, countersCreate, countersExclude, COUNTED_REASONS, countExit, detailCounters, exitsOf, guestTicks,
+  histogramBucket, reasonCounters, reasonOfIndex, ticksOf, totalExits, totalTicks,
 } from "./kernel/trace/counters";
 import { detailSet } from "./kernel/trace/details";
 import { DETAIL_ENTRIES, DETAIL_WAYS } from "./kernel/lib/limits";
@@ -34,7 +34,11 @@ export function bucket(reason: u32, n: u32): u64 { return histogramBucket(reason
 export function allExits(): u64 { return totalExits(vcpu); }
 export function allTicks(): u64 { return totalTicks(vcpu); }
 export function inGuest(): u64 { return guestTicks(vcpu); }
-export function displaced(): u64 { return displacedExits(vcpu); }
+export function displaced(): u64 {
+  let sum: u64 = 0;
+  for (let i: u32 = 0; i < COUNTED_REASONS; i++) sum += reasonCounters(vcpu, reasonOfIndex(i)).displaced.count;
+  return sum;
+}
 function find(reason: u32, detail: u32): i32 {
   for (let i: u32 = 0; i < DETAIL_ENTRIES; i++) {
     const entry = detailCounters(vcpu, i);

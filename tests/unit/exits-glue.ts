@@ -17,6 +17,7 @@ import { dispatch } from "./kernel/exits/dispatch";
 import { backend } from "./kernel/vcpu/backend";
 import { machine, POPULATE_DONE, POPULATE_NONE } from "./kernel/vcpu/machine";
 import { OUTCOME_STOP } from "./kernel/vcpu/outcome";
+import { GROUP_PDPTES } from "./kernel/vcpu/registers";
 import { Vcpu, VCPU_BYTES } from "./kernel/vcpu/vcpu";
 
 const BACKING: u64 = 0x40_0000_0000;
@@ -80,7 +81,8 @@ function stop(_v: Vcpu, status: u32): u32 { stopStatus = status; return OUTCOME_
 function shutDown(v: Vcpu): u32 { return stop(v, 11); }
 function stopsAtUnknown(_v: Vcpu): bool { return stopsThere; }
 function rememberMove(_v: Vcpu, move: u32, _value: u32, length: u32): void { remembered = move; rememberedLength = length; }
-function loadState(v: Vcpu, groups: u32): void { v.valid |= groups; }
+// As AMD-V: the processor keeps no PDPTEs.
+function loadState(v: Vcpu, groups: u32): void { v.valid |= groups & ~GROUP_PDPTES; }
 function nothing(_v: Vcpu): void {}
 function reasonName(_reason: u32): string { return "TEST"; }
 

@@ -6,15 +6,20 @@ import { Random } from "./random.js";
 
 const glue = `
 import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
-import { GuestWalk, walkGuest } from "./kernel/mm/guestwalk";
+import { GUEST_WALK_BYTES, GuestWalk, PDPTES_BYTES, Pdptes, walkEntry, walkGuest } from "./kernel/mm/guestwalk";
 const ram = changetype<GuestMemory>(memory.data(offsetof<GuestMemory>(), 16));
-const w = changetype<GuestWalk>(memory.data(offsetof<GuestWalk>(), 16));
+const w = changetype<GuestWalk>(memory.data(GUEST_WALK_BYTES, 16));
 export function setup(): void { w.memory = ram; w.physicalBits = 40; guestAddRegion(ram, 0, 0x100000, 0x1000000); }
 export function setPkru(pkru: u32): void { w.pkru = pkru; }
 export function walk(cr0: u64, cr3: u64, cr4: u64, efer: u64, access: u32, gva: u64): u32 {
   w.cr0 = cr0; w.cr3 = cr3; w.cr4 = cr4; w.efer = efer; w.access = access;
   return walkGuest(w, gva);
 }
+const held = changetype<Pdptes>(memory.data(PDPTES_BYTES, 8));
+export function hold(index: u32, entry: u64): void { held.put(index, entry); w.pdptes = held; }
+export function trailLength(): u32 { return w.trailLength; }
+export function trailHpa(i: u32): u64 { return walkEntry(w, i).hpa; }
+export function trailValue(i: u32): u64 { return walkEntry(w, i).value; }
 export function gpa(): u64 { return w.gpa; }
 export function errorCode(): u32 { return w.errorCode; }
 export function pageBytes(): u64 { return w.pageBytes; }
@@ -34,6 +39,7 @@ const WRITE = 1;
 const FETCH = 2;
 const USER = 4;
 const SMAP_OPEN = 8;
+const LOOK = 16;
 const OK = 0;
 const FAULT = 1;
 
@@ -269,4 +275,40 @@ test("tables outside RAM are all ones: reserved bits, but in the entries of 32-b
   expect(call("walk", PG, 0x200000n, PSE, 0n, 0, 0n)).toBe(FAULT);
   expect(call("walk", PG, 0x200000n, 0n, 0n, WRITE | USER, 0x123n)).toBe(OK);
   expect(call("gpa")).toBe(0xfffff123n);
+});
+
+test("PAE: entries that the processor holds count, whatever memory has by now", () => {
+  store(0x1008n, 8, 0n);
+  store(0x3000n, 8, 0x4063n);
+  store(0x4000n, 8, 0x5063n);
+  for (let i = 0; i < 4; i++) call("hold", i, i === 1 ? 0x3001n : 0n);
+  expect(call("walk", PG, 0x1000n, PAE, 0n, 0, 0x40000123n)).toBe(OK);
+  expect(call("gpa")).toBe(0x5123n);
+  expect(call("trailLength")).toBe(3);
+  expect(BigInt.asUintN(64, call("trailHpa", 0) as bigint)).toBe(2n ** 64n - 1n);
+  expect(call("walk", PG, 0x1000n, PAE, 0n, 0, 0x80000123n)).toBe(FAULT);
+  expect(call("errorCode")).toBe(0);
+});
+
+test("a look sets no flag, minds no right, and shows the entry where the way ends", () => {
+  store(0x1000n, 8, 0x2001n);
+  store(0x2000n, 8, 0x3001n | (1n << 63n));
+  store(0x3000n, 8, 0x4001n);
+  store(0x4000n, 8, 0x5001n);
+  store(0x4008n, 8, 0x6000n);
+  expect(call("walk", PG, 0x1000n, PAE, LMA, LOOK, 0x10n)).toBe(OK);
+  expect([call("gpa"), call("trailLength"), load(0x1000n, 8), load(0x4000n, 8)]).toEqual([
+    0x5010n,
+    4,
+    0x2001n,
+    0x5001n,
+  ]);
+  expect(call("walk", PG, 0x1000n, PAE, LMA, LOOK, 0x1010n)).toBe(FAULT);
+  expect([call("trailLength"), call("trailHpa", 3), call("trailValue", 3)]).toEqual([
+    4,
+    HPA + 0x4008n,
+    0x6000n,
+  ]);
+  expect(call("walk", PG, 0x200000n, PAE, LMA, LOOK, 0n)).toBe(FAULT);
+  expect(call("trailLength")).toBe(0);
 });

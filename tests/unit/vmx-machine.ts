@@ -171,7 +171,8 @@ export function interceptMsr(vcpu: usize, msr: u32, read: bool, write: bool): vo
 export function name(reason: u32): string { return backend().reasonName(reason); }
 export function exitOf(vcpu: usize): usize { return changetype<usize>(at(vcpu).exit); }
 export function segmentOf(vcpu: usize, index: u32): usize { return changetype<usize>(at(vcpu).segment(index)); }
-export function setPdpte(vcpu: usize, index: u32, value: u64): void { at(vcpu).setPdpte(index, value); }
+export function setPdpte(vcpu: usize, index: u32, value: u64): void { at(vcpu).pdptes.put(index, value); }
+export function pdpte(vcpu: usize, index: u32): u64 { return at(vcpu).pdptes.at(index); }
 export function broken(): u32 { return checkEntry(); }
 export function brokenRule(index: u32): string { return violation(index); }
 ${offsets("Vcpu", VCPU_FIELDS)}

@@ -178,6 +178,14 @@ describe("control registers", () => {
     machine.exit(vcpu, CPUID);
     for (let i = 0; i < 4; i++) expect(machine.field(`GUEST_PDPTE${i}`)).toBe(0x10001n + (BigInt(i) << 12n));
   });
+
+  test("PAE paging: the page-directory pointers are read as the processor holds them", () => {
+    const held = [0x11001n, 0n, 0x33001n, 0x44001n];
+    const fields = Object.fromEntries(held.map((value, i) => [`GUEST_PDPTE${i}`, value]));
+    machine.exit(vcpu, { ...CPUID, ...fields });
+    machine.call("loadState", vcpu, 1 << 7);
+    expect(held.map((_, i) => machine.call("pdpte", vcpu, i))).toEqual(held);
+  });
 });
 
 describe("interruptibility", () => {

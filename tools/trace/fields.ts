@@ -86,11 +86,6 @@ export function registerAccess(record: ExitRecord): RegisterAccess {
   return { number: detail & 0xff, access: (detail >>> 8) & 0xff, gpr: (detail >>> 16) & 0xff };
 }
 
-/** EDX:EAX, what WRMSR and XSETBV write. */
-export function edxEax(record: ExitRecord): bigint {
-  return ((record.rdx & LOW_32) << 32n) | (record.rax & LOW_32);
-}
-
 /** CPUID leaves whose answer depends on ECX (SDM volume 2, "CPUID"; APM volume 3, "CPUID"); and the counters' own leaves. */
 const LEAVES_WITH_SUBLEAVES: ReadonlySet<number> = new Set([
   ...[0x4, 0x7, 0xb, 0xd, 0xf, 0x10, 0x12, 0x14, 0x17, 0x18, 0x1a, 0x1d, 0x1f, 0x20, 0x23, 0x24],

@@ -83,7 +83,7 @@ export const DECODE_TRUNCATED: u32 = 1;
 /** No instruction: #UD. */
 export const DECODE_UNDEFINED: u32 = 2;
 /** A real instruction of an encoding that is not covered: EVEX, XOP, 3DNow!, and VEX but for moves of vectors. */
-export const DECODE_UNSUPPORTED: u32 = 3;
+const DECODE_UNSUPPORTED: u32 = 3;
 
 /**
  * Decodes the bytes at the head of `i` (`available` of them) for code size `i.mode`, and returns DECODE_*. All fields of

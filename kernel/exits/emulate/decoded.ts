@@ -7,9 +7,11 @@
 import { phys_load64 } from "../../arch/intrinsics";
 import { CR0_PE, CR0_PG } from "../../arch/cr";
 import { NO_HPA } from "../../mm/frames";
-import { GuestWalk } from "../../mm/guestwalk";
-import { Trail, trailHolds, trailTake } from "../../mm/trail";
-import { SEG_CS } from "../../vcpu/registers";
+import { tailOf } from "../../lib/tail";
+import { GuestWalk, PDPTES } from "../../mm/guestwalk";
+import { Trail, TRAIL_BYTES, trailHolds, trailPdpte, trailTake } from "../../mm/trail";
+import { need } from "../../vcpu/backend";
+import { GROUP_PDPTES, SEG_CS } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
 import { DECODED_BYTES, decodedSlot, Emulator, segmentOf } from "./emulator";
 import { Instruction } from "./instruction";
@@ -18,8 +20,9 @@ const CR0_MODE: u64 = CR0_PE | CR0_PG;
 /** Bytes that are compared, wherever the instruction ends. */
 export const CODE_BYTES: u64 = 16;
 
+/** Ends in its trail; the instruction follows. */
 @unmanaged
-export class Decoded extends Trail {
+export class Decoded {
   rip: u64;
   /** Base of the code segment. */
   base: u64;
@@ -29,11 +32,17 @@ export class Decoded extends Trail {
   efer: u64;
   /** Host-physical address of the first byte; NO_HPA when the processor supplied the bytes. */
   hpa: u64;
+  /** The page-directory-pointer-table entry that was used, if the processor held it; else 0. */
+  pdpte: u64;
   valid: bool;
   mode: u32;
+
+  get trail(): Trail {
+    return changetype<Trail>(tailOf(this));
+  }
 }
 
-const INSTRUCTION_OFFSET: usize = (offsetof<Decoded>() + 15) & ~15;
+const INSTRUCTION_OFFSET: usize = (offsetof<Decoded>() + TRAIL_BYTES + 15) & ~15;
 
 /** Where an instruction at the vCPU's RIP is, or will be, remembered. */
 export function decodedAt(e: Emulator): Decoded {
@@ -53,9 +62,16 @@ export function isStillThere(e: Emulator, d: Decoded): bool {
   const base = segmentOf(vcpu, SEG_CS).base;
   const paging =
     (d.cr3 ^ vcpu.cr3) | (d.cr4 ^ vcpu.cr4) | (d.efer ^ vcpu.efer) | ((d.cr0 ^ vcpu.cr0) & CR0_MODE);
-  if ((paging | (d.base ^ base)) != 0 || !trailHolds(d)) return false;
+  if ((paging | (d.base ^ base)) != 0 || !trailHolds(d.trail)) return false;
+  if (d.pdpte != 0 && !holdsPdpte(vcpu, base + vcpu.rip, d.pdpte)) return false;
   const i = decodedInstruction(d);
   return phys_load64(d.hpa) == i.bytes0 && phys_load64(d.hpa + 8) == i.bytes1;
+}
+
+/** Whether the processor still holds `entry` for an address: one that has loaded its CR3 anew may not. */
+function holdsPdpte(vcpu: Vcpu, linear: u64, entry: u64): bool {
+  need(vcpu, GROUP_PDPTES);
+  return vcpu.pdptes.at(<u32>(linear >> 30) & (PDPTES - 1)) == entry;
 }
 
 /** Whether `d` is the instruction with these bytes, which the processor supplied. */
@@ -75,5 +91,9 @@ export function remember(d: Decoded, vcpu: Vcpu, mode: u32, hpa: u64, walk: Gues
   d.efer = vcpu.efer;
   d.mode = mode;
   d.hpa = hpa;
-  d.valid = hpa == NO_HPA || trailTake(d, walk, hpa);
+  d.pdpte = 0;
+  d.valid = hpa == NO_HPA;
+  if (d.valid) return;
+  d.pdpte = trailPdpte(walk);
+  d.valid = trailTake(d.trail, walk, hpa);
 }

@@ -4,7 +4,7 @@ import { CR0_PE, RFLAGS_AC, RFLAGS_IOPL, RFLAGS_VM } from "../../arch/cr";
 import { EFER_LMA } from "../../arch/msr";
 import { arenaAlloc } from "../../lib/arena";
 import { GuestMemory } from "../../mm/guestmem";
-import { GuestWalk, WALK_SMAP_OPEN, WALK_USER } from "../../mm/guestwalk";
+import { GUEST_WALK_BYTES, GuestWalk, WALK_SMAP_OPEN, WALK_USER } from "../../mm/guestwalk";
 import { backend, need } from "../../vcpu/backend";
 import { machine } from "../../vcpu/machine";
 import { OUTCOME_RESUME } from "../../vcpu/outcome";
@@ -43,7 +43,7 @@ export const MAX_OPERAND_BYTES: u32 = 32;
 
 /** Room for one such operand as it is in memory, and for one register. */
 @unmanaged
-export class Block {
+class Block {
   memory0: u64;
   memory1: u64;
   memory2: u64;
@@ -104,11 +104,11 @@ export class Emulator {
 export const NO_GPA: u64 = 0xffff_ffff_ffff_f000;
 
 /** Decoded instructions that are remembered (decoded.ts); a power of two. */
-export const DECODED_SLOTS: usize = 8;
+const DECODED_SLOTS: usize = 8;
 export const DECODED_BYTES: usize = 512;
 
 const WALK_OFFSET: usize = (offsetof<Emulator>() + 15) & ~15;
-const SOURCE_OFFSET: usize = (WALK_OFFSET + offsetof<GuestWalk>() + 15) & ~15;
+const SOURCE_OFFSET: usize = (WALK_OFFSET + GUEST_WALK_BYTES + 15) & ~15;
 const TARGET_OFFSET: usize = (SOURCE_OFFSET + offsetof<Operand>() + 15) & ~15;
 const SCRATCH_OFFSET: usize = (TARGET_OFFSET + offsetof<Operand>() + 15) & ~15;
 const TASK_OFFSET: usize = (SCRATCH_OFFSET + offsetof<Instruction>() + 15) & ~15;

@@ -68,8 +68,7 @@ export const GROUP: u32 = 1 << 24;
 export const MODRM: u32 = 1 << 25;
 export const REGISTERS_ONLY: u32 = 1 << 26;
 
-// --- forms: which operands --------------------------------------------------------------------------------------------------
-export const FORM_NONE: u32 = 0 << 8;
+// --- forms: which operands; 0: none ------------------------------------------------------------------------------------------
 /** Destination r/m, source register. */
 export const FORM_RM_R: u32 = 1 << 8;
 /** Destination register, source r/m. */

@@ -32,6 +32,7 @@ import { change } from "../../vcpu/backend";
 import { ACCESS_READS, ACCESS_WRITES, breakpointsMet } from "../../vcpu/debug";
 import { machine } from "../../vcpu/machine";
 import { OUTCOME_RESUME } from "../../vcpu/outcome";
+import { setPdptes } from "../../vcpu/pdptes";
 import { raiseWithError, VECTOR_AC, VECTOR_GP, VECTOR_PF, VECTOR_SS } from "../../vcpu/raise";
 import {
   GROUP_SYSTEM,
@@ -64,7 +65,7 @@ function failSegment(e: Emulator, segment: u32): bool {
 }
 
 /** #PF at the guest-linear address `gva`. */
-export function failPageFault(e: Emulator, gva: u64, errorCode: u32): bool {
+function failPageFault(e: Emulator, gva: u64, errorCode: u32): bool {
   change(e.vcpu, GROUP_SYSTEM);
   e.vcpu.cr2 = gva;
   return failWith(e, VECTOR_PF, errorCode);
@@ -171,6 +172,7 @@ function translate(e: Emulator, gva: u64, access: u32): bool {
   walk.cr4 = vcpu.cr4;
   walk.efer = vcpu.efer;
   walk.access = access;
+  setPdptes(vcpu, walk);
   walk.pkru = (vcpu.cr4 & CR4_PKE) != 0 ? rdpkru() : 0;
   const status = walkGuest(walk, gva);
   if (status == WALK_OK) return true;

@@ -30,8 +30,7 @@ const FULL: u32 = 8 << BYTES_SHIFT;
 const WORD: u32 = 9 << BYTES_SHIFT;
 const FULL_OR_8: u32 = 10 << BYTES_SHIFT;
 
-// What a load does with them. A plain one clears the rest of the XMM register; a store writes the register's low bytes.
-export const VECTOR_PLAIN: u32 = 0 << ACTION_SHIFT;
+// What a load does with them. A plain one (0) clears the rest of the XMM register; a store writes the register's low bytes.
 /** To, from the low or high half of XMM; the other half stays, or with VEX comes from the register `vvvv`. */
 export const VECTOR_LOW: u32 = 1 << ACTION_SHIFT;
 export const VECTOR_HIGH: u32 = 2 << ACTION_SHIFT;

@@ -154,7 +154,7 @@ export function crsFixedMemory(start: u32, bytes: u32): void {
 }
 
 /** Kinds of address space that a bridge forwards. */
-export const SPACE_MEMORY: u32 = 0;
+const SPACE_MEMORY: u32 = 0;
 export const SPACE_IO: u32 = 1;
 export const SPACE_BUS: u32 = 2;
 /** Minimum and maximum address fixed, positive decode, producer. */

@@ -1,7 +1,7 @@
 // Firmware tables are written into a buffer in linear memory, then copied to the guest. One table is built at a time.
 import { putAscii } from "../text";
 
-export const WRITER_BYTES: u32 = 0x4000;
+const WRITER_BYTES: u32 = 0x4000;
 const buffer = memory.data(WRITER_BYTES, 64);
 let cursor: usize = 0;
 

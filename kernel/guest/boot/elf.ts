@@ -23,7 +23,7 @@ export const PT_NOTE: u32 = 4;
 
 /** What the ELF header says, once `elfOpen` has accepted it. */
 @unmanaged
-export class ElfHeader {
+class ElfHeader {
   entry: u64;
   programHeaders: u64;
   count: u32;

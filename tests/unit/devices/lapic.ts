@@ -17,7 +17,8 @@ export const enable = (apic: Device) => apic.write(SVR, 0x1ff, 4);
 export const deliver = (apic: Device, vector: number, level = false) =>
   apic.call("Deliver", vector, level ? 1 : 0);
 export const pending = (apic: Device) => apic.call("HighestPending");
-export const acknowledge = (apic: Device) => apic.call("Acknowledge");
+/** Takes what is pending, as the platform does; there must be something. */
+export const acknowledge = (apic: Device) => apic.call("Accept", pending(apic));
 export const eoi = (apic: Device) => apic.write(EOI, 0, 4);
 export const bit = (apic: Device, base: number, vector: number) =>
   (apic.read(base + (vector >> 5) * 16, 4) >>> (vector & 31)) & 1;

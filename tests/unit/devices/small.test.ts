@@ -1,4 +1,4 @@
-// The devices of one or two ports: debug exit, debug console, pvpanic, reset control, and the ports that
+// The devices of one or two ports: debug exit, pvpanic, reset control, and the ports that
 // nobody minds.
 import { expect, test } from "vitest";
 import { loadKernel } from "../harness.js";
@@ -20,17 +20,6 @@ test("debug exit: the first value counts", async () => {
   expect(requested()).toBe(0);
   other.write(0, 0, 1);
   expect(requested()).toBe(1);
-});
-
-test("debug console: characters come out in order; a full ring drops and counts", async () => {
-  const { device, value: dropped } = await open("debugcon", "debugcon", "Debugcon", "dropped");
-  expect(device.read(0)).toBe(0xe9);
-  for (let i = 0; i < 2000; i++) device.write(0, i & 0xff);
-  const taken: number[] = [];
-  while (device.call("OutputCount") > 0) taken.push(device.call("OutputTake"));
-  expect(taken).toEqual(Array.from({ length: taken.length }, (_, i) => i & 0xff));
-  expect(taken.length + dropped()).toBe(2000);
-  expect(taken.length).toBeGreaterThan(500);
 });
 
 test("pvpanic: says which events it knows, remembers those reported", async () => {
@@ -79,7 +68,6 @@ test("ignored ports: disjoint ranges, with POST codes among them", async () => {
 
 test.each([
   ["debugexit", "debugExit", "DebugExit", "value"],
-  ["debugcon", "debugcon", "Debugcon", "head"],
   ["pvpanic", "pvpanic", "Pvpanic", "events"],
   ["reset_control", "resetControl", "ResetControl", "value"],
 ])("random accesses: %s", async (file, prefix, type, name) => {
