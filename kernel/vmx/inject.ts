@@ -39,8 +39,8 @@ export function injectEvent(vcpu: Vcpu): void {
 }
 
 /**
- * Delivery ends the shadows of STI and MOV SS, and an exception is the end of what waited behind MOV SS (SDM, "Delivery of Pending
- * Debug Exceptions after VM Entry"). An NMI delivered again was blocked by its own first attempt.
+ * Delivery ends the shadows of STI and MOV SS, and an exception is the end of what waited behind MOV SS (SDM, "Delivery of
+ * Pending Debug Exceptions after VM Entry"). An NMI delivered again was blocked by its own first attempt.
  */
 function unblock(type: u32): void {
   const mask: u32 =
