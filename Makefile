@@ -12,7 +12,7 @@ REPORT := build/test-report.json
 
 help:
 	@echo 'make run [ARGS=…]   boot Debian on Typevisor (make run ARGS=--help lists the options)'
-	@echo 'make test           check and test everything (about 20 minutes)'
+	@echo 'make test           check and test everything (about 25 minutes)'
 	@echo 'make bench          measure'
 	@echo 'make doctor         what this computer can do, and what is missing'
 	@echo 'make build          the hypervisor image, build/typevisor.elf'

@@ -203,6 +203,7 @@ function halt(vcpu: Vcpu): void {
 /** Serves the requests; waits while the vCPU is halted. False: the VM is to be stopped or reset. */
 function prepare(vcpu: Vcpu): bool {
   const vm = vmOf(vcpu);
+  if (vcpu.interruptWindow != 0) vcpu.requests |= REQUEST_INTERRUPT;
   while ((vcpu.requests & REQUEST_STOP) == 0) {
     serve(vm, vcpu);
     deliver(vcpu);
@@ -210,6 +211,9 @@ function prepare(vcpu: Vcpu): bool {
     if ((vcpu.event & EVENT_VALID) != 0) vcpu.activity = ACTIVITY_RUNNING;
     if (vcpu.activity == ACTIVITY_RUNNING) {
       armDeadline(vm, vcpu);
+      // The window will ask again. Until then a guest that works with interrupts off makes exits like any other: without this each
+      // would come here, at some 300 instructions.
+      if (vcpu.interruptWindow != 0) vcpu.requests &= ~REQUEST_INTERRUPT;
       return (vcpu.requests & REQUEST_STOP) == 0;
     }
     wait(vm, vcpu);

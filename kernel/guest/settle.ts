@@ -3,7 +3,7 @@
 import { Lapic, lapicDeadline, lapicLine, lapicTprClass } from "../devices/lapic";
 import { pic8259Line } from "../devices/pic8259";
 import { uart16550Deadline, uart16550Line, uart16550OutputCount } from "../devices/uart16550";
-import { REQUEST_INTERRUPT, REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
+import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 import { DEVICE_PIC, DEVICE_UART, Platform } from "./platform";
 
 /** An access may have changed the device's line or deadline: the next entry samples it. */
@@ -30,7 +30,7 @@ export function settleUart(vcpu: Vcpu, p: Platform, roomMade: bool, now: u64): v
  */
 export function settleLapic(vcpu: Vcpu, l: Lapic): void {
   const waiting = l.eoiVector >= 0 || l.ipiPending || l.signals != 0 || lapicLine(l, 0);
-  if (waiting || (vcpu.requests & REQUEST_INTERRUPT) != 0 || lapicDeadline(l, 0) < vcpu.deadline) {
+  if (waiting || vcpu.interruptWindow != 0 || lapicDeadline(l, 0) < vcpu.deadline) {
     vcpu.requests |= REQUEST_SAMPLE;
   }
   const priority = lapicTprClass(l);

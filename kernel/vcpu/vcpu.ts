@@ -28,7 +28,7 @@ export const ACTIVITY_WAIT_SIPI: u32 = 2;
 
 /** A device, the local APIC or the clock may have changed an interrupt line or deadline: sample. */
 export const REQUEST_SAMPLE: u32 = 1 << 0;
-/** An interrupt is waiting in the local APIC or PIC for the window. */
+/** An interrupt is waiting in the local APIC or PIC. Not set while the guest runs on to its `interruptWindow`. */
 export const REQUEST_INTERRUPT: u32 = 1 << 1;
 /** An NMI is pending. */
 export const REQUEST_NMI: u32 = 1 << 2;
