@@ -1,5 +1,6 @@
 // What belongs to one physical CPU. FS base points at a block in the image whose first 8 bytes hold this structure's
 // linear address (intrinsic `cpu_base`), so that finding it costs one load on any CPU.
+import { VcpuLink } from "../lib/links";
 import { cpu_base } from "./intrinsics";
 
 @unmanaged
@@ -8,8 +9,8 @@ export class PerCpu {
   index: u32;
   /** Its local APIC's identifier. */
   apicId: u32;
-  /** The vCPU whose state is loaded (linear address of a Vcpu), 0 if none. */
-  currentVcpu: usize;
+  /** The vCPU whose state is loaded, if any is. */
+  currentVcpu: VcpuLink | null;
   /** Host TSC at which the host timer was last armed to fire; U64.MAX_VALUE: off. */
   timerTsc: u64;
   /** Interrupts taken by the host on this CPU. */

@@ -1,6 +1,7 @@
 // The local APIC: its state, and the three 256-bit registers that hold accepted interrupts (Intel SDM volume
 // 3, "Advanced Programmable Interrupt Controller"). kernel/devices/lapic.ts is the face that the platform
 // uses.
+import { LapicLink } from "../lib/links";
 import { tailOf } from "../lib/tail";
 
 /** Result of `lapicHighestPending` and `lapicTakeEoi` when there is none. */
@@ -58,7 +59,7 @@ export const TMR: usize = 2 * SET_BYTES;
 
 /** Ends in IRR, ISR and TMR. */
 @unmanaged
-export class Lapic {
+export class Lapic extends LapicLink {
   /** IA32_APIC_BASE. */
   base: u64;
   apicId: u32;

@@ -9,7 +9,7 @@ const LOW_HALF: u64 = 0xffffffff;
 
 export function handleRdmsr(vcpu: Vcpu): u32 {
   const msr = vcpu.exit.msr;
-  const known = knownMsr(vcpu, msr);
+  const known = knownMsr(vcpu.msrs, msr);
   if (known.msr != msr || (known.flags & MSR_READ) == 0) return readOther(vcpu, msr);
   return give(vcpu, load<u64>(known.address));
 }
@@ -29,7 +29,7 @@ function give(vcpu: Vcpu, value: u64): u32 {
 export function handleWrmsr(vcpu: Vcpu): u32 {
   const msr = vcpu.exit.msr;
   const value = (vcpu.rdx << 32) | (vcpu.rax & LOW_HALF);
-  const known = knownMsr(vcpu, msr);
+  const known = knownMsr(vcpu.msrs, msr);
   const same = value == 0 ? MSR_WRITE_SAME | MSR_WRITE_ZERO : MSR_WRITE_SAME;
   if (known.msr == msr && (known.flags & same) != 0 && load<u64>(known.address) == value) return finish(vcpu);
   if (!machine().msrWrite(vcpu, msr, value)) return raiseGp(vcpu);

@@ -81,12 +81,12 @@ export function cpuidCreate(vm: Vm): void {
   table.unknown = slotAt(table, SLOTS);
   table.unknown.kind = LEAF_UNKNOWN;
   table.basicCount = BASIC_SLOTS;
-  table.basicFirst = tailOf(table);
+  table.basicFirst = slotAt(table, 0);
   table.hypervisorCount = HYPERVISOR_SLOTS;
-  table.hypervisorFirst = changetype<usize>(slotAt(table, HYPERVISOR_FIRST));
+  table.hypervisorFirst = slotAt(table, HYPERVISOR_FIRST);
   table.extendedCount = EXTENDED_SLOTS;
-  table.extendedFirst = changetype<usize>(slotAt(table, EXTENDED_FIRST));
-  vm.cpuid = changetype<usize>(table);
+  table.extendedFirst = slotAt(table, EXTENDED_FIRST);
+  vm.cpuid = table;
   applyPolicy(table);
   applyFeatures(table);
   describeFeatures(table, vm.cpus);
@@ -97,16 +97,12 @@ export function cpuidCreate(vm: Vm): void {
   slotAt(table, HYPERVISOR_FIRST + 0x10).eax = <u32>(tscHz() / 1000);
 }
 
-function findSlot(table: CpuidTable, leaf: u32): CpuidSlot {
-  return cpuidSlot(changetype<usize>(table), leaf);
-}
-
 function applyPolicy(table: CpuidTable): void {
   for (let row = 0; row < CPUID_POLICY.length; row += CPUID_POLICY_COLUMNS) {
     const leaf = CPUID_POLICY[row];
     const register = CPUID_POLICY[row + 2];
     const mask = CPUID_POLICY[row + 3];
-    const slot = findSlot(table, leaf);
+    const slot = cpuidSlot(table, leaf);
     assert(slot.kind == LEAF_PLAIN, "cpuid: policy for a leaf without a slot");
     const host = mask != 0 && cpuidHasLeaf(leaf) ? cpuidRegister(leaf, CPUID_POLICY[row + 1], register) : 0;
     store<u32>(changetype<usize>(slot) + <usize>register * 4, (host & mask) | CPUID_POLICY[row + 4]);
@@ -131,7 +127,7 @@ function applyFeatures(table: CpuidTable): void {
 
 /** Linear address of the register that a row of the features is about. */
 function featureAt(table: CpuidTable, row: i32): usize {
-  return changetype<usize>(findSlot(table, featureLeaf(row))) + <usize>featureRegister(row) * 4;
+  return changetype<usize>(cpuidSlot(table, featureLeaf(row))) + <usize>featureRegister(row) * 4;
 }
 
 /** All bits of CR4, XCR0 or EFER (a kind, ANNOUNCES_*) that the features shown announce. */
@@ -146,12 +142,12 @@ function announcedBits(table: CpuidTable, kind: u32): u64 {
 
 /** Bits of CR4, XCR0 or EFER (a kind, ANNOUNCES_*) that the guest's CPUID announces. */
 export function guestAnnounced(vm: Vm, kind: u32): u64 {
-  return announcedBits(changetype<CpuidTable>(vm.cpuid), kind);
+  return announcedBits(vm.cpuid, kind);
 }
 
 /** Whether the guest's CPUID announces this MSR of the host's processor. */
 export function guestAnnouncesMsr(vm: Vm, msr: u32): bool {
-  const table = changetype<CpuidTable>(vm.cpuid);
+  const table = vm.cpuid;
   for (let row = 0; row < FEATURES_END; row += FEATURES_ROW) {
     const kind = featureKind(row);
     if (featureWhich(row) != msr || (kind != ANNOUNCES_HOST_MSR && kind != ANNOUNCES_HOST_COMMAND)) continue;
@@ -180,12 +176,12 @@ function isAmd(table: CpuidTable): bool {
 
 /** Whether the guest's CPU is of AMD's kind. */
 export function guestIsAmd(vm: Vm): bool {
-  return isAmd(changetype<CpuidTable>(vm.cpuid));
+  return isAmd(vm.cpuid);
 }
 
 /** One register of a leaf as the guest sees it, dynamic bits left out; 0 for unknown leaves. Subleaf 0. */
 export function guestCpuid(vm: Vm, leaf: u32, register: u32): u32 {
-  const slot = findSlot(changetype<CpuidTable>(vm.cpuid), leaf);
+  const slot = cpuidSlot(vm.cpuid, leaf);
   return load<u32>(changetype<usize>(slot) + <usize>register * 4);
 }
 
@@ -197,7 +193,7 @@ const CACHE_SHARING: u32 = 0xffffc000;
 function describeCaches(table: CpuidTable): void {
   const leaf = slotAt(table, 4);
   leaf.kind = LEAF_SUBLEAVES;
-  leaf.first = changetype<usize>(slotAt(table, CACHE_FIRST));
+  leaf.first = slotAt(table, CACHE_FIRST);
   if (!cpuidHasLeaf(4)) return;
   while (leaf.count < CACHE_SLOTS) {
     const eax = cpuidRegister(4, leaf.count, EAX);
@@ -216,7 +212,7 @@ function describeXsave(table: CpuidTable): void {
   const mask = announcedBits(table, ANNOUNCES_XCR0);
   if (mask == 0) return;
   leaf.kind = LEAF_XSAVE;
-  leaf.first = changetype<usize>(slotAt(table, XSAVE_FIRST));
+  leaf.first = slotAt(table, XSAVE_FIRST);
   for (let subleaf: u32 = 0; subleaf < SUBLEAVES_XSAVE; subleaf++) {
     xsaveLeaf(subleaf, mask, changetype<usize>(slotAt(table, XSAVE_FIRST + subleaf)));
   }
@@ -287,7 +283,7 @@ function hideDisabledApic(vcpu: Vcpu): void {
 }
 
 function subleafOf(slot: CpuidSlot, subleaf: u32): CpuidSlot {
-  return changetype<CpuidSlot>(slot.first + ((<usize>subleaf) << CPUID_SLOT_SHIFT));
+  return changetype<CpuidSlot>(changetype<usize>(slot.first) + ((<usize>subleaf) << CPUID_SLOT_SHIFT));
 }
 
 function giveSubleaf(vcpu: Vcpu, slot: CpuidSlot, subleaf: u32): void {

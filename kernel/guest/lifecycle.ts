@@ -10,7 +10,7 @@ import { writeAcpiTables } from "./acpi/tables";
 import { loadKernel } from "./boot/protocols";
 import { cpuidCreate, guestAnnounced, guestCpuid } from "./cpuid";
 import { ANNOUNCES_CR4, ANNOUNCES_XCR0 } from "./features";
-import { msrCreate, msrReset, openMsrs } from "./msr";
+import { msrCreate, msrReset, openMsrs } from "./msr-state";
 import {
   platformAddDebugExit,
   platformAddTestdev,

@@ -1,11 +1,12 @@
 // Installs, for exit handlers and backends, what they may ask of the VM around a vCPU (kernel/vcpu/machine.ts).
 import { lapicSetTprClass, lapicTprClass } from "../devices/lapic";
+import { GuestMemory } from "../mm/guestmem";
 import { Machine } from "../vcpu/machine";
 import { Vcpu } from "../vcpu/vcpu";
 import { cpuidLookup } from "./cpuid";
 import { hypercall } from "./hypercall";
-import { msrRead, msrWrite } from "./msr";
 import { platformMmioRead, platformMmioWrite } from "./mmio-access";
+import { msrRead, msrWrite } from "./msr";
 import { lapicOf } from "./platform";
 import {
   platformPortRead,
@@ -13,8 +14,8 @@ import {
   platformPortWrite,
   platformPortWriteWide,
 } from "./port-access";
-import { settleLapic } from "./settle";
 import { populate } from "./ram";
+import { settleLapic } from "./settle";
 import { shutDown, stopVm, vmOf } from "./vm";
 
 /** Fills the table; boot time only. */
@@ -41,8 +42,8 @@ export function machineInstall(table: Machine): void {
   table.stop = stopVm;
 }
 
-function guestMemory(vcpu: Vcpu): usize {
-  return changetype<usize>(vmOf(vcpu).memory);
+function guestMemory(vcpu: Vcpu): GuestMemory {
+  return vmOf(vcpu).memory;
 }
 
 function tprRead(vcpu: Vcpu): u32 {

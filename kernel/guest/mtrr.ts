@@ -3,6 +3,7 @@
 // Source: SDM, "Memory Type Range Registers (MTRRs)".
 import { physicalAddressBits } from "../arch/cpuid";
 import { IA32_MTRR_DEF_TYPE, IA32_MTRR_PHYSBASE0 } from "../arch/msr";
+import { tailOf } from "../lib/tail";
 import { PCI_HOLE } from "./memory-map";
 
 /** Variable ranges: pairs of base and mask. */
@@ -26,56 +27,31 @@ const MASK_VALID: u64 = 1 << 11;
 const ALL_WB: u64 = 0x0606060606060606;
 const ALL_WP: u64 = 0x0505050505050505;
 
-/** The registers of one CPU: default type, fixed ranges, then base and mask of each variable range. */
+/** The registers of one CPU. Ends in FIXED words, one for each fixed range, and a base and a mask for each variable one. */
 @unmanaged
 export class Mtrr {
   defType: u64;
-  fixed0: u64;
-  fixed1: u64;
-  fixed2: u64;
-  fixed3: u64;
-  fixed4: u64;
-  fixed5: u64;
-  fixed6: u64;
-  fixed7: u64;
-  fixed8: u64;
-  fixed9: u64;
-  fixed10: u64;
-  base0: u64;
-  mask0: u64;
-  base1: u64;
-  mask1: u64;
-  base2: u64;
-  mask2: u64;
-  base3: u64;
-  mask3: u64;
-  base4: u64;
-  mask4: u64;
-  base5: u64;
-  mask5: u64;
-  base6: u64;
-  mask6: u64;
-  base7: u64;
-  mask7: u64;
 }
 
+export const MTRR_BYTES: usize = offsetof<Mtrr>() + <usize>(FIXED + 2 * VARIABLE) * 8;
+
 function fixedAt(m: Mtrr, index: u32): usize {
-  return changetype<usize>(m) + offsetof<Mtrr>("fixed0") + <usize>index * 8;
+  return tailOf(m) + <usize>index * 8;
 }
 
 function variableAt(m: Mtrr, index: u32): usize {
-  return changetype<usize>(m) + offsetof<Mtrr>("base0") + <usize>index * 8;
+  return tailOf(m) + <usize>(FIXED + index) * 8;
 }
 
 /** As firmware leaves them: write-back, the VGA window uncached, the BIOS area write-protected, the PCI hole uncached. */
 export function mtrrReset(m: Mtrr): void {
-  memory.fill(changetype<usize>(m), 0, offsetof<Mtrr>());
+  memory.fill(changetype<usize>(m), 0, MTRR_BYTES);
   m.defType = TYPE_WB | DEF_TYPE_FIXED_ENABLE | DEF_TYPE_ENABLE;
-  m.fixed0 = ALL_WB; // 00000-7FFFF
-  m.fixed1 = ALL_WB; // 80000-9FFFF; the next is A0000-BFFFF
+  store<u64>(fixedAt(m, 0), ALL_WB); // 00000-7FFFF
+  store<u64>(fixedAt(m, 1), ALL_WB); // 80000-9FFFF; the next is A0000-BFFFF
   for (let i: u32 = 3; i < FIXED; i++) store<u64>(fixedAt(m, i), ALL_WP);
-  m.base0 = PCI_HOLE | TYPE_UC;
-  m.mask0 = (((<u64>1) << physicalAddressBits()) - (1 << 30)) | MASK_VALID;
+  store<u64>(variableAt(m, 0), PCI_HOLE | TYPE_UC);
+  store<u64>(variableAt(m, 1), (((<u64>1) << physicalAddressBits()) - (1 << 30)) | MASK_VALID);
 }
 
 /** Index of a fixed-range register: one of 64 KiB, two of 16 KiB, eight of 4 KiB ranges. */

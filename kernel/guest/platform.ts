@@ -19,7 +19,8 @@ import { Rtc, rtcNew, rtcReset, rtcSetMemory, rtcSetTime } from "../devices/rtc"
 import { TESTDEV_MEMORY, TESTDEV_PORTS, Testdev, testdevNew, testdevReset } from "../devices/testdev";
 import { Uart16550, uart16550New, uart16550Reset } from "../devices/uart16550";
 import { arenaNewWithTail } from "../lib/arena";
-import { tailOf } from "../lib/tail";
+import { PlatformLink } from "../lib/links";
+import { tailItem } from "../lib/tail";
 import { Vcpu } from "../vcpu/vcpu";
 import {
   APIC_BYTES,
@@ -81,9 +82,16 @@ export const DEVICE_HPET: u32 = 20;
 const ALL_ONES: u32 = 0xffffffff;
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
-/** Ends in the local APIC and the kvm-clock of each vCPU (two pointers each). */
+/** What each vCPU has of its own. */
 @unmanaged
-export class Platform {
+class PlatformCpu {
+  lapic: Lapic;
+  clock: KvmClock;
+}
+
+/** Ends in a PlatformCpu for each vCPU. */
+@unmanaged
+export class Platform extends PlatformLink {
   bus: Bus;
   uart: Uart16550;
   pit: Pit8254;
@@ -128,19 +136,18 @@ export function platformOf(vm: Vm): Platform {
   return changetype<Platform>(vm.platform);
 }
 
-/** Pointers of vCPU `index`: local APIC, then kvm-clock. */
-function slotOf(vm: Vm, index: u32): usize {
-  return tailOf(platformOf(vm)) + <usize>index * (2 * sizeof<usize>());
+function platformCpu(vm: Vm, index: u32): PlatformCpu {
+  return tailItem<Platform, PlatformCpu>(platformOf(vm), index);
 }
 
 /** The local APIC of vCPU `index` of a VM. */
 export function lapicAt(vm: Vm, index: u32): Lapic {
-  return changetype<Lapic>(load<usize>(slotOf(vm, index)));
+  return platformCpu(vm, index).lapic;
 }
 
 /** Gives a vCPU, whose VM has its devices, its local APIC; boot time only. */
 export function platformAttach(vcpu: Vcpu): void {
-  vcpu.lapic = changetype<usize>(lapicAt(vmOf(vcpu), vcpu.index));
+  vcpu.lapic = lapicAt(vmOf(vcpu), vcpu.index);
 }
 
 export function lapicOf(vcpu: Vcpu): Lapic {
@@ -148,15 +155,15 @@ export function lapicOf(vcpu: Vcpu): Lapic {
 }
 
 export function kvmClockOf(vcpu: Vcpu): KvmClock {
-  return changetype<KvmClock>(load<usize>(slotOf(vmOf(vcpu), vcpu.index), sizeof<usize>()));
+  return platformCpu(vmOf(vcpu), vcpu.index).clock;
 }
 
 // --- building ------------------------------------------------------------------------------------------------------------
 
 /** Creates the devices of a VM and puts them on its bus; boot time only. */
 export function platformCreate(vm: Vm): void {
-  const p = arenaNewWithTail<Platform>(<usize>vm.cpus * 2 * sizeof<usize>());
-  vm.platform = changetype<usize>(p);
+  const p = arenaNewWithTail<Platform>(<usize>vm.cpus * offsetof<PlatformCpu>());
+  vm.platform = p;
   p.bus = busNew();
   p.uart = uart16550New();
   p.pit = pit8254New();
@@ -171,8 +178,8 @@ export function platformCreate(vm: Vm): void {
   p.debugExit = debugExitNew();
   p.resetControl = resetControlNew();
   for (let i: u32 = 0; i < vm.cpus; i++) {
-    store<usize>(slotOf(vm, i), changetype<usize>(lapicNew()));
-    store<usize>(slotOf(vm, i), changetype<usize>(kvmClockNew()), sizeof<usize>());
+    platformCpu(vm, i).lapic = lapicNew();
+    platformCpu(vm, i).clock = kvmClockNew();
   }
   claimPorts(p.bus);
   busClaimMmio(p.bus, IOAPIC_BASE, APIC_BYTES, DEVICE_IOAPIC);
@@ -246,7 +253,7 @@ export function platformReset(vm: Vm): void {
   if (testdev !== null) testdevReset(testdev);
   for (let i: u32 = 0; i < vm.cpus; i++) {
     lapicReset(lapicAt(vm, i), i, i == 0);
-    kvmClockReset(changetype<KvmClock>(load<usize>(slotOf(vm, i), sizeof<usize>())), tscHz());
+    kvmClockReset(platformCpu(vm, i).clock, tscHz());
   }
   lapicSetVirtualWire(lapicAt(vm, 0));
   p.stale = ALL_ONES;

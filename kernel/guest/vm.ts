@@ -8,10 +8,13 @@ import {
 } from "../abi/status";
 import { nsPassed } from "../arch/clock";
 import { rdtsc } from "../arch/intrinsics";
-import { arenaAlloc, arenaNew } from "../lib/arena";
+import { arenaAlloc, arenaNew, arenaNewWithTail } from "../lib/arena";
 import { MAX_COMMAND_LINE, MAX_VCPUS_PER_VM, MAX_VMS } from "../lib/limits";
+import { MsrStatesLink, PlatformLink, VmLink } from "../lib/links";
+import { setTailLink, tailLink } from "../lib/tail";
 import { GuestMemory } from "../mm/guestmem";
 import { backend } from "../vcpu/backend";
+import { CpuidTable } from "../vcpu/cpuid";
 import { OUTCOME_STOP } from "../vcpu/outcome";
 import { REQUEST_STOP, Vcpu } from "../vcpu/vcpu";
 
@@ -27,8 +30,9 @@ export class GuestModule {
   reserved: u32;
 }
 
+/** Ends in pointers: to MAX_VCPUS_PER_VM vCPUs, then to MAX_GUEST_MODULES modules. */
 @unmanaged
-export class Vm {
+export class Vm extends VmLink {
   /** Place in the table of VMs: the N of `vmN` on the command line. */
   index: u32;
   /** Virtual CPUs. */
@@ -48,19 +52,17 @@ export class Vm {
   restart: bool;
   kernel: GuestModule;
   initrd: GuestModule;
-  /** Further modules of a multiboot kernel, and how many. */
+  /** How many further modules a multiboot kernel has. */
   moduleCount: u32;
-  modules: usize;
 
   // -- what it is made of -------------------------------------------------------------------------------------------------
   memory: GuestMemory;
   /** Host-physical address of its nested tables, and their encoding (NESTED_*). */
   nestedRoot: u64;
   nestedKind: u32;
-  /** Linear address of its Platform (platform.ts), CPUID table (cpuid.ts) and MSR state (msr.ts). */
-  platform: usize;
-  cpuid: usize;
-  msrs: usize;
+  platform: PlatformLink;
+  cpuid: CpuidTable;
+  msrs: MsrStatesLink;
   /** Host TSC at which VM time was 0, and the wall-clock time then, nanoseconds since 1970. */
   startTsc: u64;
   startUnixNs: u64;
@@ -88,7 +90,7 @@ export class Vm {
 /** Modules of one VM besides kernel and initrd. */
 export const MAX_GUEST_MODULES: u32 = 8;
 
-const VM_BYTES: usize = offsetof<Vm>() + <usize>MAX_VCPUS_PER_VM * sizeof<usize>();
+const VM_LINKS: u32 = MAX_VCPUS_PER_VM + MAX_GUEST_MODULES;
 const table: usize = memory.data(MAX_VMS * 4, 16);
 let count: u32 = 0;
 
@@ -106,12 +108,11 @@ export function vmAt(index: u32): Vm {
 /** A new, empty entry of the table of VMs; boot time only. */
 export function vmNew(): Vm {
   assert(count < MAX_VMS, "vm: table full");
-  const vm = changetype<Vm>(arenaAlloc(VM_BYTES, 16));
+  const vm = arenaNewWithTail<Vm>(<usize>VM_LINKS * sizeof<usize>());
   store<u32>(table + <usize>count * 4, <u32>changetype<usize>(vm));
   vm.index = count;
   vm.kernel = guestModuleNew();
   vm.initrd = guestModuleNew();
-  vm.modules = arenaAlloc(<usize>MAX_GUEST_MODULES * sizeof<usize>(), 16);
   vm.memory = arenaNew<GuestMemory>();
   vm.stopReason = "";
   count += 1;
@@ -128,13 +129,13 @@ export function guestModuleNew(): GuestModule {
 /** Further module `index` of a multiboot kernel. */
 export function guestModuleAt(vm: Vm, index: u32): GuestModule {
   assert(index < vm.moduleCount, "vm: no such module");
-  return changetype<GuestModule>(load<u32>(vm.modules + <usize>index * 4));
+  return tailLink<Vm, GuestModule>(vm, MAX_VCPUS_PER_VM + index);
 }
 
 /** Appends a module; false when there are too many. */
 export function guestModuleAdd(vm: Vm, module: GuestModule): bool {
   if (vm.moduleCount == MAX_GUEST_MODULES) return false;
-  store<u32>(vm.modules + <usize>vm.moduleCount * 4, <u32>changetype<usize>(module));
+  setTailLink(vm, MAX_VCPUS_PER_VM + vm.moduleCount, module);
   vm.moduleCount += 1;
   return true;
 }
@@ -147,13 +148,13 @@ export function vmOf(vcpu: Vcpu): Vm {
 /** vCPU `index` of a VM: its local APIC id too. */
 export function vmVcpu(vm: Vm, index: u32): Vcpu {
   assert(index < vm.cpus, "vm: no such vCPU");
-  return changetype<Vcpu>(load<u32>(changetype<usize>(vm) + offsetof<Vm>() + <usize>index * 4));
+  return tailLink<Vm, Vcpu>(vm, index);
 }
 
 /** Puts a vCPU into its VM's table; boot time only. */
 export function vmSetVcpu(vm: Vm, index: u32, vcpu: Vcpu): void {
-  store<u32>(changetype<usize>(vm) + offsetof<Vm>() + <usize>index * 4, <u32>changetype<usize>(vcpu));
-  vcpu.vm = changetype<usize>(vm);
+  setTailLink(vm, index, vcpu);
+  vcpu.vm = vm;
   vcpu.cpuid = vm.cpuid;
   vcpu.vmIndex = vm.index;
   vcpu.index = index;

@@ -10,3 +10,12 @@ export function tailOf<T>(owner: T): usize {
 export function tailItem<T, E>(owner: T, index: u32): E {
   return changetype<E>(tailOf(owner) + <usize>index * offsetof<E>());
 }
+
+/** Link `index` of the array of pointers to E behind the fields of `owner`. */
+export function tailLink<T, E>(owner: T, index: u32): E {
+  return changetype<E>(load<usize>(tailOf(owner) + <usize>index * sizeof<usize>()));
+}
+
+export function setTailLink<T, E>(owner: T, index: u32, value: E): void {
+  store<usize>(tailOf(owner) + <usize>index * sizeof<usize>(), changetype<usize>(value));
+}

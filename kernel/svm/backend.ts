@@ -156,14 +156,14 @@ function resetVcpu(vcpu: Vcpu): void {
 function loadVcpu(vcpu: Vcpu): void {
   const svm = svmOf(vcpu);
   const cpu = thisCpu();
-  const self = changetype<usize>(vcpu);
-  if (cpu.currentVcpu == self) return;
-  if (cpu.currentVcpu != 0) liveSave(changetype<Vcpu>(cpu.currentVcpu));
+  const last = cpu.currentVcpu;
+  if (last == vcpu) return;
+  if (last != null) liveSave(changetype<Vcpu>(last));
   if (svm.cpu != cpu.index) svm.clean = 0;
   asidAssign(svm, cpu.index);
   vcpu.hostVmcb = cpu.hostVmcb;
   vcpu.dirty |= DIRTY_CONTROL;
-  cpu.currentVcpu = self;
+  cpu.currentVcpu = vcpu;
   liveRestore(vcpu);
   restoreDebugControl(svm);
 }

@@ -3,7 +3,7 @@ import { physicalAddressBits } from "../arch/cpuid";
 import { EFER_LMA } from "../arch/msr";
 import { phys_load16, phys_load64, phys_load8 } from "../arch/intrinsics";
 import { NO_HPA } from "../mm/frames";
-import { GuestMemory, guestTranslate } from "../mm/guestmem";
+import { guestTranslate } from "../mm/guestmem";
 import { GUEST_WALK_BYTES, GuestWalk, WALK_FETCH, WALK_OK, WALK_USER, walkGuest } from "../mm/guestwalk";
 import { machine } from "../vcpu/machine";
 import { Vcpu } from "../vcpu/vcpu";
@@ -47,7 +47,7 @@ export function codeWalk(vcpu: Vcpu, walk: GuestWalk): u64 {
 
 function prepareWalk(vcpu: Vcpu, walk: GuestWalk): void {
   const vmcb = vcpu.vmcb;
-  walk.memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
+  walk.memory = machine().guestMemory(vcpu);
   walk.cr0 = phys_load64(vmcb + VMCB_CR0);
   walk.cr3 = phys_load64(vmcb + VMCB_CR3);
   walk.cr4 = phys_load64(vmcb + VMCB_CR4);

@@ -13,6 +13,7 @@
 // for MOVs, the same size of code. CR0, CR4 and EFER change by exits only, at which `storeState` forgets all.
 import { phys_load16, phys_load32, phys_load64 } from "../arch/intrinsics";
 import { EFER_LMA } from "../arch/msr";
+import { KnownLink } from "../lib/links";
 import { tailOf } from "../lib/tail";
 import { Trail, TRAIL_BYTES, trailHolds, trailTake } from "../mm/trail";
 import {
@@ -139,18 +140,18 @@ const lengths: StaticArray<u32> = [
 ];
 
 /** A cache in which nothing is ever found. */
-const nothing = memory.data(KNOWN_BYTES, 64);
+const nothing = changetype<KnownLink>(memory.data(KNOWN_BYTES, 64));
 
 /** Before the first guest runs. */
 export function knownPrepare(): void {
   assert(offsetof<KnownInstruction>() + TRAIL_BYTES <= (<usize>1) << ENTRY_SHIFT, "svm: storage of known.ts");
   assert(<u32>lengths.length == EXIT_CLASSES, "svm: an exit class has no row of encodings");
-  memory.fill(nothing, 0xff, KNOWN_BYTES);
+  memory.fill(changetype<usize>(nothing), 0xff, KNOWN_BYTES);
 }
 
 /** Forgets everything. */
 export function knownForget(svm: SvmVcpu): void {
-  memory.fill(svm.known, 0xff, KNOWN_BYTES);
+  memory.fill(changetype<usize>(svm.known), 0xff, KNOWN_BYTES);
 }
 
 /** Puts the cache to use, or, while every exit has to be looked at closely for the sake of NMIs, out of it. */
@@ -166,8 +167,8 @@ export function linearAddress(vmcb: u64, rip: u64): u64 {
 }
 
 /** Where an exit at `linear` would be remembered. */
-function entryOf(cache: usize, linear: u64): KnownInstruction {
-  return changetype<KnownInstruction>(cache + ((<u32>linear * SPREAD) & ((ENTRIES - 1) << ENTRY_SHIFT)));
+function entryOf(cache: KnownLink, linear: u64): KnownInstruction {
+  return changetype<KnownInstruction>(changetype<usize>(cache) + ((<u32>linear * SPREAD) & ((ENTRIES - 1) << ENTRY_SHIFT)));
 }
 
 /** The entry that an exit at `linear` has if it is known. */

@@ -1,5 +1,6 @@
 // The backend's own part of a vCPU, behind `Vcpu.backend`.
 import { arenaAlloc, arenaNew } from "../lib/arena";
+import { BackendLink, KnownLink } from "../lib/links";
 import { Vcpu } from "../vcpu/vcpu";
 
 /** NMIs are open. */
@@ -12,7 +13,7 @@ export const NMI_AT_IRET: u32 = 2;
 export const NMI_STEPPING: u32 = 3;
 
 @unmanaged
-export class SvmVcpu {
+export class SvmVcpu extends BackendLink {
   /** Physical addresses of this vCPU's VMCB (`Vcpu.vmcb` as well, for the exit path) and MSR map. */
   vmcb: u64;
   msrMap: u64;
@@ -32,8 +33,8 @@ export class SvmVcpu {
   iretRip: u64;
   /** DR6 before stepping over IRET. */
   steppedDr6: u64;
-  /** Linear address of its cache of known instructions (known.ts). */
-  known: usize;
+  /** Its cache of known instructions (known.ts). */
+  known: KnownLink;
 }
 
 /** Bytes of the cache of known instructions. */
@@ -57,8 +58,8 @@ export function unclean(vcpu: Vcpu, svm: SvmVcpu, bits: u32): void {
 export function svmCreate(vcpu: Vcpu, vmcb: u64): SvmVcpu {
   const svm = arenaNew<SvmVcpu>();
   svm.vmcb = vmcb;
-  svm.known = arenaAlloc(KNOWN_BYTES, 64);
-  vcpu.backend = changetype<usize>(svm);
+  svm.known = changetype<KnownLink>(arenaAlloc(KNOWN_BYTES, 64));
+  vcpu.backend = svm;
   vcpu.vmcb = vmcb;
   return svm;
 }

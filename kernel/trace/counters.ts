@@ -4,8 +4,9 @@
 //
 // The time of an exit is known when the guest has been entered again, so an exit is accounted at the next one.
 import { arenaAlloc } from "../lib/arena";
-import { DETAIL_INDEX_OFFSET, Vcpu } from "../vcpu/vcpu";
 import { DETAIL_ENTRIES } from "../lib/limits";
+import { CountersLink } from "../lib/links";
+import { DETAIL_INDEX_OFFSET, Vcpu } from "../vcpu/vcpu";
 import {
   DetailCounters,
   detailAt,
@@ -15,6 +16,7 @@ import {
   detailUsed,
   DETAILS_BYTES,
   detailsClear,
+  ReasonRow,
 } from "./details";
 
 /** Buckets of the histogram: bucket n counts durations of 2^n .. 2^(n+1) - 1 ticks; 0 and 1 tick share the first. */
@@ -25,7 +27,7 @@ export const HISTOGRAM_BUCKETS: u32 = 64;
  * ticks.
  */
 @unmanaged
-export class ReasonCounters {
+export class ReasonCounters extends ReasonRow {
   shortest: u64;
   longest: u64;
 
@@ -62,26 +64,22 @@ const COUNTERS_BYTES: usize = DETAILS_OFFSET + DETAILS_BYTES;
 
 /** Storage for a vCPU's counters; boot time only. */
 export function countersCreate(vcpu: Vcpu): void {
-  vcpu.counters = arenaAlloc(COUNTERS_BYTES, 64);
+  vcpu.counters = changetype<CountersLink>(arenaAlloc(COUNTERS_BYTES, 64));
   countersClear(vcpu);
 }
 
 /** Starts again from zero. */
 export function countersClear(vcpu: Vcpu): void {
-  memory.fill(vcpu.counters, 0, COUNTERS_BYTES);
+  memory.fill(changetype<usize>(vcpu.counters), 0, COUNTERS_BYTES);
   for (let i: u32 = 0; i < ROWS; i++) rowAt(vcpu, i).shortest = U64.MAX_VALUE;
   detailsClear(countersDetails(vcpu), detailIndex(vcpu));
   vcpu.openTsc = 0;
-  setOpenDetail(vcpu, findDetail(vcpu, (<u64>NO_REASON) << 32));
+  vcpu.openDetail = findDetail(vcpu, (<u64>NO_REASON) << 32);
 }
 
 /** Entry of the exit that is not accounted yet. */
 function openDetail(vcpu: Vcpu): DetailCounters {
   return changetype<DetailCounters>(vcpu.openDetail);
-}
-
-function setOpenDetail(vcpu: Vcpu, detail: DetailCounters): void {
-  vcpu.openDetail = changetype<usize>(detail);
 }
 
 /** Linear address of the index of a vCPU's second level. */
@@ -91,11 +89,11 @@ function detailIndex(vcpu: Vcpu): usize {
 
 /** Linear address of a vCPU's second level. */
 function countersDetails(vcpu: Vcpu): usize {
-  return vcpu.counters + DETAILS_OFFSET;
+  return changetype<usize>(vcpu.counters) + DETAILS_OFFSET;
 }
 
 function rowAt(vcpu: Vcpu, index: u32): ReasonCounters {
-  return changetype<ReasonCounters>(vcpu.counters + index * ROW_BYTES);
+  return changetype<ReasonCounters>(changetype<usize>(vcpu.counters) + index * ROW_BYTES);
 }
 
 /** Place of an exit reason in tables of COUNTED_REASONS rows. */
@@ -125,7 +123,7 @@ export function countExit(vcpu: Vcpu): void {
   vcpu.openTsc = vcpu.tscExit;
   const key = vcpu.exit.key;
   const last = detailLast(detailIndex(vcpu), key);
-  setOpenDetail(vcpu, detailIs(last, key) ? last : findDetail(vcpu, key));
+  vcpu.openDetail = detailIs(last, key) ? last : findDetail(vcpu, key);
 }
 
 /** The open exit, whose detail is `detail`, took `ticks`. */
@@ -142,7 +140,7 @@ function account(detail: DetailCounters, ticks: u64): void {
 
 /** The entry of the second level for a key that was not the last with its place in the index. */
 function findDetail(vcpu: Vcpu, key: u64): DetailCounters {
-  const row = changetype<usize>(rowAt(vcpu, reasonIndex(<u32>(key >> 32))));
+  const row = rowAt(vcpu, reasonIndex(<u32>(key >> 32)));
   const entry = detailFind(countersDetails(vcpu), key, row, DISPLACED_OFFSET);
   detailUsed(detailIndex(vcpu), key, entry);
   return entry;

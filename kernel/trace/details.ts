@@ -13,10 +13,15 @@
 // An index by hash says which entry was used last. So the search is over after one comparison while the same keys come again,
 // and no key can put another on the slow way for longer than one exit.
 import { DETAIL_ENTRIES, DETAIL_INDEX, DETAIL_WAYS } from "../lib/limits";
+import { DetailLink } from "../lib/links";
+
+/** The counters of a reason: `ReasonCounters` (counters.ts), which knows this file. */
+@unmanaged
+export class ReasonRow {}
 
 /** Exits of one reason with one detail (`ExitRecord.key`). */
 @unmanaged
-export class DetailCounters {
+export class DetailCounters extends DetailLink {
   detail: u32;
   reason: u32;
   count: u64;
@@ -24,8 +29,8 @@ export class DetailCounters {
   total: u64;
   /** At most so many exits with this key are not in `count`: they came before it had this entry. */
   missed: u64;
-  /** Linear address of the reason's counters (`ReasonCounters`). */
-  row: usize;
+  /** The reason's counters. */
+  row: ReasonRow;
   reserved: u32;
 }
 
@@ -106,7 +111,7 @@ export function detailUsed(index: usize, key: u64, entry: DetailCounters): void 
  * The entry of `key`, of a reason whose counters are at `row`. A key without one gets one, if
  * need be another's: what that one has counted is then added to `displaced`, its reason's, `displacedAt` behind its row.
  */
-export function detailFind(table: usize, key: u64, row: usize, displacedAt: usize): DetailCounters {
+export function detailFind(table: usize, key: u64, row: ReasonRow, displacedAt: usize): DetailCounters {
   const entry = search(table, key);
   if (keyOf(entry) != key) takeOver(entry, key, row, displacedAt);
   return entry;
@@ -126,10 +131,10 @@ function search(table: usize, key: u64): DetailCounters {
   return rarest;
 }
 
-function takeOver(entry: DetailCounters, key: u64, row: usize, displacedAt: usize): void {
+function takeOver(entry: DetailCounters, key: u64, row: ReasonRow, displacedAt: usize): void {
   const missed = entry.count + entry.missed;
   if (keyOf(entry) != NO_KEY) {
-    const displaced = changetype<DetailCounters>(entry.row + displacedAt);
+    const displaced = changetype<DetailCounters>(changetype<usize>(entry.row) + displacedAt);
     displaced.count += entry.count;
     displaced.total += entry.total;
   }

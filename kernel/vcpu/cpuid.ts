@@ -10,8 +10,8 @@ export class CpuidSlot {
   edx: u32;
   /** LEAF_PLAIN, or what kernel/guest makes of it. */
   kind: u32;
-  /** Of a leaf with subleaves: linear address of the slot of subleaf 0, and their number. */
-  first: usize;
+  /** Of a leaf with subleaves: the slot of subleaf 0, behind which the others are, and their number. */
+  first: CpuidSlot;
   count: u32;
   reserved: u32;
 }
@@ -25,19 +25,19 @@ export const LEAF_PLAIN: u32 = 0;
 export const LEAF_UNKNOWN: u32 = 1;
 
 /**
- * Leaf numbers are ranges of 2^30: basic, hypervisor, extended, and one that is empty. For each: how many leaves, and the
- * linear address of the first one's slot.
+ * Leaf numbers are ranges of 2^30: basic, hypervisor, extended, and one that is empty. For each: how many leaves, and the first
+ * one's slot, behind which the others are.
  */
 @unmanaged
 export class CpuidTable {
   basicCount: u32;
-  basicFirst: usize;
+  basicFirst: CpuidSlot;
   hypervisorCount: u32;
-  hypervisorFirst: usize;
+  hypervisorFirst: CpuidSlot;
   extendedCount: u32;
-  extendedFirst: usize;
+  extendedFirst: CpuidSlot;
   emptyCount: u32;
-  emptyFirst: usize;
+  emptyFirst: CpuidSlot;
   /** LEAF_UNKNOWN; the others follow. */
   unknown: CpuidSlot;
   /** Room for an MSR of the host, read while the table is built. */
@@ -49,10 +49,10 @@ const RANGE_MASK: u32 = (1 << RANGE_SHIFT) - 1;
 /** Bytes of a range's two fields. */
 const RANGE_BYTES: usize = 8;
 
-/** The slot of `leaf` in the table at linear address `table`; one of LEAF_UNKNOWN when there is none. */
-export function cpuidSlot(table: usize, leaf: u32): CpuidSlot {
-  const range = table + <usize>(leaf >> RANGE_SHIFT) * RANGE_BYTES;
+/** The slot of `leaf`; one of LEAF_UNKNOWN when there is none. */
+export function cpuidSlot(table: CpuidTable, leaf: u32): CpuidSlot {
+  const range = changetype<usize>(table) + <usize>(leaf >> RANGE_SHIFT) * RANGE_BYTES;
   const index = leaf & RANGE_MASK;
-  if (index >= load<u32>(range)) return changetype<CpuidTable>(table).unknown;
+  if (index >= load<u32>(range)) return table.unknown;
   return changetype<CpuidSlot>(load<usize>(range, 4) + ((<usize>index) << CPUID_SLOT_SHIFT));
 }

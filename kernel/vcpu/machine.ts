@@ -1,6 +1,7 @@
 // What exit handlers may ask of the virtual machine around a vCPU: one table of functions, installed at boot by
 // kernel/main.ts from kernel/guest. It keeps kernel/exits free of imports from kernel/guest, and lets tests give handlers
 // a machine of their own.
+import { GuestMemory } from "../mm/guestmem";
 import { Vcpu } from "./vcpu";
 
 // What comes of `Machine.populate`.
@@ -23,8 +24,7 @@ export class Machine {
   /** Access of 1, 2, 4 or 8 bytes to guest-physical memory that is not RAM. Unclaimed addresses read as all ones. */
   mmioRead: (vcpu: Vcpu, gpa: u64, size: u32) => u64;
   mmioWrite: (vcpu: Vcpu, gpa: u64, size: u32, value: u64) => void;
-  /** Linear address of the VM's GuestMemory (kernel/mm/guestmem.ts). */
-  guestMemory: (vcpu: Vcpu) => usize;
+  guestMemory: (vcpu: Vcpu) => GuestMemory;
   /** Nested fault at `gpa`: maps RAM that is not mapped yet. Returns POPULATE_*. */
   populate: (vcpu: Vcpu, gpa: u64) => u32;
   /**

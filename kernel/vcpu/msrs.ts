@@ -1,6 +1,5 @@
 // The MSRs of a vCPU whose reads and repeated writes need no more than memory: a small table that kernel/guest fills when the
 // vCPU is reset and that the exit handlers look at first. All other MSRs, and writes of new values, are asked from kernel/guest.
-import { Vcpu } from "./vcpu";
 
 /** One MSR. Free: `address` is 0. */
 @unmanaged
@@ -24,17 +23,19 @@ export const MSR_WRITE_ZERO: u32 = 1 << 2;
 const ENTRIES: u32 = 64;
 const ENTRY_SHIFT: u32 = 4;
 
-/** Bytes of the table, which is at `Vcpu.msrs`. */
+/** The table of a vCPU: ENTRIES entries. */
+@unmanaged
+export class KnownMsrs {}
 export const KNOWN_MSRS_BYTES: usize = (<usize>ENTRIES) << ENTRY_SHIFT;
 
 /** Where `msr` is if it is known: the entry may be another's. */
-export function knownMsr(vcpu: Vcpu, msr: u32): KnownMsr {
-  return changetype<KnownMsr>(vcpu.msrs + ((msr & (ENTRIES - 1)) << ENTRY_SHIFT));
+export function knownMsr(known: KnownMsrs, msr: u32): KnownMsr {
+  return changetype<KnownMsr>(changetype<usize>(known) + ((msr & (ENTRIES - 1)) << ENTRY_SHIFT));
 }
 
 /** Makes an MSR known, unless another has its place. */
-export function knowMsr(vcpu: Vcpu, msr: u32, flags: u32, address: usize): void {
-  const entry = knownMsr(vcpu, msr);
+export function knowMsr(known: KnownMsrs, msr: u32, flags: u32, address: usize): void {
+  const entry = knownMsr(known, msr);
   if (entry.address != 0) return;
   entry.msr = msr;
   entry.flags = flags;
@@ -42,6 +43,6 @@ export function knowMsr(vcpu: Vcpu, msr: u32, flags: u32, address: usize): void 
 }
 
 /** Forgets all of them. */
-export function forgetMsrs(vcpu: Vcpu): void {
-  memory.fill(vcpu.msrs, 0, KNOWN_MSRS_BYTES);
+export function forgetMsrs(known: KnownMsrs): void {
+  memory.fill(changetype<usize>(known), 0, KNOWN_MSRS_BYTES);
 }

@@ -1,7 +1,7 @@
 // The four page-directory-pointer-table entries of PAE paging, which the processor reads once, when CR3 is loaded or paging
 // changes, and keeps (SDM, "PDPTE Registers"): what the guest's table holds later does not count until then. AMD-V under nested
 // paging keeps none, and reads them in memory whenever it walks (APM volume 2, "Legacy PAE Mode").
-import { GuestMemory, guestLoad64 } from "../mm/guestmem";
+import { guestLoad64 } from "../mm/guestmem";
 import { GuestWalk, isValidPdpte, PDPTES, pagingLevels } from "../mm/guestwalk";
 import { need } from "./backend";
 import { machine } from "./machine";
@@ -17,7 +17,7 @@ const PAE_LEVELS: u32 = 3;
  */
 export function loadPdptes(vcpu: Vcpu, cr0: u64, cr3: u64, cr4: u64, efer: u64): bool {
   if (pagingLevels(cr0, cr4, efer) != PAE_LEVELS) return true;
-  const memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
+  const memory = machine().guestMemory(vcpu);
   const table = cr3 & PAE_TABLE;
   const bits = machine().physicalBits(vcpu);
   // What is not RAM reads as all ones, present and reserved bits among them.

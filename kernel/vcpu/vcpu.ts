@@ -1,8 +1,20 @@
 // One virtual CPU. Its head is read and written by the assembly of VM entry (boot/vmentry_*.asm), so the order and
 // offsets of the first fields are fixed; tools/gen derives the assembler's constants from this class.
 import { DETAIL_INDEX } from "../lib/limits";
-import { ExitRecord } from "./exit";
+import {
+  BackendLink,
+  CountersLink,
+  DetailLink,
+  EmulatorLink,
+  KnownLink,
+  LapicLink,
+  VcpuLink,
+  VmLink,
+} from "../lib/links";
 import { PDPTES_BYTES, Pdptes } from "../mm/guestwalk";
+import { CpuidTable } from "./cpuid";
+import { ExitRecord } from "./exit";
+import { KnownMsrs } from "./msrs";
 import { GROUP_STACK_FLAGS, RSP, SEGMENT_STRIDE, Segment } from "./registers";
 
 // Event to deliver at the next entry, in the form of VT-x's VM-entry interruption information:
@@ -42,7 +54,7 @@ export const REQUEST_STOP: u32 = 1 << 5;
 export const REQUEST_HOST: u32 = 1 << 6;
 
 @unmanaged
-export class Vcpu {
+export class Vcpu extends VcpuLink {
   // -- head: known to assembly ---------------------------------------------------------------------------------------
   rax: u64;
   rcx: u64;
@@ -142,24 +154,21 @@ export class Vcpu {
   /** Index within its VM, and its local APIC id. */
   index: u32;
   vmIndex: u32;
-  /** Linear address of the Vm (kernel/guest/vm.ts) and of the backend's private structure. */
-  vm: usize;
-  backend: usize;
-  /** Linear address of its Emulator (kernel/exits/emulate/emulator.ts). */
-  emulator: usize;
-  /** Linear address of its counters (kernel/trace/counters.ts). */
-  counters: usize;
-  /** What those have of the exit that is not accounted yet: linear address of its entry, and its time. */
-  openDetail: usize;
+  /** Its VM, and what the backend keeps of it. */
+  vm: VmLink;
+  backend: BackendLink;
+  emulator: EmulatorLink;
+  counters: CountersLink;
+  /** What those have of the exit that is not accounted yet: its entry, and its time. */
+  openDetail: DetailLink;
   openTsc: u64;
-  /** Linear address of its local APIC (kernel/devices/lapic.ts). */
-  lapic: usize;
-  /** Linear address of its known MSRs (msrs.ts). */
-  msrs: usize;
-  /** Linear address of its VM's CPUID table (kernel/guest/cpuid.ts). */
-  cpuid: usize;
-  /** AMD-V: linear address of the instructions whose exits are known (kernel/svm/known.ts). */
-  known: usize;
+  lapic: LapicLink;
+  /** MSRs that need no more than memory. */
+  msrs: KnownMsrs;
+  /** CPUID as its VM's guest sees it. */
+  cpuid: CpuidTable;
+  /** AMD-V: the instructions whose exits are known. */
+  known: KnownLink;
   /** AMD-V: 1 while that cache is out of use. */
   knownClosed: u32;
   /** Always 0. */

@@ -146,7 +146,7 @@ function writeControls(vmx: VmxVcpu): void {
 
 function createVcpu(vcpu: Vcpu, nestedRoot: u64): void {
   const vmx = arenaNew<VmxVcpu>();
-  vcpu.backend = changetype<usize>(vmx);
+  vcpu.backend = vmx;
   vmx.vmcs = frames(FRAME_BYTES);
   vmx.msrBitmap = frames(MSR_BITMAP_BYTES);
   vmx.ioBitmaps = frames(IO_BITMAP_PAIR_BYTES);
@@ -186,11 +186,11 @@ function resetVcpu(vcpu: Vcpu): void {
 /** Makes the vCPU's VMCS current on this CPU, and its SYSCALL registers live. */
 function loadVcpu(vcpu: Vcpu): void {
   const cpu = thisCpu();
-  const self = changetype<usize>(vcpu);
-  if (cpu.currentVcpu == self) return;
-  if (cpu.currentVcpu != 0) leave(changetype<Vcpu>(cpu.currentVcpu));
+  const last = cpu.currentVcpu;
+  if (last == vcpu) return;
+  if (last != null) leave(changetype<Vcpu>(last));
   assert(vmptrld(vmxOf(vcpu).vmcs) == 0, "vmx: VMPTRLD failed");
-  cpu.currentVcpu = self;
+  cpu.currentVcpu = vcpu;
   restoreSyscallRegisters(vcpu);
   liveRestore(vcpu);
   writeHostState();

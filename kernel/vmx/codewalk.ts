@@ -1,7 +1,6 @@
 // Where the bytes of the guest's instruction are: the page walk that its fetch made.
 import { EFER_LMA } from "../arch/msr";
 import { vmread } from "../arch/intrinsics";
-import { GuestMemory } from "../mm/guestmem";
 import { GuestWalk, WALK_FETCH, WALK_USER } from "../mm/guestwalk";
 import { machine } from "../vcpu/machine";
 import { setPdptes } from "../vcpu/pdptes";
@@ -22,7 +21,7 @@ const DPL: u64 = 3 << 5;
 
 /** Backend.codeWalk. */
 export function codeWalk(vcpu: Vcpu, walk: GuestWalk): u64 {
-  walk.memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
+  walk.memory = machine().guestMemory(vcpu);
   walk.cr0 = vmread(GUEST_CR0);
   walk.cr3 = vmread(GUEST_CR3);
   walk.cr4 = vmread(GUEST_CR4);

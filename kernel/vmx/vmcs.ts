@@ -1,11 +1,12 @@
 // What this backend keeps for each vCPU beside its VMCS, and the control words that change while the guest runs. Those are
 // cached here, so that an unchanged word costs no VMWRITE.
 import { vmwrite } from "../arch/intrinsics";
+import { BackendLink } from "../lib/links";
 import { Vcpu } from "../vcpu/vcpu";
 import { PRIMARY_CONTROLS } from "./fields";
 
 @unmanaged
-export class VmxVcpu {
+export class VmxVcpu extends BackendLink {
   /** Physical addresses: VMCS, MSR bitmap (4 KiB), I/O bitmaps A and B (8 KiB, contiguous). */
   vmcs: u64;
   msrBitmap: u64;

@@ -23,7 +23,7 @@ const ram: GuestMemory = arenaNew<GuestMemory>();
 export function build(isVmx: bool): usize {
   const vcpu = changetype<Vcpu>(newVcpu());
   guestAddRegion(ram, 0, ${RAM_BYTES}, ${RAM});
-  machine().guestMemory = (_vcpu: Vcpu): usize => changetype<usize>(ram);
+  machine().guestMemory = (_vcpu: Vcpu): GuestMemory => ram;
   machine().physicalBits = (_vcpu: Vcpu): u32 => 40;
   codeWalkPrepare();
   if (isVmx) backend().codeWalk = vmxWalk;

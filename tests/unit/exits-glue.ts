@@ -12,7 +12,7 @@ import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
 import { emulatorCreate } from "./kernel/exits/emulate/emulator";
 import { advance } from "./kernel/exits/advance";
 import { CpuidSlot, CpuidTable, LEAF_UNKNOWN } from "./kernel/vcpu/cpuid";
-import { KNOWN_MSRS_BYTES } from "./kernel/vcpu/msrs";
+import { KNOWN_MSRS_BYTES, KnownMsrs } from "./kernel/vcpu/msrs";
 import { dispatch } from "./kernel/exits/dispatch";
 import { backend } from "./kernel/vcpu/backend";
 import { machine, POPULATE_DONE, POPULATE_NONE } from "./kernel/vcpu/machine";
@@ -37,7 +37,7 @@ const leaves = changetype<CpuidTable>(memory.data(offsetof<CpuidTable>(), 16));
 leaves.unknown = changetype<CpuidSlot>(memory.data(offsetof<CpuidSlot>(), 16));
 leaves.unknown.kind = LEAF_UNKNOWN;
 // Nor is any MSR known.
-const noMsrs = memory.data(KNOWN_MSRS_BYTES, 16);
+const noMsrs = changetype<KnownMsrs>(memory.data(KNOWN_MSRS_BYTES, 16));
 
 function portRead(_v: Vcpu, port: u32, size: u32): u32 {
   return size == 1 ? in8(port) : size == 2 ? in16(port) : in32(port);
@@ -60,7 +60,7 @@ function mmioWrite(_v: Vcpu, gpa: u64, size: u32, value: u64): void {
   else if (size == 4) phys_store32(at, <u32>value);
   else phys_store64(at, value);
 }
-function guestMemory(_v: Vcpu): usize { return changetype<usize>(ram); }
+function guestMemory(_v: Vcpu): GuestMemory { return ram; }
 function populate(_v: Vcpu, gpa: u64): u32 {
   if (gpa >= lazyEnd) return POPULATE_NONE;
   populated = gpa;
@@ -107,7 +107,7 @@ export function setLazyEnd(end: u64): void { lazyEnd = end; }
 export function reset(): void {
   memory.fill(changetype<usize>(vcpu), 0, VCPU_BYTES);
   vcpu.emulator = emulator;
-  vcpu.cpuid = changetype<usize>(leaves);
+  vcpu.cpuid = leaves;
   vcpu.msrs = noMsrs;
   remembered = 0; rememberedLength = 0;
   stopStatus = 0xffffffff; mmioReads = 0; mmioWrites = 0;

@@ -41,7 +41,7 @@ export function build(): usize {
   logSetSink((byte: u32): void => out8(${LOG_PORT}, byte));
   const table = backend();
   table.run = run;
-  table.loadVcpu = (vcpu: Vcpu): void => { thisCpu().currentVcpu = changetype<usize>(vcpu); };
+  table.loadVcpu = (vcpu: Vcpu): void => { thisCpu().currentVcpu = vcpu; };
   table.loadState = (_vcpu: Vcpu, _groups: u32): void => {};
   table.updateWindows = (_vcpu: Vcpu): void => {};
   table.flush = (_vcpu: Vcpu): void => {};

@@ -23,7 +23,7 @@ let memory: GuestMemory = arenaNew<GuestMemory>();
 export function prepare(vcpu: Vcpu, vmcb: u64, ram: u64): void {
   const svm = svmCreate(vcpu, vmcb);
   guestAddRegion(memory, 0, 0x100000, ram);
-  machine().guestMemory = (_vcpu: Vcpu): usize => changetype<usize>(memory);
+  machine().guestMemory = (_vcpu: Vcpu): GuestMemory => memory;
   decodePrepare();
   knownPrepare();
   codeWalkPrepare();

@@ -142,7 +142,7 @@ import { violation } from "./kernel/vmx/violations";
 const perCpu = memory.data(offsetof<PerCpu>(), 16);
 export function perCpuAddress(): usize { return perCpu; }
 const ram = changetype<GuestMemory>(memory.data(512, 16));
-function guestMemory(vcpu: Vcpu): usize { return changetype<usize>(ram); }
+function guestMemory(vcpu: Vcpu): GuestMemory { return ram; }
 function at(vcpu: usize): Vcpu { return changetype<Vcpu>(vcpu); }
 
 export function start(): string | null {

@@ -4,10 +4,10 @@
 // What is remembered is checked against the guest's memory every time: the same paging mode, CR3 and code segment, the
 // same way through its page tables to the code (kernel/mm/trail.ts), the same bytes there. So nothing has to be told when the
 // guest changes its tables or its code.
-import { phys_load64 } from "../../arch/intrinsics";
 import { CR0_PE, CR0_PG } from "../../arch/cr";
-import { NO_HPA } from "../../mm/frames";
+import { phys_load64 } from "../../arch/intrinsics";
 import { tailOf } from "../../lib/tail";
+import { NO_HPA } from "../../mm/frames";
 import { GuestWalk, PDPTES } from "../../mm/guestwalk";
 import { Trail, TRAIL_BYTES, trailHolds, trailPdpte, trailTake } from "../../mm/trail";
 import { need } from "../../vcpu/backend";

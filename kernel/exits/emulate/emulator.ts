@@ -3,6 +3,7 @@
 import { CR0_PE, RFLAGS_AC, RFLAGS_IOPL, RFLAGS_VM } from "../../arch/cr";
 import { EFER_LMA } from "../../arch/msr";
 import { arenaAlloc } from "../../lib/arena";
+import { EmulatorLink } from "../../lib/links";
 import { GuestMemory } from "../../mm/guestmem";
 import { GUEST_WALK_BYTES, GuestWalk, WALK_SMAP_OPEN, WALK_USER } from "../../mm/guestwalk";
 import { backend, need } from "../../vcpu/backend";
@@ -65,7 +66,7 @@ class Block {
 }
 
 @unmanaged
-export class Emulator {
+export class Emulator extends EmulatorLink {
   vcpu: Vcpu;
   memory: GuestMemory;
   /** Code size: CODE_16, CODE_32 or CODE_64. */
@@ -120,9 +121,9 @@ const EMULATOR_BYTES: usize = DECODED_OFFSET + DECODED_SLOTS * DECODED_BYTES;
 export function emulatorCreate(vcpu: Vcpu): void {
   const at = arenaAlloc(EMULATOR_BYTES, 64);
   const e = changetype<Emulator>(at);
-  vcpu.emulator = at;
+  vcpu.emulator = e;
   e.vcpu = vcpu;
-  e.memory = changetype<GuestMemory>(machine().guestMemory(vcpu));
+  e.memory = machine().guestMemory(vcpu);
   e.walk = changetype<GuestWalk>(at + WALK_OFFSET);
   e.source = changetype<Operand>(at + SOURCE_OFFSET);
   e.target = changetype<Operand>(at + TARGET_OFFSET);
