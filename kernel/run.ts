@@ -211,8 +211,8 @@ function prepare(vcpu: Vcpu): bool {
     if ((vcpu.event & EVENT_VALID) != 0) vcpu.activity = ACTIVITY_RUNNING;
     if (vcpu.activity == ACTIVITY_RUNNING) {
       armDeadline(vm, vcpu);
-      // The window will ask again. Until then a guest that works with interrupts off makes exits like any other: without this each
-      // would come here, at some 300 instructions.
+      // The window will ask again. Until then a guest that works with interrupts off makes exits like any other: without this
+      // each would come here, at some 300 instructions.
       if (vcpu.interruptWindow != 0) vcpu.requests &= ~REQUEST_INTERRUPT;
       return (vcpu.requests & REQUEST_STOP) == 0;
     }
