@@ -30,6 +30,8 @@ export const TRACE_FRAME_LOST: u32 = 3;
 export const TRACE_FRAME_OVERHEAD: u32 = 4;
 /** Last frame: u64 TSC, u64 records taken, u64 records lost. */
 export const TRACE_FRAME_END: u32 = 5;
+/** In its place when the run was ended from outside: empty, and written by who recorded. */
+export const TRACE_FRAME_CUT: u32 = 7;
 
 /**
  * What passes from here on, when that is not everything: u32 VM, u32 vCPU (all ones: any), u32 N (every Nth exit that passes

@@ -21,7 +21,17 @@ async function report(): Promise<Report> {
   const collector = new ReportCollector();
   await eachRecord(stream(svmSample), (record, _index, start) => collector.add(record, start));
   const start = { tscHz: 1e9, tsc: 5000, backend: "svm", cpus: 1, vms: 1 } as const;
-  const end = { start, exits: 6, shown: 6, lost: 0, filters: [], overhead: 7e6, complete: true, error: null };
+  const end = {
+    start,
+    exits: 6,
+    shown: 6,
+    lost: 0,
+    filters: [],
+    overhead: 7e6,
+    complete: true,
+    cut: false,
+    error: null,
+  };
   return collector.report("a <sample> & more", end, ["something is missing"]);
 }
 

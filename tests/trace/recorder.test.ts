@@ -1,12 +1,17 @@
 // Recording: what reaches the file and the log, the filter's words, and what people are told.
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
+import { TRACE_CRC_BYTES, TRACE_FRAME_CUT, TRACE_HEADER_BYTES } from "../../kernel/abi/trace.ts";
 import type { RunningMachine } from "../../tools/machines/machine.ts";
 import { describeRecording, TraceRecorder } from "../../tools/machines/recorder.ts";
 import { traceWords } from "../../tools/trace/filter.ts";
+import { readTrace } from "../../tools/trace/reader.ts";
+import { frame } from "./encode.ts";
 import { stream, svmSample, temporary } from "./sample.ts";
+
+const CUT_BYTES = TRACE_HEADER_BYTES + TRACE_CRC_BYTES;
 
 function machine(log: PassThrough, trace?: PassThrough): RunningMachine {
   const exited = Promise.resolve({ code: 0, words: "" });
@@ -51,8 +56,19 @@ describe("a recording", () => {
   test("of a run that was killed ends with its last whole frame", async () => {
     const { recorded, file } = await record([bytes.subarray(0, -10)]);
     expect(recorded.complete).toBe(false);
-    expect(bytes.subarray(0, file.length).equals(file)).toBe(true);
-    expect(file.length).toBeGreaterThan(0);
+    const cut = frame(TRACE_FRAME_CUT, file.readUInt32LE(file.length - CUT_BYTES + 8), Buffer.alloc(0));
+    expect(cut.length).toBe(CUT_BYTES);
+    expect(file.subarray(-CUT_BYTES).equals(cut)).toBe(true);
+    const taken = file.subarray(0, -CUT_BYTES);
+    expect(bytes.subarray(0, taken.length).equals(taken)).toBe(true);
+    const path = join(temporary(), "cut.trace");
+    writeFileSync(path, file);
+    const ends: string[] = [];
+    const error = await readTrace(path, {
+      end: () => void ends.push("end"),
+      cut: () => void ends.push("cut"),
+    });
+    expect([error, ends]).toEqual([null, ["cut"]]);
   });
 
   test("that is damaged keeps what came before, and the log goes on", async () => {

@@ -53,6 +53,7 @@ test.each(["qemu-tcg", "bochs"])(
     const { status, stdout } = await typevisor([...args, "--timeout", "40"]);
     expect([status, stdout]).toEqual([124, "spinning\r\n"]);
     expect(await said(path)).toBe("spinning\r\n");
+    expect((await typevisor(["trace", path])).stderr).toMatch(/: the run was ended from outside; /);
   },
   400_000,
 );
@@ -69,4 +70,7 @@ test("SIGTERM leaves them as well; until then the trace is one of a guest that r
   child.kill("SIGTERM");
   expect((await finished).status).toBe(128 + 15);
   expect(await said(path)).toBe("spinning\r\n");
+  const after = (await typevisor(["trace", path])).stderr;
+  expect(after).toMatch(/: the run was ended from outside; /);
+  expect(after).not.toContain("still runs");
 }, 400_000);

@@ -1,9 +1,14 @@
 // Records the trace of a run: the frames of the stream that carries them go to a file as they come, the log's text goes on.
 import { closeSync, openSync, writeSync } from "node:fs";
-import { TRACE_FRAME_END, TRACE_FRAME_EXITS, TRACE_FRAME_LOST } from "../../kernel/abi/trace.ts";
+import {
+  TRACE_FRAME_CUT,
+  TRACE_FRAME_END,
+  TRACE_FRAME_EXITS,
+  TRACE_FRAME_LOST,
+} from "../../kernel/abi/trace.ts";
 import { formatSize } from "../lib/size.ts";
 import { systemErrorText, UserError } from "../lib/user-error.ts";
-import type { Frame } from "../trace/frames.ts";
+import { type Frame, makeFrame } from "../trace/frames.ts";
 import { StreamRecorder } from "./stream.ts";
 
 /** Offset of the record count in an exits frame, and of the lost ones in the frame about them. */
@@ -30,6 +35,7 @@ export interface Recorded {
 export class TraceRecorder extends StreamRecorder {
   private readonly recorded: Recorded = { exits: 0, lost: 0, bytes: 0, complete: false };
   private readonly descriptor: number;
+  private frames = 0;
 
   /** Creates the file at `path`. @throws UserError when it cannot be written. */
   constructor(readonly path: string) {
@@ -41,20 +47,29 @@ export class TraceRecorder extends StreamRecorder {
     }
   }
 
-  /** Ends the trace. */
+  /** Ends the trace, by a frame that says so if the hypervisor did not. */
   close(): Recorded {
+    const { complete } = this.recorded;
+    if (!complete && this.damage === undefined && this.frames > 0) {
+      this.write(makeFrame(TRACE_FRAME_CUT, this.frames, Buffer.alloc(0)));
+    }
     closeSync(this.descriptor);
     return { ...this.recorded, damage: this.damage };
   }
 
   protected take(frame: Frame): void {
     const { recorded } = this;
-    for (let at = 0; at < frame.bytes.length; ) at += writeSync(this.descriptor, frame.bytes, at);
-    recorded.bytes += frame.bytes.length;
+    this.write(frame.bytes);
+    this.frames++;
     if (frame.type === TRACE_FRAME_EXITS) recorded.exits += frame.payload.readUInt32LE(EXITS_COUNT_AT);
     else if (frame.type === TRACE_FRAME_LOST) {
       recorded.lost += Number(frame.payload.readBigUInt64LE(LOST_COUNT_AT));
     } else if (frame.type === TRACE_FRAME_END) recorded.complete = true;
+  }
+
+  private write(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at);
+    this.recorded.bytes += bytes.length;
   }
 }
 

@@ -1,19 +1,11 @@
 // The file of a recording: the frames of its windows (kernel/abi/recording.ts) behind two kinds of its own, which hold the
 // WebAssembly module that the recorded code was made from. So a file is all that a replay needs.
 import { createHash } from "node:crypto";
-import { crc32, deflateSync, inflateSync } from "node:zlib";
+import { deflateSync, inflateSync } from "node:zlib";
 import * as z from "zod";
 import { RECORDING_FRAME_FILE, RECORDING_FRAME_MODULE } from "../../kernel/abi/recording.ts";
-import {
-  TRACE_CRC_BYTES,
-  TRACE_HEADER_BYTES,
-  TRACE_MAGIC_0,
-  TRACE_MAGIC_1,
-  TRACE_MAGIC_2,
-  TRACE_MAGIC_3,
-  TRACE_MAX_PAYLOAD,
-  TRACE_VERSION,
-} from "../../kernel/abi/trace.ts";
+import { TRACE_MAX_PAYLOAD } from "../../kernel/abi/trace.ts";
+import { makeFrame } from "../trace/frames.ts";
 
 /** Readers refuse a file whose format is higher; it rises when the meaning of something in it changes. */
 export const FILE_FORMAT = 1;
@@ -39,18 +31,6 @@ export interface KernelModule {
 
 export function moduleHash(wasm: Uint8Array): string {
   return createHash("sha256").update(wasm).digest("hex");
-}
-
-/** One frame. */
-export function makeFrame(type: number, sequence: number, payload: Uint8Array): Buffer {
-  const frame = Buffer.alloc(TRACE_HEADER_BYTES + payload.length + TRACE_CRC_BYTES);
-  frame.set([TRACE_MAGIC_0, TRACE_MAGIC_1, TRACE_MAGIC_2, TRACE_MAGIC_3, type, TRACE_VERSION]);
-  frame.writeUInt16LE(payload.length, 6);
-  frame.writeUInt32LE(sequence, 8);
-  frame.set(payload, TRACE_HEADER_BYTES);
-  const end = TRACE_HEADER_BYTES + payload.length;
-  frame.writeUInt32LE(crc32(frame.subarray(4, end)), end);
-  return frame;
 }
 
 /** A whole file. `windows`: type and payload of each frame. */

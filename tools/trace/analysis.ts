@@ -40,6 +40,8 @@ export interface TraceEnd {
   overhead: number;
   /** The frame that ends a recording was there, or reading ended early because a view had enough. */
   complete: boolean;
+  /** The run was ended from outside. */
+  cut: boolean;
   error: TraceError | null;
 }
 
@@ -58,6 +60,7 @@ export async function analyse(
     filters: [],
     overhead: 0,
     complete: false,
+    cut: false,
     error: null,
   };
   const overheads: number[] = [];
@@ -84,6 +87,9 @@ export async function analyse(
       },
       end() {
         end.complete = true;
+      },
+      cut() {
+        end.cut = true;
       },
     },
     async (bytes) => {
@@ -131,8 +137,10 @@ export function describeGaps(path: string, end: TraceEnd): string[] {
     lines.push(
       `${path}: ${end.error.message}.${end.exits === 0 ? "" : ` The ${end.exits} exits before it are shown.`}`,
     );
+  } else if (end.cut) {
+    lines.push(`${path}: the run was ended from outside; everything until then is here.`);
   } else if (!end.complete) {
-    lines.push(`${path}: the trace has no end: the guest still runs, or the run was ended from outside.`);
+    lines.push(`${path}: the guest still runs: what exited so far is shown.`);
   }
   return lines;
 }

@@ -23,6 +23,18 @@ export interface Frame {
   bytes: Buffer;
 }
 
+/** The bytes of one frame. */
+export function makeFrame(type: number, sequence: number, payload: Uint8Array): Buffer {
+  const frame = Buffer.alloc(TRACE_HEADER_BYTES + payload.length + TRACE_CRC_BYTES);
+  frame.set([TRACE_MAGIC_0, TRACE_MAGIC_1, TRACE_MAGIC_2, TRACE_MAGIC_3, type, TRACE_VERSION]);
+  frame.writeUInt16LE(payload.length, 6);
+  frame.writeUInt32LE(sequence, 8);
+  frame.set(payload, TRACE_HEADER_BYTES);
+  const end = TRACE_HEADER_BYTES + payload.length;
+  frame.writeUInt32LE(crc32(frame.subarray(4, end)), end);
+  return frame;
+}
+
 /** A trace that cannot be read further; everything before `offset` was read. */
 export class TraceError extends Error {
   constructor(

@@ -47,6 +47,9 @@ export class LiveTable {
     end: () => {
       this.ended = true;
     },
+    cut: () => {
+      this.ended = true;
+    },
   };
 
   private add(record: ExitRecord, start: TraceStart): void {

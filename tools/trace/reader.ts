@@ -6,6 +6,7 @@ import {
   TRACE_BACKEND_VMX,
   TRACE_FILTER_RANGES,
   TRACE_FILTER_REASONS,
+  TRACE_FRAME_CUT,
   TRACE_FRAME_END,
   TRACE_FRAME_EXITS,
   TRACE_FRAME_FILTER,
@@ -46,6 +47,8 @@ export interface TraceVisitor {
   /** Ticks spent on recording so far. */
   overhead?(cpu: number, ticks: number): void;
   end?(taken: number, lost: number): void;
+  /** In its place: the run was ended from outside. */
+  cut?(): void;
   /** Log lines between the frames. */
   text?(text: Buffer): void;
 }
@@ -119,6 +122,9 @@ export class FrameDecoder {
         break;
       case TRACE_FRAME_END:
         this.visitor.end?.(wide(frame, 8, 24), wide(frame, 16, 24));
+        break;
+      case TRACE_FRAME_CUT:
+        this.visitor.cut?.();
         break;
       default:
         throw new TraceError(frame.offset, `frame of unknown type ${frame.type}`);
