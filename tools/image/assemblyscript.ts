@@ -1,7 +1,6 @@
-// The AssemblyScript compiler, in this process.
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import asc from "assemblyscript/asc";
+// The AssemblyScript compiler.
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { ROOT } from "../lib/paths.ts";
 import { UserError } from "../lib/user-error.ts";
 
@@ -20,12 +19,28 @@ export interface AscOptions {
   virtual?: Record<string, string>;
 }
 
+/** What the process of asc.mjs is asked: a command line of asc, and what files hold that it does not find below `root`. */
+export interface AscRequest {
+  root: string;
+  args: string[];
+  virtual: Record<string, string>;
+}
+
+export interface AscReply {
+  failed: boolean;
+  /** What asc said. */
+  words: string;
+  /** Contents of the files that it wrote. */
+  outputs: Record<string, string | Uint8Array>;
+}
+
+const PROCESS = fileURLToPath(new URL("asc.mjs", import.meta.url));
+
 /**
  * Compiles kernel sources with the options of asconfig.json's target "kernel".
  * @throws UserError with asc's own words when the sources have errors.
  */
 export async function compileAssemblyScript(options: AscOptions): Promise<CompiledKernel> {
-  const outputs = new Map<string, string | Uint8Array>();
   const defines = Object.entries(options.defines ?? {}).flatMap(([name, value]) => [
     "--use",
     `${name}=${value}`,
@@ -39,20 +54,29 @@ export async function compileAssemblyScript(options: AscOptions): Promise<Compil
     "kernel.wasm",
     "--sourceMap",
   ];
-  const { error, stderr } = await asc.main([...options.entries, ...target, ...defines], {
-    readFile: (name, base) => readSource(options.virtual?.[name], join(ROOT, base === "." ? "" : base, name)),
-    writeFile: (name, contents) => void outputs.set(name, contents),
-    listFiles: () => [],
-  });
-  const wasm = outputs.get("kernel.wasm");
-  const map = outputs.get("kernel.wasm.map");
-  if (error !== null || !(wasm instanceof Uint8Array) || typeof map !== "string") {
-    throw new UserError(`asc refused ${options.entries.join(", ")}:\n${stderr.toString().trim()}`);
+  const args = [...options.entries, ...target, ...defines];
+  const { failed, words, outputs } = await ask({ root: ROOT, args, virtual: options.virtual ?? {} });
+  const wasm = outputs["kernel.wasm"];
+  const map = outputs["kernel.wasm.map"];
+  if (failed || !(wasm instanceof Uint8Array) || typeof map !== "string") {
+    throw new UserError(`asc refused ${options.entries.join(", ")}:\n${words.trim()}`);
   }
   return { wasm, map };
 }
 
-/** asc asks for many places before it finds a file: absence is an answer. */
-async function readSource(virtual: string | undefined, path: string): Promise<string | null> {
-  return virtual ?? readFile(path, "utf8").catch(() => null);
+function ask(request: AscRequest): Promise<AscReply> {
+  return new Promise((resolve, reject) => {
+    // Without this process' arguments for Node, which may name loaders.
+    const child = fork(PROCESS, { execArgv: [], serialization: "advanced" });
+    let reply: AscReply | null = null;
+    child.once("message", (message) => {
+      reply = message as AscReply;
+    });
+    child.once("error", reject);
+    child.once("close", (status, signal) => {
+      if (reply) resolve(reply);
+      else reject(new UserError(`asc ended without a result (${signal ?? `status ${status}`}).`));
+    });
+    child.send(request);
+  });
 }
