@@ -10,7 +10,7 @@
 import { LOG_WARN, logByte, logBytes, logEnd, logStart, logText } from "../lib/log";
 import { NOT_A_NUMBER, optionIs, optionValue, parseNumberUpTo, wordEnd } from "../lib/options";
 import { backend } from "../vcpu/backend";
-import { COUNTED_REASONS, reasonOfIndex } from "./counters";
+import { COUNTED_REASONS, reasonIndex, reasonOfIndex } from "./counters";
 import { ANY, filterAddReason, traceFilter, TraceRange, traceRange } from "./filter";
 
 export const EXIT_LOG_OFF: u32 = 0;
@@ -137,7 +137,8 @@ function addReasons(at: usize, end: usize): bool {
 function addReason(start: usize, end: usize): bool {
   const number = parseNumberUpTo(start, end);
   if (number != NOT_A_NUMBER) {
-    if (number > 0xffffffff) return false;
+    // A number that no counter has would stand for another reason.
+    if (number > U32.MAX_VALUE || reasonOfIndex(reasonIndex(<u32>number)) != number) return false;
     filterAddReason(<u32>number);
     return true;
   }
