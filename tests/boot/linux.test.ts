@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { obtainInitramfs } from "../../tools/guest/initramfs.ts";
 import { obtainKernel } from "../../tools/guest/kernel.ts";
 import { logNothing } from "../../tools/lib/progress.ts";
-import { type Finished, typevisor } from "../cli/cli.ts";
+import { type Finished, Terminal, typevisor } from "../cli/cli.ts";
 
 const files = { cloud: "", standard: "", initrd: "" };
 
@@ -154,6 +154,24 @@ describe.each([
     expect(stdout).toMatch(/^woken 0$/m);
     expect(stdout).toMatch(/9: +[1-9]\d* .*acpi/);
     expect(stdout).toMatch(/PM: suspend entry \(s2idle\)(.*\n)+.*PM: suspend exit/);
+  }, 300_000);
+
+  test("it is woken by a key at the console, which it has to ask for", async () => {
+    const append = `--append "${setting.append}"`;
+    const terminal = new Terminal(`$TYPEVISOR run --machine ${setting.machine} ${append}`);
+    await terminal.expect("root@guest:~# ");
+    terminal.type("echo enabled > /sys/class/tty/ttyS0/power/wakeup; dmesg -n 7\n");
+    // A key that comes too early ends the attempt to sleep: then it tries again.
+    terminal.type(
+      "until echo mem > /sys/power/state; do :; done; echo slept $(cat /sys/power/suspend_stats/success)\n",
+    );
+    await terminal.expect("Suspending console(s)");
+    while (!/slept \d/.test(terminal.screen)) {
+      terminal.type("\n");
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    await terminal.expect(/slept 1\r*\n/);
+    expect(terminal.screen).toMatch(/PM: suspend exit/);
   }, 300_000);
 });
 

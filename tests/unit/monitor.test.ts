@@ -397,7 +397,15 @@ describe("trace", () => {
     ask("trace filter vm=0,rip=0x1000-0x2000,reason=cpuid");
     const old = ask("trace filter");
     expect(old).toBe("traced: vm=0 reason=cpuid rip=0x1000-0x2000");
-    for (const bad of ["reason=io,every=x", "color=3", "reason=nonsense", "reason=0x90000", "reason=0xffffffff", "vcpu=0 reason=", "all vm=0"]) {
+    for (const bad of [
+      "reason=io,every=x",
+      "color=3",
+      "reason=nonsense",
+      "reason=0x90000",
+      "reason=0xffffffff",
+      "vcpu=0 reason=",
+      "all vm=0",
+    ]) {
       expect(ask(`trace filter ${bad}`)).toMatch(/^the filter stays as it was: /);
       expect(ask("trace filter")).toBe(old);
     }
