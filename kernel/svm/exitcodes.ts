@@ -111,13 +111,10 @@ const kinds: StaticArray<u32> = [
   EXIT_UNKNOWN,               // 0xa7 reserved
 ];
 
-/** Codes that `kinds` lists. */
-const LISTED: u32 = 0x48;
-
 /** What an exit code is to the exit handlers: EXIT_*. MSR is a read here: EXITINFO1 tells. */
 export function exitKind(code: u32): u32 {
   const index = code - EXITCODE_INTR;
-  if (index < LISTED) return unchecked(kinds[index]);
+  if (index < <u32>kinds.length) return unchecked(kinds[index]);
   if (code == EXITCODE_NPF) return EXIT_NESTED_FAULT;
   if (code < EXITCODE_DR_READ) return EXIT_CR;
   if (code < EXITCODE_EXCEPTION) return EXIT_DR;

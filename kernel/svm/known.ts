@@ -87,56 +87,45 @@ const ENTRIES: u32 = <u32>(KNOWN_BYTES >> ENTRY_SHIFT);
 /** Spreads addresses over the entries; a multiplication gives the entry's offset at once, where a shift needs a copy first. */
 const SPREAD: u32 = 0x9e37_79b1;
 
-/** No masked bytes of memory equal this. */
-const NOT_FIXED: u32 = 1;
-/**
- * By EXIT_*: the opcode bytes as they lie in memory, and beside them the mask of their length. Mask 0 with bytes that no
- * memory matches: the encoding is not fixed.
- */
+/** By EXIT_*: the opcode bytes as they lie in memory, and how many they are. 0: the encoding is not fixed. */
 const encodings: StaticArray<u32> = [
-  NOT_FIXED, 0,         // EXIT_UNKNOWN
-  0x00a20f, 0x00ffff,   // EXIT_CPUID
-  0x00320f, 0x00ffff,   // EXIT_RDMSR
-  0x00300f, 0x00ffff,   // EXIT_WRMSR
-  NOT_FIXED, 0,         // EXIT_IO: EXITINFO2 has it
-  NOT_FIXED, 0,         // EXIT_CR
-  NOT_FIXED, 0,         // EXIT_DR
-  NOT_FIXED, 0,         // EXIT_NESTED_FAULT
-  0x0000f4, 0x0000ff,   // EXIT_HLT
-  0xd9010f, 0xffffff,   // EXIT_HYPERCALL: VMMCALL
-  NOT_FIXED, 0,         // EXIT_EXTERNAL_INTERRUPT
-  NOT_FIXED, 0,         // EXIT_NMI
-  NOT_FIXED, 0,         // EXIT_INTERRUPT_WINDOW
-  NOT_FIXED, 0,         // EXIT_NMI_WINDOW
-  NOT_FIXED, 0,         // EXIT_DEADLINE
-  NOT_FIXED, 0,         // EXIT_EXCEPTION
-  NOT_FIXED, 0,         // EXIT_TRIPLE_FAULT
-  0x0090f3, 0x00ffff,   // EXIT_PAUSE
-  0x00310f, 0x00ffff,   // EXIT_RDTSC
-  0xf9010f, 0xffffff,   // EXIT_RDTSCP
-  0x00330f, 0x00ffff,   // EXIT_RDPMC
-  0xd1010f, 0xffffff,   // EXIT_XSETBV
-  0x00080f, 0x00ffff,   // EXIT_INVD
-  0x00090f, 0x00ffff,   // EXIT_WBINVD
-  NOT_FIXED, 0,         // EXIT_INVLPG
-  0xc8010f, 0xffffff,   // EXIT_MONITOR
-  0xc9010f, 0xffffff,   // EXIT_MWAIT
-  NOT_FIXED, 0,
-  NOT_FIXED, 0,
-  NOT_FIXED, 0,
-  NOT_FIXED, 0,
-  NOT_FIXED, 0,
-  NOT_FIXED, 0,
-  NOT_FIXED, 0,
-  NOT_FIXED, 0,
-  NOT_FIXED, 0,
-  NOT_FIXED, 0,
-];
-
-/** Bytes of an instruction of fixed encoding, by EXIT_*. */
-const lengths: StaticArray<u32> = [
-  0, 2, 2, 2, 0, 0, 0, 0, 1, 3, 0, 0, 0, 0, 0, 0, 0, 2, 2, 3,
-  2, 3, 2, 2, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0,         // EXIT_UNKNOWN
+  0x00a20f, 2,  // EXIT_CPUID
+  0x00320f, 2,  // EXIT_RDMSR
+  0x00300f, 2,  // EXIT_WRMSR
+  0, 0,         // EXIT_IO: EXITINFO2 has it
+  0, 0,         // EXIT_CR
+  0, 0,         // EXIT_DR
+  0, 0,         // EXIT_NESTED_FAULT
+  0x0000f4, 1,  // EXIT_HLT
+  0xd9010f, 3,  // EXIT_HYPERCALL: VMMCALL
+  0, 0,         // EXIT_EXTERNAL_INTERRUPT
+  0, 0,         // EXIT_NMI
+  0, 0,         // EXIT_INTERRUPT_WINDOW
+  0, 0,         // EXIT_NMI_WINDOW
+  0, 0,         // EXIT_DEADLINE
+  0, 0,         // EXIT_EXCEPTION
+  0, 0,         // EXIT_TRIPLE_FAULT
+  0x0090f3, 2,  // EXIT_PAUSE
+  0x00310f, 2,  // EXIT_RDTSC
+  0xf9010f, 3,  // EXIT_RDTSCP
+  0x00330f, 2,  // EXIT_RDPMC
+  0xd1010f, 3,  // EXIT_XSETBV
+  0x00080f, 2,  // EXIT_INVD
+  0x00090f, 2,  // EXIT_WBINVD
+  0, 0,         // EXIT_INVLPG
+  0xc8010f, 3,  // EXIT_MONITOR
+  0xc9010f, 3,  // EXIT_MWAIT
+  0, 0,         // EXIT_TASK_SWITCH
+  0, 0,         // EXIT_INIT
+  0, 0,         // EXIT_SIPI
+  0, 0,         // EXIT_NESTED_VIRTUALIZATION
+  0, 0,         // EXIT_DESCRIPTOR
+  0, 0,         // EXIT_MTF
+  0, 0,         // EXIT_NESTED_MISCONFIG
+  0, 0,         // EXIT_ENTRY_FAILURE
+  0, 0,         // EXIT_MACHINE_CHECK
+  0, 0,         // EXIT_OTHER_INSTRUCTION
 ];
 
 /** A cache in which nothing is ever found. */
@@ -145,7 +134,7 @@ const nothing = changetype<KnownLink>(memory.data(KNOWN_BYTES, 64));
 /** Before the first guest runs. */
 export function knownPrepare(): void {
   assert(offsetof<KnownInstruction>() + TRAIL_BYTES <= (<usize>1) << ENTRY_SHIFT, "svm: storage of known.ts");
-  assert(<u32>lengths.length == EXIT_CLASSES, "svm: an exit class has no row of encodings");
+  assert(<u32>encodings.length == 2 * EXIT_CLASSES, "svm: an exit class has no row of encodings");
   memory.fill(changetype<usize>(nothing), 0xff, KNOWN_BYTES);
 }
 
@@ -161,7 +150,10 @@ export function knownUse(vcpu: Vcpu, svm: SvmVcpu): void {
   vcpu.knownClosed = open ? 0 : 1;
 }
 
-/** Linear address of the instruction at `rip`. */
+/**
+ * Linear address of the instruction at `rip`, by which it is remembered. That of 64-bit code is `rip`, whatever base its segment
+ * was loaded with: to ask for that here would cost every exit two instructions, so nothing of such a segment is remembered.
+ */
 export function linearAddress(vmcb: u64, rip: u64): u64 {
   return rip + phys_load64(vmcb + VMCB_CS + SEGMENT_BASE);
 }
@@ -209,9 +201,14 @@ export function knownMove(vcpu: Vcpu, known: KnownInstruction, error: u64, gpa: 
   return true;
 }
 
+/** Bytes of an instruction of fixed encoding; 0 for other kinds of exit. */
+function fixedLength(kind: u32): u32 {
+  return unchecked(encodings[2 * kind + 1]);
+}
+
 /** Whether exits of `kind` (EXIT_*) are those of one instruction of fixed encoding. */
 export function isFixed(kind: u32): bool {
-  return unchecked(lengths[kind]) != 0;
+  return fixedLength(kind) != 0;
 }
 
 /** Register whose lower half is the `detail` of exits of `kind`, as an offset within Vcpu. */
@@ -228,13 +225,15 @@ export function fixedDetail(vcpu: Vcpu, kind: u32): u32 {
 
 /**
  * Begins the entry of the instruction at `rip`, whose address is translated as an instruction fetch does and of which `bytes`
- * bytes are looked at. Null: not mapped, not RAM, too near to the end of its page.
+ * bytes are looked at. Null: not mapped, not RAM, too near to the end of its page; or 64-bit code in a segment with a base.
  */
 function discover(vcpu: Vcpu, rip: u64, bytes: u64): KnownInstruction | null {
   const vmcb = vcpu.vmcb;
   const linear = linearAddress(vmcb, rip);
+  const is64Bit = isLong(vmcb);
+  if (is64Bit && linear != rip) return null;
   if ((linear & PAGE_OFFSET) > PAGE_BYTES - bytes) return null;
-  const hpa = translateCode(vcpu, isLong(vmcb) ? linear : linear & U32.MAX_VALUE, bytes);
+  const hpa = translateCode(vcpu, is64Bit ? linear : linear & U32.MAX_VALUE, bytes);
   if (hpa == 0) return null;
   const known = entryOf(svmOf(vcpu).known, linear);
   // Nothing, until it is complete.
@@ -259,13 +258,14 @@ export function findNextRip(vcpu: Vcpu, code: u32, kind: u32, rip: u64): u64 {
   const known = discover(vcpu, rip, FIXED_BYTES);
   if (known == null) return 0;
   const bytes = phys_load32(known.hpa);
-  if ((bytes & unchecked(encodings[2 * kind + 1])) != unchecked(encodings[2 * kind])) return 0;
-  known.length = unchecked(lengths[kind]);
+  const length = fixedLength(kind);
+  if ((bytes & <u32>firstBytes(length)) != unchecked(encodings[2 * kind])) return 0;
+  known.length = length;
   known.bytesAndCode = (<u64>code << 32) | bytes;
   known.kind = kind;
   known.detailAt = <u32>detailRegister(kind);
   known.cr3 = phys_load64(vcpu.vmcb + VMCB_CR3);
-  return rip + known.length;
+  return rip + length;
 }
 
 /** A mask of the lowest 1..8 bytes. */

@@ -298,8 +298,21 @@ describe("RIP after the instruction, without NRIP save", () => {
     expect(vcpu.nextRip()).toBe(0n);
   });
 
+  test("in 64-bit code a base of the segment does not count; the decoder has the length", () => {
+    paging();
+    kernel.cpu.poke(GUEST_RAM + 0x10n, Uint8Array.of(0x66, 0x0f, 0xa2, 0x90));
+    kernel.cpu.poke(GUEST_RAM + 0x3010n, Uint8Array.of(0x0f, 0xa2, 0x90, 0x90));
+    kernel.cpu.store(VMCB + 0x412n, 2, 0xa9bn);
+    kernel.cpu.store(VMCB + 0x418n, 8, 0x3000n);
+    for (let i = 0; i < 2; i++) {
+      exit(0x72n, 0n, 0n, 0x10n);
+      expect(vcpu.nextRip()).toBe(0n);
+    }
+  });
+
   test("in a code segment with a base", () => {
     paging();
+    kernel.cpu.store(VMCB + 0x412n, 2, 0xc9bn);
     kernel.cpu.poke(GUEST_RAM + 0x3010n, Uint8Array.of(0x0f, 0xa2, 0x90, 0x90));
     kernel.cpu.store(VMCB + 0x418n, 8, 0x3000n);
     exit(0x72n, 0n, 0n, 0x10n);
