@@ -13,8 +13,9 @@ import {
   EFER_SVME,
   EFER_TCE,
 } from "../arch/msr";
-import { LOG_ERROR, logEnd, logHex, logStart, logText } from "../lib/log";
+import { LOG_ERROR, logEnd, logHex, logLine, logStart, logText } from "../lib/log";
 import { EVENT_EXCEPTION, EVENT_NMI, EVENT_SOFT_INTERRUPT, EVENT_TYPE_MASK, EVENT_VALID } from "../vcpu/vcpu";
+import { rule, violation, violationCount, violationsClear } from "../vcpu/violations";
 import { svmAsidCount } from "./capabilities";
 import { INTERCEPT_VMRUN } from "./controls";
 import { IO_MAP_BYTES } from "./iomap";
@@ -36,31 +37,6 @@ import {
   VMCB_N_CR3,
   VMCB_NESTED_CONTROL,
 } from "./vmcb";
-
-/** The rules, by number; the words are the manual's. */
-const rules: StaticArray<string> = [
-  "EFER.SVME is zero",
-  "CR0.CD is zero and CR0.NW is set",
-  "CR0[63:32] are not zero",
-  "any MBZ bit of CR3 is set",
-  "any MBZ bit of CR4 is set",
-  "DR6[63:32] are not zero",
-  "DR7[63:32] are not zero",
-  "any MBZ bit of EFER is set",
-  "EFER.LME and CR0.PG are both set and CR4.PAE is zero",
-  "EFER.LME and CR0.PG are both set and CR0.PE is zero",
-  "EFER.LME, CR0.PG, CR4.PAE, CS.L and CS.D are all non-zero",
-  "CR0.PG is set and CR0.PE is zero",
-  "the VMRUN intercept bit is clear",
-  "the MSR or IOIO intercept tables extend to a physical address that is greater than or equal to the maximum supported",
-  "illegal event injection",
-  "ASID is equal to zero",
-  "ASID is not below the number of ASIDs supported",
-  "nested paging is off: this hypervisor never runs a guest without it",
-  "N_CR3 is not a physical address supported by the processor",
-];
-
-export const NO_RULE: u32 = 0xffffffff;
 
 const CS_LONG: u32 = 1 << 9;
 const CS_DEFAULT: u32 = 1 << 10;
@@ -91,10 +67,6 @@ function longAndDefault(vmcb: u64): bool {
   return longPaging(vmcb) && pae && (phys_load16(vmcb + VMCB_CS + 2) & both) == both;
 }
 
-function pagingWithoutProtection(vmcb: u64): bool {
-  return (phys_load64(vmcb + VMCB_CR0) & (CR0_PG | CR0_PE)) == CR0_PG;
-}
-
 function mapsBeyondMemory(vmcb: u64): bool {
   const msrEnd = phys_load64(vmcb + VMCB_MSRPM_BASE) + MSR_MAP_BYTES - 1;
   const ioEnd = phys_load64(vmcb + VMCB_IOPM_BASE) + IO_MAP_BYTES - 1;
@@ -110,88 +82,90 @@ function illegalEvent(vmcb: u64): bool {
   return type != 0 && type != EVENT_NMI && type != EVENT_SOFT_INTERRUPT;
 }
 
-/** Whether the VMCB breaks rule `rule`, an index of `rules`. */
-function breaks(vmcb: u64, rule: u32): bool {
+/** Notes `text`, the manual's words for what is illegal, when it is so. */
+function illegal(isSo: bool, text: string): void {
+  rule(!isSo, text);
+}
+
+/** Checks the guest's state; what it breaks goes to the list of violations. */
+export function checkGuest(vmcb: u64): void {
   const cr0 = phys_load64(vmcb + VMCB_CR0);
+  const cr4 = phys_load64(vmcb + VMCB_CR4);
   const efer = phys_load64(vmcb + VMCB_EFER);
-  switch (rule) {
-    case 0:
-      return (efer & EFER_SVME) == 0;
-    case 1:
-      return (cr0 & (CR0_CD | CR0_NW)) == CR0_NW;
-    case 2:
-      return highHalf(cr0);
-    case 3:
-      return cr3Reserved(vmcb);
-    case 4:
-      return (phys_load64(vmcb + VMCB_CR4) & ~CR4_DEFINED) != 0;
-    case 5:
-      return highHalf(phys_load64(vmcb + VMCB_DR6));
-    case 6:
-      return highHalf(phys_load64(vmcb + VMCB_DR7));
-    case 7:
-      return (efer & ~EFER_DEFINED) != 0;
-    case 8:
-      return longPaging(vmcb) && (phys_load64(vmcb + VMCB_CR4) & CR4_PAE) == 0;
-    case 9:
-      return longPaging(vmcb) && (cr0 & CR0_PE) == 0;
-    case 10:
-      return longAndDefault(vmcb);
-    case 11:
-      return pagingWithoutProtection(vmcb);
-    case 12:
-      return (phys_load32(vmcb + VMCB_INTERCEPT_MISC2) & INTERCEPT_VMRUN) == 0;
-    case 13:
-      return mapsBeyondMemory(vmcb);
-    case 14:
-      return illegalEvent(vmcb);
-    case 15:
-      return phys_load32(vmcb + VMCB_ASID) == 0;
-    case 16:
-      return phys_load32(vmcb + VMCB_ASID) >= svmAsidCount();
-    case 17:
-      return (phys_load64(vmcb + VMCB_NESTED_CONTROL) & NESTED_PAGING_ENABLE) == 0;
-    case 18:
-      return beyondMemory(phys_load64(vmcb + VMCB_N_CR3));
-  }
-  return false;
+  const long = longPaging(vmcb);
+  illegal((efer & EFER_SVME) == 0, "EFER.SVME is zero");
+  illegal((cr0 & (CR0_CD | CR0_NW)) == CR0_NW, "CR0.CD is zero and CR0.NW is set");
+  illegal(highHalf(cr0), "CR0[63:32] are not zero");
+  illegal(cr3Reserved(vmcb), "any MBZ bit of CR3 is set");
+  illegal((cr4 & ~CR4_DEFINED) != 0, "any MBZ bit of CR4 is set");
+  illegal(highHalf(phys_load64(vmcb + VMCB_DR6)), "DR6[63:32] are not zero");
+  illegal(highHalf(phys_load64(vmcb + VMCB_DR7)), "DR7[63:32] are not zero");
+  illegal((efer & ~EFER_DEFINED) != 0, "any MBZ bit of EFER is set");
+  illegal(long && (cr4 & CR4_PAE) == 0, "EFER.LME and CR0.PG are both set and CR4.PAE is zero");
+  illegal(long && (cr0 & CR0_PE) == 0, "EFER.LME and CR0.PG are both set and CR0.PE is zero");
+  illegal(longAndDefault(vmcb), "EFER.LME, CR0.PG, CR4.PAE, CS.L and CS.D are all non-zero");
+  illegal((cr0 & (CR0_PG | CR0_PE)) == CR0_PG, "CR0.PG is set and CR0.PE is zero");
 }
 
-/** The first rule from `from` on that the VMCB breaks, or NO_RULE. */
-export function brokenRule(vmcb: u64, from: u32): u32 {
-  for (let rule = from; rule < <u32>rules.length; rule++) if (breaks(vmcb, rule)) return rule;
-  return NO_RULE;
+/** The same for the event that is to be injected. */
+export function checkEvent(vmcb: u64): void {
+  illegal(illegalEvent(vmcb), "illegal event injection");
 }
 
-/** The rule in the manual's words. */
-export function ruleText(rule: u32): string {
-  return rule < <u32>rules.length ? unchecked(rules[rule]) : "no such rule";
+/** The same for the rest of the control area. */
+function checkControls(vmcb: u64): void {
+  const asid = phys_load32(vmcb + VMCB_ASID);
+  const isNested = (phys_load64(vmcb + VMCB_NESTED_CONTROL) & NESTED_PAGING_ENABLE) != 0;
+  illegal(
+    (phys_load32(vmcb + VMCB_INTERCEPT_MISC2) & INTERCEPT_VMRUN) == 0,
+    "the VMRUN intercept bit is clear",
+  );
+  illegal(
+    mapsBeyondMemory(vmcb),
+    "the MSR or IOIO intercept tables extend to a physical address that is greater than or equal to the maximum supported",
+  );
+  illegal(asid == 0, "ASID is equal to zero");
+  illegal(asid >= svmAsidCount(), "ASID is not below the number of ASIDs supported");
+  illegal(!isNested, "nested paging is off: this hypervisor never runs a guest without it");
+  illegal(
+    beyondMemory(phys_load64(vmcb + VMCB_N_CR3)),
+    "N_CR3 is not a physical address supported by the processor",
+  );
+}
+
+/** Checks every rule on a VMCB. Returns how many are broken; violation(i) names them. */
+export function checkEntry(vmcb: u64): u32 {
+  violationsClear();
+  checkGuest(vmcb);
+  checkEvent(vmcb);
+  checkControls(vmcb);
+  return violationCount();
 }
 
 /** Logs every rule that the VMCB breaks. */
 export function explainInvalid(vmcb: u64): void {
-  let rule = brokenRule(vmcb, 0);
-  if (rule == NO_RULE && logStart(LOG_ERROR)) {
-    logText(
+  const count = checkEntry(vmcb);
+  if (count == 0) {
+    logLine(
+      LOG_ERROR,
       "VMRUN refused the guest, and no known rule is broken: a reserved bit of CR3 or CR4 of this processor?",
     );
-    logEnd();
   }
-  while (rule != NO_RULE) {
-    if (logStart(LOG_ERROR)) {
-      logText("VMRUN refused the guest: ");
-      logText(ruleText(rule));
-      logText(" (CR0 ");
-      logHex(phys_load64(vmcb + VMCB_CR0));
-      logText(", CR3 ");
-      logHex(phys_load64(vmcb + VMCB_CR3));
-      logText(", CR4 ");
-      logHex(phys_load64(vmcb + VMCB_CR4));
-      logText(", EFER ");
-      logHex(phys_load64(vmcb + VMCB_EFER));
-      logText(")");
-      logEnd();
-    }
-    rule = brokenRule(vmcb, rule + 1);
-  }
+  for (let i: u32 = 0; i < count; i++) logRule(vmcb, violation(i));
+}
+
+function logRule(vmcb: u64, text: string): void {
+  if (!logStart(LOG_ERROR)) return;
+  logText("VMRUN refused the guest: ");
+  logText(text);
+  logText(" (CR0 ");
+  logHex(phys_load64(vmcb + VMCB_CR0));
+  logText(", CR3 ");
+  logHex(phys_load64(vmcb + VMCB_CR3));
+  logText(", CR4 ");
+  logHex(phys_load64(vmcb + VMCB_CR4));
+  logText(", EFER ");
+  logHex(phys_load64(vmcb + VMCB_EFER));
+  logText(")");
+  logEnd();
 }

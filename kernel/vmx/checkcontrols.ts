@@ -55,7 +55,7 @@ import {
   SECONDARY_CONTROLS,
   VPID,
 } from "./fields";
-import { rule } from "./violations";
+import { rule } from "../vcpu/violations";
 
 const PAGE_MASK: u64 = 0xfff;
 const EPTP_MEMORY_TYPE: u64 = 7;

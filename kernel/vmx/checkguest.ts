@@ -44,7 +44,7 @@ import {
   VMCS_LINK_POINTER,
 } from "./fields";
 import { isCanonical, validEfer, validPat } from "./validity";
-import { rule } from "./violations";
+import { rule } from "../vcpu/violations";
 
 const RFLAGS_RESERVED: u64 = 0xffff_ffff_ffc0_8028;
 /** IA32_DEBUGCTL: LBR, BTF, and what the manual defines in bits 15..6; bits 5..2 depend on the CPU and are taken as given. */

@@ -35,7 +35,7 @@ import {
   HOST_TR_SELECTOR,
 } from "./fields";
 import { isCanonical, validEfer, validPat } from "./validity";
-import { rule } from "./violations";
+import { rule } from "../vcpu/violations";
 
 /** Requested privilege level and table indicator. */
 const SELECTOR_LOW_BITS: u64 = 7;

@@ -31,7 +31,7 @@ import {
   SECONDARY_CONTROLS,
 } from "./fields";
 import { isCanonical } from "./validity";
-import { rule } from "./violations";
+import { rule } from "../vcpu/violations";
 
 /** Access rights in virtual-8086 mode: present, DPL 3, data read/write accessed. */
 const ACCESS_VM86: u32 = 0xf3;

@@ -7,7 +7,7 @@ import { checkGuest } from "./checkguest";
 import { checkHost } from "./checkhost";
 import { checkSegments } from "./checksegments";
 import { instructionErrorName, REASON_MSR_LOAD_FAIL, REASON_VMFAIL, reasonName } from "../abi/vmx-reasons";
-import { violation, violationCount, violationsClear } from "./violations";
+import { violation, violationCount, violationsClear } from "../vcpu/violations";
 
 /** Checks every rule on the current VMCS. Returns how many are broken; violation(i) names them. */
 export function checkEntry(): u32 {

@@ -24,15 +24,16 @@ import { Backend } from "./kernel/vcpu/backend";
 import { EVENT_VALID } from "./kernel/vcpu/vcpu";
 import { vmwrite } from "./kernel/arch/intrinsics";
 import { ENTRY_INTERRUPTION_INFO } from "./kernel/vmx/fields";
+import { BackendLink } from "./kernel/lib/links";
 import { vmxInstall } from "./kernel/vmx/backend";
 import { checkEntry } from "./kernel/vmx/entrychecks";
 import { injectEvent } from "./kernel/vmx/inject";
 import { storeState } from "./kernel/vmx/state";
-import { violation } from "./kernel/vmx/violations";
+import { violation } from "./kernel/vcpu/violations";
 const perCpu = memory.data(offsetof<PerCpu>(), 16);
 export function perCpuAddress(): usize { return perCpu; }
 const table = changetype<Backend>(memory.data(offsetof<Backend>(), 16));
-let own: usize = 0;
+let own: BackendLink = vcpu.backend;
 export function start(): string | null {
   framesAdd(16 << 20, 16 << 20);
   vmxInstall(table);
@@ -52,32 +53,28 @@ export function broken(): string | null {
 `;
 
 const SVM = `${exitsGlue}
-import { NO_RULE, brokenRule, ruleText } from "./kernel/svm/entrychecks";
+import { checkEvent, checkGuest } from "./kernel/svm/entrychecks";
+import { violation, violationCount, violationsClear } from "./kernel/vcpu/violations";
 import { injectEvent } from "./kernel/svm/inject";
 import { storeState } from "./kernel/svm/state";
 import { SvmVcpu, svmCreate } from "./kernel/svm/svm";
 import { EVENT_VALID } from "./kernel/vcpu/vcpu";
 import { VMCB_EVENTINJ } from "./kernel/svm/vmcb";
-// The rules from this one on are about the control area, which no state of the guest reaches.
-const VMRUN_INTERCEPT: u32 = 12;
-const ILLEGAL_EVENT: u32 = 14;
 const VMCB: u64 = 0x30000000;
-let own: usize = 0;
+let svm: SvmVcpu = svmCreate(vcpu, VMCB);
 export function perCpuAddress(): usize { return 0; }
-export function start(): string | null {
-  own = changetype<usize>(svmCreate(vcpu, VMCB));
-  return null;
-}
+export function start(): string | null { return null; }
 export function broken(): string | null {
-  const svm = changetype<SvmVcpu>(own);
-  vcpu.backend = own;
+  vcpu.backend = svm;
   vcpu.vmcb = VMCB;
   phys_store64(VMCB + VMCB_EVENTINJ, 0);
   storeState(vcpu, svm, vcpu.dirty);
   if ((vcpu.event & EVENT_VALID) != 0) injectEvent(vcpu, svm);
-  const rule = brokenRule(VMCB, 0);
-  if (rule < VMRUN_INTERCEPT) return ruleText(rule);
-  return brokenRule(VMCB, ILLEGAL_EVENT) == ILLEGAL_EVENT ? ruleText(ILLEGAL_EVENT) : null;
+  // No state of the guest reaches the rest of the control area.
+  violationsClear();
+  checkGuest(VMCB);
+  checkEvent(VMCB);
+  return violationCount() == 0 ? null : violation(0);
 }
 `;
 

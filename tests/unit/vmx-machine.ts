@@ -137,7 +137,7 @@ import { Segment } from "./kernel/vcpu/registers";
 import { Vcpu, VCPU_BYTES } from "./kernel/vcpu/vcpu";
 import { enter as enterGuest, vmxInstall } from "./kernel/vmx/backend";
 import { checkEntry } from "./kernel/vmx/entrychecks";
-import { violation } from "./kernel/vmx/violations";
+import { violation } from "./kernel/vcpu/violations";
 
 const perCpu = memory.data(offsetof<PerCpu>(), 16);
 export function perCpuAddress(): usize { return perCpu; }

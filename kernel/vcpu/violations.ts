@@ -1,4 +1,4 @@
-// The list that the entry checks (entrychecks.ts) fill: the rules of the manual that the current VMCS breaks.
+// The list that the backends' entry checks (entrychecks.ts) fill: the rules of the manual that a VMCS or VMCB breaks.
 
 /** Enough for any one mistake: a wrong group of state breaks a few rules at once. */
 const MAX_VIOLATIONS: u32 = 32;
@@ -17,7 +17,7 @@ export function violationCount(): u32 {
 
 /** The rule, as a sentence that should hold. `index` < violationCount(). */
 export function violation(index: u32): string {
-  assert(index < count, "vmx: no such violation");
+  assert(index < count, "violations: no such rule");
   return changetype<string>(load<u32>(texts + index * 4));
 }
 
