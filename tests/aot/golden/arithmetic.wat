@@ -23,4 +23,18 @@
   (func (export "sign extend") (param i32) (result i64) (i64.extend_i32_s (i32.extend8_s (local.get 0))))
   (func (export "count leading zeros") (param i64) (result i64) (i64.clz (local.get 0)))
   (func (export "count trailing zeros") (param i32) (result i32) (i32.ctz (local.get 0)))
-  (func (export "population") (param i32) (result i32) (i32.popcnt (local.get 0))))
+  (func (export "population") (param i32) (result i32) (i32.popcnt (local.get 0)))
+  (func (export "bits of one or the other") (param i32 i32 i32) (result i32)
+    (i32.xor
+      (i32.and (local.get 0) (local.get 1))
+      (i32.and (i32.xor (local.get 0) (i32.const -1)) (local.get 2))))
+  (func (export "bits of one or the other, by or") (param i64 i64 i64) (result i64)
+    (i64.or
+      (i64.and (local.get 1) (i64.xor (local.get 0) (i64.const -1)))
+      (i64.and (local.get 2) (local.get 0))))
+  (func (export "majority") (param i32 i32 i32) (result i32)
+    (i32.xor
+      (i32.xor (i32.and (local.get 0) (local.get 1)) (i32.and (local.get 0) (local.get 2)))
+      (i32.and (local.get 1) (local.get 2))))
+  (func (export "one mask for both") (param i64 i64) (result i64)
+    (i64.or (i64.and (local.get 0) (i64.const 255)) (i64.and (local.get 1) (i64.const 255)))))

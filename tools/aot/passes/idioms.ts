@@ -87,3 +87,42 @@ export function matchByteSwap(v: Value, m: Maker): Value | null {
   // Both exchanges reverse the bytes of each 32-bit half: a byte swap with the halves in place.
   return m.make("rotl", "i64", [m.make("bswap", "i64", [x]), m.constant("i64", 32n)]);
 }
+
+/** What the two sides of `v` have in common: both are `common & rest`, and nothing else needs them. */
+function commonFactor(v: Value, m: Maker): { common: Value; rest: [Value, Value] } | null {
+  const [p, q] = v.args as [Value, Value];
+  if (p.op !== "and" || q.op !== "and" || !m.usedOnce(p) || !m.usedOnce(q)) return null;
+  for (const i of [0, 1])
+    for (const j of [0, 1])
+      if (p.args[i] === q.args[j]) return { common: p.args[i]!, rest: [p.args[1 - i]!, q.args[1 - j]!] };
+  return null;
+}
+
+/** (x & y) ^ (x & z) is x & (y ^ z); the same of |. */
+export function factorAnd(v: Value, m: Maker): Value | null {
+  const found = commonFactor(v, m);
+  if (!found) return null;
+  return m.make("and", v.type!, [found.common, m.make(v.op, v.type!, found.rest)]);
+}
+
+/** (x & y) ^ (~x & z), also written with |, takes bits of y where x is set, else of z: z ^ (x & (y ^ z)). */
+export function matchBitSelect(v: Value, m: Maker): Value | null {
+  const [p, q] = v.args as [Value, Value];
+  if (p.op !== "and" || q.op !== "and" || !m.usedOnce(p) || !m.usedOnce(q)) return null;
+  for (const [yes, no] of [
+    [p, q],
+    [q, p],
+  ] as const) {
+    for (const i of [0, 1]) {
+      const inverted = no.args[i]!;
+      if (inverted.op !== "xor" || inverted.args[1]!.op !== "const" || inverted.args[1]!.imm !== -1n)
+        continue;
+      const at = yes.args.indexOf(inverted.args[0]!);
+      if (at < 0) continue;
+      const [x, y, z] = [yes.args[at]!, yes.args[1 - at]!, no.args[1 - i]!];
+      const differing = m.make("and", v.type!, [x, m.make("xor", v.type!, [y, z])]);
+      return m.make("xor", v.type!, [z, differing]);
+    }
+  }
+  return null;
+}

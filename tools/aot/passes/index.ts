@@ -5,10 +5,12 @@ import type { Module } from "../wasm/module.ts";
 import { splitConditions } from "./branches.ts";
 import { resolveCallees } from "./callees.ts";
 import { mergeBlocks, removeDeadValues, removeTrivialPhis, splitCriticalEdges } from "./cleanup.ts";
+import { dropCounterTests } from "./counters.ts";
 import { numberValues } from "./gvn.ts";
 import { hoistCommon } from "./hoist.ts";
 import { optimizeLoops } from "./loops.ts";
 import { forwardMemory } from "./memory.ts";
+import { splitSelects } from "./selects.ts";
 import { sinkValues } from "./sink.ts";
 import { recoverSwitches } from "./switches.ts";
 import { threadJumps } from "./threading.ts";
@@ -43,6 +45,8 @@ export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
   ["memory", forwardMemory],
   ["gvn2", numberValues],
   ["branches", splitConditions],
+  ["counters", dropCounterTests],
+  ["selects", splitSelects],
   ["threading", threadJumps],
   ["switch", recoverSwitches],
   ["callees", resolveCallees],

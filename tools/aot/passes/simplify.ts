@@ -2,7 +2,7 @@ import { significantBits } from "../ir/bits.ts";
 import { foldConstants } from "../ir/fold.ts";
 import { bitsOf, isComparison, type Op, type Value } from "../ir/ir.ts";
 import { divideByConstant } from "./division.ts";
-import { matchByteSwap, matchRotate } from "./idioms.ts";
+import { factorAnd, matchBitSelect, matchByteSwap, matchRotate } from "./idioms.ts";
 import type { Maker } from "./maker.ts";
 
 type Rule = (v: Value, m: Maker) => Value | null;
@@ -190,7 +190,14 @@ const or: Rule = (v, m) => {
   const [a, b] = v.args as [Value, Value];
   if (a === b || isConst(b, 0n)) return a;
   if (isConst(b, -1n)) return b;
-  return matchRotate(v, m) ?? matchByteSwap(v, m) ?? range(v, m) ?? eitherOf(v, m);
+  return (
+    matchRotate(v, m) ??
+    matchByteSwap(v, m) ??
+    range(v, m) ??
+    eitherOf(v, m) ??
+    matchBitSelect(v, m) ??
+    factorAnd(v, m)
+  );
 };
 
 const xor: Rule = (v, m) => {
@@ -201,7 +208,7 @@ const xor: Rule = (v, m) => {
   if (isConst(b) && a.op === "xor" && isConst(a.args[1]!)) {
     return m.make("xor", v.type!, [a.args[0]!, m.constant(v.type!, b.imm ^ a.args[1]!.imm)]);
   }
-  return matchRotate(v, m);
+  return matchRotate(v, m) ?? matchBitSelect(v, m) ?? factorAnd(v, m);
 };
 
 // --- shifts ---------------------------------------------------------------------------------------------------------

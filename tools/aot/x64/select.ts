@@ -43,6 +43,8 @@ export function select(func: FuncIR, module: Module, target: Target, exported: b
 class Selection implements Selector {
   readonly out: MFunc;
   private readonly useCounts: Int32Array;
+  /** Of these, those as an address, or in a sum that is nothing but addresses. */
+  private readonly addressUses: Int32Array;
   private readonly registers: Int32Array;
   private readonly epochs: Int32Array;
   private readonly needed: Uint8Array;
@@ -64,6 +66,7 @@ class Selection implements Selector {
   ) {
     this.out = new MFunc(func.index, func.name, FIRST_VIRTUAL);
     this.useCounts = new Int32Array(func.valueCount);
+    this.addressUses = new Int32Array(func.valueCount);
     this.registers = new Int32Array(func.valueCount).fill(-1);
     this.epochs = new Int32Array(func.valueCount);
     this.needed = new Uint8Array(func.valueCount);
@@ -71,6 +74,7 @@ class Selection implements Selector {
 
   run(): MFunc {
     this.countUses();
+    this.countAddressUses();
     for (const block of this.func.blocks) this.blockMap.set(block, new MBlock(block.id, block.depth));
     for (const block of [...this.func.blocks].reverse()) this.selectBlock(block);
     this.out.blocks = this.func.blocks.map((b) => this.blockMap.get(b)!);
@@ -93,6 +97,16 @@ class Selection implements Selector {
           this.projections.set(v.args[0]!, [...(this.projections.get(v.args[0]!) ?? []), v]);
       }
       count(block.term.args);
+    }
+  }
+
+  private countAddressUses(): void {
+    for (const block of [...this.func.blocks].reverse()) {
+      for (const v of [...block.body].reverse()) {
+        if (v.op === "load" || v.op === "store") this.addressUses[v.args[0]!.id]!++;
+        else if (v.op === "add" && this.isOnlyAddress(v))
+          for (const arg of v.args) this.addressUses[arg.id]!++;
+      }
     }
   }
 
@@ -169,6 +183,10 @@ class Selection implements Selector {
 
   uses(v: Value): number {
     return this.useCounts[v.id]!;
+  }
+
+  isOnlyAddress(v: Value): boolean {
+    return this.addressUses[v.id] === this.useCounts[v.id];
   }
 
   def(v: Value): number {

@@ -27,6 +27,8 @@ export interface Selector {
   temp(): number;
   /** How many operands the value is. */
   uses(v: Value): number;
+  /** Whether every use of the value is as an address of linear memory, or a part of one. */
+  isOnlyAddress(v: Value): boolean;
   /** The register that holds the value's result. */
   def(v: Value): number;
   /** Whether anybody asked for the value in a register. */

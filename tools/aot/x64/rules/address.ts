@@ -7,6 +7,8 @@ import { fitsInt32 } from "../values.ts";
 type AddressRule = (s: Selector, address: Value, access: MemAccess) => MemOperand | null;
 
 const MAX_SCALE_SHIFT = 3n;
+/** In so many addresses an index is scaled anew: that is free, but each takes a byte more. */
+const MAX_SCALED = 4;
 
 /** A sum in the form that an x86 operand can hold: base + index * scale + disp. */
 interface Sum {
@@ -19,7 +21,8 @@ interface Sum {
 }
 
 function scaled(s: Selector, v: Value): { value: Value; scale: 1 | 2 | 4 | 8 } | null {
-  if (v.op !== "shl" || s.uses(v) > 1) return null;
+  if (v.op !== "shl" || (s.uses(v) > 1 && !(s.isOnlyAddress(v) && s.uses(v) <= MAX_SCALED))) return null;
+  if (s.isNeeded(v)) return null;
   const count = v.args[1]!;
   if (count.op !== "const" || count.imm < 1n || count.imm > MAX_SCALE_SHIFT) return null;
   return { value: v.args[0]!, scale: (1 << Number(count.imm)) as 2 | 4 | 8 };
