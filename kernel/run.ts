@@ -15,11 +15,10 @@ import { panicDeny, panicWatch } from "./guest/panic";
 import { setCounters } from "./guest/counters";
 import { vmReset } from "./guest/lifecycle";
 import {
-  NO_VECTOR as NOTHING_PENDING,
   platformAcknowledge,
+  platformHasInterrupt,
   platformIdleDeadline,
   platformMayWake,
-  platformPendingVector,
   platformSample,
 } from "./guest/lines";
 import { shutDown, skipTime, stopVm, Vm, vmAt, vmCount, vmOf, vmVcpu } from "./guest/vm";
@@ -225,7 +224,7 @@ function serve(vm: Vm, vcpu: Vcpu): void {
   if ((vcpu.requests & REQUEST_SAMPLE) != 0) {
     moveConsole(vm, vcpu);
     platformSample(vcpu);
-  } else if (platformPendingVector(vcpu) == NOTHING_PENDING) {
+  } else if (!platformHasInterrupt(vcpu)) {
     // What waited for its window has gone: masked, or taken back by its device.
     vcpu.requests &= ~REQUEST_INTERRUPT;
   }
@@ -298,7 +297,7 @@ function deliverInterrupt(vcpu: Vcpu): void {
   vcpu.requests &= ~REQUEST_INTERRUPT;
   // The PIC's line has fallen with the acknowledge: only a new sample tells whether another interrupt is behind it.
   if ((vcpu.requests & REQUEST_SAMPLE) != 0) platformSample(vcpu);
-  else if (platformPendingVector(vcpu) != NOTHING_PENDING) vcpu.requests |= REQUEST_INTERRUPT;
+  else if (platformHasInterrupt(vcpu)) vcpu.requests |= REQUEST_INTERRUPT;
 }
 
 /** Host TSC at which the vCPU's devices need attention, or NEVER. */

@@ -2,7 +2,8 @@
 // describes it), with nothing plugged in, and system control port A. Commands answer as a controller without
 // auxiliary port does, so that an operating system which probes it finds a healthy controller and no
 // keyboard. Its use here is resetting the machine.
-import { arenaNew } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 
 // Offsets; the platform maps ports to them.
 /** Data port, 60h. */
@@ -60,13 +61,9 @@ const MEMORY_BYTES: u32 = 32;
 /** No command waits for its data byte. */
 const NO_COMMAND: u32 = 0;
 
+/** Ends in the controller's memory, MEMORY_BYTES of it; byte 0 is the command byte. */
 @unmanaged
 export class I8042 {
-  /** Controller memory; byte 0 is the command byte. */
-  memory0: u64;
-  memory1: u64;
-  memory2: u64;
-  memory3: u64;
   /** Output buffer, and whether it holds a byte from the keyboard port with its time-out bit. */
   output: u32;
   outputFull: bool;
@@ -84,12 +81,12 @@ export class I8042 {
 
 /** Storage for one; boot time only. */
 export function i8042New(): I8042 {
-  return arenaNew<I8042>();
+  return arenaNewWithTail<I8042>(<usize>MEMORY_BYTES);
 }
 
 /** As firmware leaves it: self-test passed, A20 on, keyboard and auxiliary clocks off, interrupts off. */
 export function i8042Reset(d: I8042): void {
-  memory.fill(changetype<usize>(d), 0, offsetof<I8042>());
+  memory.fill(changetype<usize>(d), 0, offsetof<I8042>() + <usize>MEMORY_BYTES);
   d.tested = true;
   d.a20 = true;
   setMemory(d, 0, CTR_SYSTEM | CTR_KEYBOARD_OFF | CTR_AUXILIARY_OFF);
@@ -136,11 +133,11 @@ export function i8042Line(d: I8042, _now: u64): bool {
 }
 
 function memoryAt(d: I8042, index: u32): u32 {
-  return load<u8>(changetype<usize>(d) + offsetof<I8042>("memory0") + <usize>index);
+  return load<u8>(tailOf(d) + <usize>index);
 }
 
 function setMemory(d: I8042, index: u32, value: u32): void {
-  store<u8>(changetype<usize>(d) + offsetof<I8042>("memory0") + <usize>index, <u8>value);
+  store<u8>(tailOf(d) + <usize>index, <u8>value);
 }
 
 function status(d: I8042): u32 {

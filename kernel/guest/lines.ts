@@ -81,11 +81,6 @@ import {
 import { touch } from "./settle";
 import { requestReset, Vm, vmNow, vmOf, vmVcpu } from "./vm";
 
-/** `platformPendingVector`: nothing to take. */
-export const NO_VECTOR: i32 = -1;
-/** `platformPendingVector`: the PIC's interrupt; which vector, only the acknowledge cycle tells. */
-const EXTERNAL_VECTOR: i32 = 0;
-
 const STALE_UART: u32 = 1 << DEVICE_UART;
 const STALE_PIT: u32 = 1 << DEVICE_PIT;
 const STALE_RTC: u32 = 1 << DEVICE_RTC;
@@ -120,7 +115,7 @@ export function platformSample(vcpu: Vcpu): void {
   }
   vcpu.deadline = min(deadline, p.deadline);
   let requests = vcpu.requests & ~(REQUEST_SAMPLE | REQUEST_INTERRUPT);
-  if (platformPendingVector(vcpu) != NO_VECTOR) requests |= REQUEST_INTERRUPT;
+  if (platformHasInterrupt(vcpu)) requests |= REQUEST_INTERRUPT;
   vcpu.requests = requests;
   if (l.signals != 0) takeSignals(vm, vcpu, l);
 }
@@ -364,12 +359,10 @@ function sendFromLapic(vm: Vm, p: Platform, l: Lapic): void {
 
 // --- what the vCPU can take ----------------------------------------------------------------------------------------------
 
-/** Vector that the vCPU would take now, EXTERNAL_VECTOR for the PIC's, NO_VECTOR for none. */
-export function platformPendingVector(vcpu: Vcpu): i32 {
+/** Whether there is an interrupt that the vCPU would take now: which one, only the acknowledge tells. */
+export function platformHasInterrupt(vcpu: Vcpu): bool {
   const l = lapicOf(vcpu);
-  const vector = lapicHighestPending(l);
-  if (vector >= 0) return vector;
-  return isExternalPending(vcpu, l) ? EXTERNAL_VECTOR : NO_VECTOR;
+  return lapicHighestPending(l) >= 0 || isExternalPending(vcpu, l);
 }
 
 /** The PIC reaches the boot CPU through LINT0, or through an ExtINT entry of the I/O APIC. */
@@ -378,7 +371,7 @@ function isExternalPending(vcpu: Vcpu, l: Lapic): bool {
   return vcpu.index == 0 && ioapicExtIntPending(platformOf(vmOf(vcpu)).ioapic);
 }
 
-/** Takes the interrupt that `platformPendingVector` announced: the local APIC's first, else the PIC's. Returns its vector. */
+/** Takes the interrupt that `platformHasInterrupt` announced: the local APIC's first, else the PIC's. Returns its vector. */
 export function platformAcknowledge(vcpu: Vcpu): u32 {
   const l = lapicOf(vcpu);
   const pending = lapicHighestPending(l);

@@ -37,10 +37,6 @@ const ROLE_KERNEL: u32 = 1;
 const ROLE_INITRD: u32 = 2;
 const ROLE_MODULE: u32 = 3;
 
-/** What `findRole` found in a module's string. */
-let roleVm: u32 = 0;
-let roleRest: usize = 0;
-
 /**
  * Describes every VM that the command line and the modules name, in the table of kernel/guest/vm.ts. False: something is
  * wrong, and the log says what, where and what to do; no VM may start then.
@@ -75,7 +71,7 @@ function highestVm(): u32 {
   for (let at = skipBlanks(commandLine()); load<u8>(at) != 0; at = nextWord(at))
     highest = higher(highest, at);
   for (let i: u32 = 0; i < bootInfo().moduleCount; i++) {
-    if (findRole(bootModule(i).text) != ROLE_NONE && roleVm > highest) highest = roleVm;
+    if (roleOf(bootModule(i).text) != ROLE_NONE) highest = max(highest, roleVm(bootModule(i).text));
   }
   return highest;
 }
@@ -221,22 +217,33 @@ function readDebugExit(vm: Vm, value: usize): bool {
 
 // --- modules -------------------------------------------------------------------------------------------------------------
 
-/** The role that a module's string gives it: sets `roleVm` and `roleRest` (address of what is for the guest). */
-function findRole(text: usize): u32 {
-  for (let at = skipBlanks(text); load<u8>(at) != 0; at = nextWord(at)) {
-    const number = vmNumber(at);
-    if (number == NO_VM) continue;
-    const role = roleOf(afterVm(at));
-    if (role == ROLE_NONE) continue;
-    roleVm = number;
-    const end = at + wordBytes(at);
-    roleRest = isBlank(load<u8>(end)) ? end + 1 : end;
-    return role;
-  }
-  return ROLE_NONE;
+/** The word of a module's string that gives it a role; its end: none does. */
+function roleWord(text: usize): usize {
+  let at = skipBlanks(text);
+  while (load<u8>(at) != 0 && (vmNumber(at) == NO_VM || roleNamed(afterVm(at)) == ROLE_NONE))
+    at = nextWord(at);
+  return at;
 }
 
-function roleOf(name: usize): u32 {
+/** The role that a module's string gives it. */
+function roleOf(text: usize): u32 {
+  const word = roleWord(text);
+  return load<u8>(word) == 0 ? ROLE_NONE : roleNamed(afterVm(word));
+}
+
+/** The VM in which it has that role; there must be one. */
+function roleVm(text: usize): u32 {
+  return vmNumber(roleWord(text));
+}
+
+/** What of the string is for the guest: all behind the role. */
+function roleRest(text: usize): usize {
+  const word = roleWord(text);
+  const end = word + wordBytes(word);
+  return isBlank(load<u8>(end)) ? end + 1 : end;
+}
+
+function roleNamed(name: usize): u32 {
   const bytes = wordBytes(name);
   if (bytes != 6) return ROLE_NONE;
   if (afterPrefix(name, "kernel") != 0) return ROLE_KERNEL;
@@ -248,7 +255,7 @@ function readModules(): bool {
   const modules = bootInfo().moduleCount;
   let named = false;
   for (let i: u32 = 0; i < modules; i++) {
-    if (findRole(bootModule(i).text) != ROLE_NONE) named = true;
+    if (roleOf(bootModule(i).text) != ROLE_NONE) named = true;
   }
   if (!named) return takeByPlace(modules);
   for (let i: u32 = 0; i < modules; i++) {
@@ -275,15 +282,15 @@ function takeByPlace(modules: u32): bool {
 
 function takeByRole(index: u32): bool {
   const module = bootModule(index);
-  const role = findRole(module.text);
+  const role = roleOf(module.text);
   if (role == ROLE_NONE) return moduleWithoutRole(index);
-  const vm = vmAt(roleVm);
+  const vm = vmAt(roleVm(module.text));
   if (role == ROLE_MODULE) return addModule(vm, module);
   const target = role == ROLE_KERNEL ? vm.kernel : vm.initrd;
   if (target.bytes != 0) {
     return problem(vm, "two modules have the same role", "Give a VM one kernel and at most one initrd");
   }
-  fillModule(target, module, roleRest);
+  fillModule(target, module, roleRest(module.text));
   return true;
 }
 
@@ -299,7 +306,7 @@ function moduleWithoutRole(index: u32): bool {
 
 function addModule(vm: Vm, module: BootModule): bool {
   const added = guestModuleNew();
-  fillModule(added, module, roleRest);
+  fillModule(added, module, roleRest(module.text));
   if (guestModuleAdd(vm, added)) return true;
   problemStart(vm);
   logText("more than ");

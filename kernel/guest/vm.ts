@@ -12,7 +12,7 @@ import { arenaAlloc, arenaNew, arenaNewWithTail } from "../lib/arena";
 import { MAX_COMMAND_LINE, MAX_VCPUS_PER_VM, MAX_VMS } from "../lib/limits";
 import { MsrStatesLink, PlatformLink, VmLink } from "../lib/links";
 import { setTailLink, tailLink } from "../lib/tail";
-import { GuestMemory } from "../mm/guestmem";
+import { GuestMemory, guestMemoryNew } from "../mm/guestmem";
 import { backend } from "../vcpu/backend";
 import { CpuidTable } from "../vcpu/cpuid";
 import { OUTCOME_STOP } from "../vcpu/outcome";
@@ -113,7 +113,7 @@ export function vmNew(): Vm {
   vm.index = count;
   vm.kernel = guestModuleNew();
   vm.initrd = guestModuleNew();
-  vm.memory = arenaNew<GuestMemory>();
+  vm.memory = guestMemoryNew();
   vm.stopReason = "";
   count += 1;
   return vm;

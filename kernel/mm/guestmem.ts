@@ -10,7 +10,9 @@ import {
   phys_store8,
   phys_write,
 } from "../arch/intrinsics";
+import { arenaNewWithTail } from "../lib/arena";
 import { MAX_RAM_REGIONS } from "../lib/limits";
+import { tailItem } from "../lib/tail";
 import { NO_HPA } from "./frames";
 
 /** One contiguous piece of guest RAM. */
@@ -21,31 +23,21 @@ class RamRegion {
   hpa: u64;
 }
 
-/** The RAM of one VM: `count` regions of MAX_RAM_REGIONS, disjoint, in the order they were added. */
+/** The RAM of one VM: `count` regions, disjoint, in the order they were added. Ends in MAX_RAM_REGIONS regions. */
 @unmanaged
 export class GuestMemory {
   count: u32;
   reserved: u32;
-  // Storage of the regions: three words each (AssemblyScript has no inline arrays).
-  gpa0: u64;
-  bytes0: u64;
-  hpa0: u64;
-  gpa1: u64;
-  bytes1: u64;
-  hpa1: u64;
-  gpa2: u64;
-  bytes2: u64;
-  hpa2: u64;
-  gpa3: u64;
-  bytes3: u64;
-  hpa3: u64;
+}
+
+/** None yet; boot time only. */
+export function guestMemoryNew(): GuestMemory {
+  return arenaNewWithTail<GuestMemory>(<usize>MAX_RAM_REGIONS * offsetof<RamRegion>());
 }
 
 /** Region `index`, below MAX_RAM_REGIONS. */
 export function guestRegion(m: GuestMemory, index: u32): RamRegion {
-  return changetype<RamRegion>(
-    changetype<usize>(m) + offsetof<GuestMemory>("gpa0") + index * offsetof<RamRegion>(),
-  );
+  return tailItem<GuestMemory, RamRegion>(m, index);
 }
 
 /** Adds a region of RAM. False: the table is full, or the range is empty, wraps around or overlaps another region. */

@@ -11,15 +11,14 @@ const RAM = 0x40_0000n;
 const RAM_BYTES = 0x10_0000n;
 
 const glue = `${vcpuGlue}
-import { arenaNew } from "./kernel/lib/arena";
-import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
+import { GuestMemory, guestAddRegion, guestMemoryNew } from "./kernel/mm/guestmem";
 import { codeWalk as svmWalk, codeWalkPrepare } from "./kernel/svm/codewalk";
 import { svmCreate } from "./kernel/svm/svm";
 import { backend } from "./kernel/vcpu/backend";
 import { readInstruction } from "./kernel/vcpu/codebytes";
 import { machine } from "./kernel/vcpu/machine";
 import { codeWalk as vmxWalk } from "./kernel/vmx/codewalk";
-const ram: GuestMemory = arenaNew<GuestMemory>();
+const ram: GuestMemory = guestMemoryNew();
 export function build(isVmx: bool): usize {
   const vcpu = changetype<Vcpu>(newVcpu());
   guestAddRegion(ram, 0, ${RAM_BYTES}, ${RAM});

@@ -8,7 +8,7 @@ export const MMIO_BACKING = 0x40_0000_0000n;
 export const exitsGlue = `
 import { in8, in16, in32, out8, out16, out32, phys_load8, phys_load16, phys_load32, phys_load64, phys_store8, phys_store16,
   phys_store32, phys_store64, rdmsr_safe, wrmsr_safe } from "./kernel/arch/intrinsics";
-import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
+import { GuestMemory, guestAddRegion, guestMemoryNew } from "./kernel/mm/guestmem";
 import { emulatorCreate } from "./kernel/exits/emulate/emulator";
 import { advance } from "./kernel/exits/advance";
 import { CpuidSlot, CpuidTable, LEAF_UNKNOWN } from "./kernel/vcpu/cpuid";
@@ -22,7 +22,7 @@ import { Vcpu, VCPU_BYTES } from "./kernel/vcpu/vcpu";
 
 const BACKING: u64 = 0x40_0000_0000;
 const vcpu = changetype<Vcpu>(memory.data(4096, 16));
-const ram = changetype<GuestMemory>(memory.data(offsetof<GuestMemory>(), 16));
+let ram: GuestMemory = guestMemoryNew();
 let stopStatus: u32 = 0xffffffff;
 let mmioReads: u32 = 0;
 let mmioWrites: u32 = 0;

@@ -4,9 +4,9 @@ import { type KernelModule, loadKernel } from "./harness.js";
 const NO_HPA = 0xffff_ffff_ffff_ffffn;
 const MIB = 1n << 20n;
 const glue = `
-import { GuestMemory } from "./kernel/mm/guestmem";
-import { arenaAlloc, arenaNew } from "./kernel/lib/arena";
-export function newMemory(): usize { return changetype<usize>(arenaNew<GuestMemory>()); }
+import { guestMemoryNew } from "./kernel/mm/guestmem";
+import { arenaAlloc } from "./kernel/lib/arena";
+export function newMemory(): usize { return changetype<usize>(guestMemoryNew()); }
 export function buffer(bytes: u32): usize { return arenaAlloc(bytes, 16); }
 `;
 

@@ -5,9 +5,9 @@ import { type KernelModule, loadKernel } from "./harness.js";
 import { Random } from "./random.js";
 
 const glue = `
-import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
+import { GuestMemory, guestAddRegion, guestMemoryNew } from "./kernel/mm/guestmem";
 import { GUEST_WALK_BYTES, GuestWalk, PDPTES_BYTES, Pdptes, walkEntry, walkGuest } from "./kernel/mm/guestwalk";
-const ram = changetype<GuestMemory>(memory.data(offsetof<GuestMemory>(), 16));
+let ram: GuestMemory = guestMemoryNew();
 const w = changetype<GuestWalk>(memory.data(GUEST_WALK_BYTES, 16));
 export function setup(): void { w.memory = ram; w.physicalBits = 40; guestAddRegion(ram, 0, 0x100000, 0x1000000); }
 export function setPkru(pkru: u32): void { w.pkru = pkru; }

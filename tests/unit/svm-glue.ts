@@ -8,8 +8,7 @@ export const VMCB = 0x10_0000n;
 export const GUEST_RAM = 0x40_0000n;
 
 export const svmGlue = `${vcpuGlue}
-import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
-import { arenaNew } from "./kernel/lib/arena";
+import { GuestMemory, guestAddRegion, guestMemoryNew } from "./kernel/mm/guestmem";
 import { machine } from "./kernel/vcpu/machine";
 import { svmCreate, svmOf } from "./kernel/svm/svm";
 import { loadState, storeState } from "./kernel/svm/state";
@@ -19,7 +18,7 @@ import { readInstruction } from "./kernel/vcpu/codebytes";
 import { codeWalk, codeWalkPrepare } from "./kernel/svm/codewalk";
 import { decode, decodeForTrace, decodePrepare } from "./kernel/svm/decode";
 import { knownForget, knownPrepare, knownUse, rememberMove } from "./kernel/svm/known";
-let memory: GuestMemory = arenaNew<GuestMemory>();
+let memory: GuestMemory = guestMemoryNew();
 export function prepare(vcpu: Vcpu, vmcb: u64, ram: u64): void {
   const svm = svmCreate(vcpu, vmcb);
   guestAddRegion(memory, 0, 0x100000, ram);

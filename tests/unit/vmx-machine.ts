@@ -129,7 +129,7 @@ const GLUE = `
 import { thisCpu, PerCpu } from "./kernel/arch/percpu";
 import { arenaAlloc } from "./kernel/lib/arena";
 import { framesAdd } from "./kernel/mm/frames";
-import { GuestMemory, guestAddRegion } from "./kernel/mm/guestmem";
+import { GuestMemory, guestAddRegion, guestMemoryNew } from "./kernel/mm/guestmem";
 import { backend } from "./kernel/vcpu/backend";
 import { ExitRecord } from "./kernel/vcpu/exit";
 import { machine } from "./kernel/vcpu/machine";
@@ -141,7 +141,7 @@ import { violation } from "./kernel/vcpu/violations";
 
 const perCpu = memory.data(offsetof<PerCpu>(), 16);
 export function perCpuAddress(): usize { return perCpu; }
-const ram = changetype<GuestMemory>(memory.data(512, 16));
+let ram: GuestMemory = guestMemoryNew();
 function guestMemory(vcpu: Vcpu): GuestMemory { return ram; }
 function at(vcpu: usize): Vcpu { return changetype<Vcpu>(vcpu); }
 

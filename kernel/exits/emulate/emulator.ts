@@ -45,15 +45,6 @@ export const MAX_OPERAND_BYTES: u32 = 32;
 /** Room for one such operand as it is in memory, and for one register. */
 @unmanaged
 class Block {
-  memory0: u64;
-  memory1: u64;
-  memory2: u64;
-  memory3: u64;
-  register0: u64;
-  register1: u64;
-  register2: u64;
-  register3: u64;
-
   /** Linear address of the operand's bytes. */
   memory(): usize {
     return changetype<usize>(this);
@@ -114,7 +105,7 @@ const TARGET_OFFSET: usize = (SOURCE_OFFSET + offsetof<Operand>() + 15) & ~15;
 const SCRATCH_OFFSET: usize = (TARGET_OFFSET + offsetof<Operand>() + 15) & ~15;
 const TASK_OFFSET: usize = (SCRATCH_OFFSET + offsetof<Instruction>() + 15) & ~15;
 const BLOCK_OFFSET: usize = (TASK_OFFSET + TASK_STATE_BYTES + 63) & ~63;
-const DECODED_OFFSET: usize = BLOCK_OFFSET + offsetof<Block>();
+const DECODED_OFFSET: usize = BLOCK_OFFSET + 2 * MAX_OPERAND_BYTES;
 const EMULATOR_BYTES: usize = DECODED_OFFSET + DECODED_SLOTS * DECODED_BYTES;
 
 /** Gives a vCPU its emulator; boot time only, when the machine's functions are installed. */

@@ -39,34 +39,26 @@ const RSDP_BYTES: u32 = 36;
 const RSDP_1_BYTES: u32 = 20;
 const TABLE_ALIGN: u32 = 64;
 
-/** Guest-physical addresses of the tables written so far. */
-let facs: u64 = 0;
-let dsdt: u64 = 0;
-let fadt: u64 = 0;
-let madt: u64 = 0;
-let mcfg: u64 = 0;
-let hpet: u64 = 0;
-
 /** Writes all tables into the guest's memory. Sets `vm.rsdp`. */
 export function writeAcpiTables(vm: Vm): void {
   writerStart();
   putZeros(RSDP_BYTES);
-  facs = nextTable();
+  const facs = nextTable();
   writeFacs();
-  dsdt = nextTable();
+  const dsdt = nextTable();
   writeDsdt();
-  fadt = nextTable();
-  writeFadt();
-  madt = nextTable();
+  const fadt = nextTable();
+  writeFadt(<u32>facs, dsdt);
+  const madt = nextTable();
   writeMadt(vm);
-  mcfg = nextTable();
+  const mcfg = nextTable();
   writeMcfg();
-  hpet = nextTable();
+  const hpet = nextTable();
   writeHpet();
   const rsdt = nextTable();
-  writeRootTable("RSDT", 4);
+  writeRootTable("RSDT", 4, fadt, madt, mcfg, hpet);
   const xsdt = nextTable();
-  writeRootTable("XSDT", 8);
+  writeRootTable("XSDT", 8, fadt, madt, mcfg, hpet);
   fillRsdp(writerBuffer(), <u32>rsdt, xsdt);
   assert(writerOffset() <= ACPI_TABLES_BYTES, "acpi: tables too long");
   assert(guestWrite(vm.memory, ACPI_TABLES, writerBuffer(), writerOffset()), "acpi: no RAM for the tables");
@@ -96,8 +88,8 @@ function fillRsdp(at: usize, rsdt: u32, xsdt: u64): void {
   store<u8>(at + 32, <u8>checksum(at, RSDP_BYTES));
 }
 
-/** RSDT or XSDT: addresses of `width` bytes. */
-function writeRootTable(signature: string, width: u32): void {
+/** RSDT or XSDT: addresses of the tables, `width` bytes each. */
+function writeRootTable(signature: string, width: u32, fadt: u64, madt: u64, mcfg: u64, hpet: u64): void {
   const table = tableStart(signature, 1);
   putAddress(fadt, width);
   putAddress(madt, width);
@@ -148,9 +140,9 @@ const CMOS_CENTURY: u32 = 0x32;
 const NO_C_STATE: u32 = 0xffff;
 
 /** Fixed ACPI Description Table, revision 6. SMI_CMD is 0: the machine is in ACPI mode for good. */
-function writeFadt(): void {
+function writeFadt(facs: u32, dsdt: u64): void {
   const table = tableStart("FACP", 6);
-  put32(<u32>facs);
+  put32(facs);
   put32(<u32>dsdt);
   put8(0);
   put8(0); // preferred profile: unspecified

@@ -20,7 +20,9 @@ import { machineInstall } from "./kernel/guest/machine";
 import { describeVms } from "./kernel/guest/options";
 import { setCounters } from "./kernel/guest/counters";
 import { guestModuleAt, GuestModule, vmAt, vmCount, vmVcpu } from "./kernel/guest/vm";
-import { platformAcknowledge, platformPendingVector, platformSample } from "./kernel/guest/lines";
+import { platformAcknowledge, platformHasInterrupt, platformSample } from "./kernel/guest/lines";
+import { lapicHighestPending } from "./kernel/devices/lapic";
+import { lapicOf } from "./kernel/guest/platform";
 import { panicDeny, panicWatch } from "./kernel/guest/panic";
 import { consoleGive, consolePending, consoleTake } from "./kernel/guest/console";
 
@@ -120,7 +122,12 @@ export function xcr0Mask(v: Vcpu): u64 { return machine().xcr0Mask(v); }
 export function populate(v: Vcpu, gpa: u64): u32 { return machine().populate(v, gpa); }
 export function tpr(v: Vcpu, value: u32): void { machine().tprWrite(v, value); }
 export function sample(v: Vcpu): void { platformSample(v); }
-export function pending(v: Vcpu): i32 { return platformPendingVector(v); }
+/** The local APIC's vector, 0 for the PIC's, -1 for none. */
+export function pending(v: Vcpu): i32 {
+  const vector = lapicHighestPending(lapicOf(v));
+  if (vector >= 0) assert(platformHasInterrupt(v));
+  return vector >= 0 ? vector : platformHasInterrupt(v) ? 0 : -1;
+}
 export function acknowledge(v: Vcpu): u32 { return platformAcknowledge(v); }
 export function watch(v: Vcpu): void { panicWatch(v); }
 export function deny(i: u32): void { panicDeny(vmAt(i)); }
