@@ -12,6 +12,7 @@ import { optimizeLoops } from "./loops.ts";
 import { forwardMemory } from "./memory.ts";
 import { splitSelects } from "./selects.ts";
 import { sinkValues } from "./sink.ts";
+import { orderSums } from "./sums.ts";
 import { recoverSwitches } from "./switches.ts";
 import { threadJumps } from "./threading.ts";
 
@@ -53,6 +54,7 @@ export const FUNCTION_PASSES: readonly (readonly [string, FunctionPass])[] = [
   ["gvn3", numberValues],
   ["hoist", hoistCommon],
   ["loops", optimizeLoops],
+  ["sums", orderSums],
   ["sink", sink],
   ["prepare", prepare],
 ];

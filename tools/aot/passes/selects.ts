@@ -46,7 +46,9 @@ function armsOf(func: FuncIR, block: Block, select: Value): [Set<Value>, Set<Val
   for (const v of before) {
     if (v === condition || v.op === "const") continue;
     const arm = arms.find((own, i) =>
-      [...(users.get(v) ?? [])].every((user) => (user === select ? select.args[i] === v : own.has(user as Value))),
+      [...(users.get(v) ?? [])].every((user) =>
+        user === select ? select.args[i] === v : own.has(user as Value),
+      ),
     );
     if (!arm || !isPure(v.op)) return null;
     arm.add(v);
