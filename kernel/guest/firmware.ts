@@ -1,20 +1,17 @@
-// What else firmware leaves in low memory: the BIOS data area's words that programs read, and code for the first stray
-// interrupt of a real-mode guest.
-import { guestFill, guestStore16, guestStore32, guestStore64, guestStore8 } from "../mm/guestmem";
-import { BDA_BASE_MEMORY_KIB, BDA_EBDA_SEGMENT, EBDA } from "./memory-map";
+// What else firmware leaves in low memory: interrupt vectors with code behind them, the BIOS data area's words that programs
+// read, and code at the reset vector.
+import { guestFill, guestStore16, guestStore64, guestStore8 } from "../mm/guestmem";
+import { writeBiosStubs } from "./bios/stubs";
+import { BDA_BASE_MEMORY_KIB, BDA_EBDA_SEGMENT, BDA_EQUIPMENT, EBDA } from "./memory-map";
 import { PORT_COM1 } from "./ports";
 import { Vm } from "./vm";
 
-const VECTORS: u64 = 0;
-const VECTOR_COUNT: u64 = 256;
 const BDA: u64 = 0x400;
 const BDA_BYTES: u64 = 0x100;
 /** BIOS data area: port of the first serial adapter. */
 const BDA_COM1: u64 = 0x400;
-/** An IRET of our own: F000:FF53, where the PC's BIOS has its dummy handler. */
-const DUMMY_HANDLER: u64 = 0xfff53;
-const DUMMY_VECTOR: u32 = 0xf000ff53;
-const IRET: u32 = 0xcf;
+/** One serial port. */
+const EQUIPMENT: u32 = 1 << 9;
 
 /**
  * What the processor executes at the reset vector, F000:FFF0. Firmware would start the computer anew: this does, by the reset
@@ -29,12 +26,12 @@ const RESET_CODE_END: u32 = 0xfd;
 /** Writes them. */
 export function writeFirmwareData(vm: Vm): void {
   const m = vm.memory;
-  for (let i: u64 = 0; i < VECTOR_COUNT; i++) guestStore32(m, VECTORS + i * 4, DUMMY_VECTOR);
-  guestFill(m, DUMMY_HANDLER, IRET, 1);
+  writeBiosStubs(m);
   guestStore64(m, RESET_VECTOR, RESET_CODE);
   guestStore8(m, RESET_VECTOR + 8, RESET_CODE_END);
   guestFill(m, BDA, 0, BDA_BYTES);
   guestStore16(m, BDA_COM1, PORT_COM1);
   guestStore16(m, BDA_EBDA_SEGMENT, <u32>(EBDA >> 4));
+  guestStore16(m, BDA_EQUIPMENT, EQUIPMENT);
   guestStore16(m, BDA_BASE_MEMORY_KIB, <u32>(EBDA >> 10));
 }

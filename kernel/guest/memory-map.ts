@@ -19,9 +19,16 @@ import { Vm } from "./vm";
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/** BIOS data area: word with the segment of the extended BIOS data area, and word with KiB of conventional memory. */
+// BIOS data area: segment of the extended one, equipment, KiB of conventional memory, ticks of the timer since midnight and
+// whether midnight has passed.
 export const BDA_EBDA_SEGMENT: u64 = 0x40e;
+export const BDA_EQUIPMENT: u64 = 0x410;
 export const BDA_BASE_MEMORY_KIB: u64 = 0x413;
+export const BDA_TICKS: u64 = 0x46c;
+export const BDA_MIDNIGHT: u64 = 0x470;
+/** First words of the keyboard's buffer: a key, and whether it is there. */
+export const BDA_KEY: u64 = 0x41e;
+export const BDA_KEY_PRESENT: u64 = 0x420;
 
 /** End of the interrupt vectors and the BIOS data area. */
 export const LOW_MEMORY: u64 = 0x500;

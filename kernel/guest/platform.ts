@@ -47,6 +47,7 @@ import {
   PORT_PIT,
   PORT_PVPANIC,
   PORT_RTC,
+  PORT_SMI_COMMAND,
   PORT_SYSTEM_A,
   PORT_SYSTEM_B,
   PORT_TESTDEV,
@@ -78,6 +79,8 @@ export const DEVICE_TESTDEV: u32 = 17;
 export const DEVICE_TESTDEV_LINES: u32 = 18;
 export const DEVICE_TESTDEV_MEMORY: u32 = 19;
 export const DEVICE_HPET: u32 = 20;
+/** No device: calls of the BIOS. */
+export const DEVICE_BIOS: u32 = 21;
 
 const ALL_ONES: u32 = 0xffffffff;
 const NS_PER_SECOND: u64 = 1_000_000_000;
@@ -197,6 +200,7 @@ function claimPorts(bus: Bus): void {
   busClaimPorts(bus, PORT_I8042_COMMAND, 1, DEVICE_I8042);
   busClaimPorts(bus, PORT_SYSTEM_A, 1, DEVICE_SYSTEM_A);
   busClaimPorts(bus, PORT_RTC, 2, DEVICE_RTC);
+  busClaimPorts(bus, PORT_SMI_COMMAND, 1, DEVICE_BIOS);
   busClaimPorts(bus, PORT_COM1, 8, DEVICE_UART);
   busClaimPorts(bus, PORT_PVPANIC, 1, DEVICE_PVPANIC);
   busClaimPorts(bus, PORT_ACPI_PM, ACPI_PM_BYTES, DEVICE_ACPI_PM);

@@ -13,9 +13,11 @@ import { rtcRead, rtcWrite } from "../devices/rtc";
 import { testdevRead, testdevSetLevel, testdevWrite } from "../devices/testdev";
 import { uart16550Read, uart16550Write } from "../devices/uart16550";
 import { Vcpu } from "../vcpu/vcpu";
+import { biosCall } from "./bios/services";
 import { platformDriveLine } from "./lines";
 import {
   DEVICE_ACPI_PM,
+  DEVICE_BIOS,
   DEVICE_DEBUG_EXIT,
   DEVICE_I8042,
   DEVICE_PCI,
@@ -239,6 +241,9 @@ function writeRareDevice(vcpu: Vcpu, p: Platform, port: u32, size: u32, value: u
       break;
     case DEVICE_TESTDEV:
       testdevWrite(testdevOf(p), port - PORT_TESTDEV, size, value, 0);
+      break;
+    case DEVICE_BIOS:
+      biosCall(vcpu);
       break;
     case DEVICE_TESTDEV_LINES:
       driveLines(vcpu, p, port - PORT_TESTDEV_LINES, size, value);

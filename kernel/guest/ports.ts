@@ -13,6 +13,8 @@ export const PORT_I8042_COMMAND: u32 = 0x64;
 /** System control port A: A20, fast reset. */
 export const PORT_SYSTEM_A: u32 = 0x92;
 export const PORT_RTC: u32 = 0x70;
+/** Advanced power management control: on a computer a write raises SMI, here it calls the BIOS. */
+export const PORT_SMI_COMMAND: u32 = 0xb2;
 export const PORT_COM1: u32 = 0x3f8;
 export const PORT_PVPANIC: u32 = 0x505;
 /** The opt-in test device: its registers, and one port for each interrupt line. */

@@ -32,7 +32,7 @@ const EM_X86_64 = 62;
 const PT_LOAD = 1;
 
 export interface KernelImage {
-  format: "bzImage" | "ELF64" | "ELF32";
+  format: "bzImage" | "real-mode bzImage" | "ELF64" | "ELF32";
   fileBytes: number;
   /** Guest memory below which the kernel cannot unpack itself, bytes, initrd not counted. */
   minimumMemory: number;
@@ -81,12 +81,6 @@ function inspectBzImage(path: string, head: Buffer, size: number): KernelImage {
         "Typevisor needs a bzImage, Linux 2.4 or newer.",
     );
   }
-  if (!hasLongEntry(head) && head.readUInt32LE(CODE32_START) === 0) {
-    throw new UserError(
-      `${path}: this image has only a real-mode entry (code32_start is 0), which calls the firmware of a PC; a VM has ` +
-        "none. Typevisor needs an image with a 32-bit or 64-bit entry.",
-    );
-  }
   const setupBytes = ((head[SETUP_SECTS] || 4) + 1) * 512;
   const paragraphs = head.readUInt32LE(SYSSIZE);
   requireWhole(path, setupBytes + paragraphs * PARAGRAPH - (paragraphs === 0 ? 0 : PARAGRAPH - 1), size);
@@ -94,7 +88,9 @@ function inspectBzImage(path: string, head: Buffer, size: number): KernelImage {
     version < PROTOCOL_2_10
       ? MIB + size - setupBytes
       : Number(head.readBigUInt64LE(PREF_ADDRESS)) + head.readUInt32LE(INIT_SIZE);
-  return { format: "bzImage", fileBytes: size, minimumMemory };
+  // iPXE and its like: what they are told is no kernel's command line.
+  const isRealMode = !hasLongEntry(head) && head.readUInt32LE(CODE32_START) === 0;
+  return { format: isRealMode ? "real-mode bzImage" : "bzImage", fileBytes: size, minimumMemory };
 }
 
 function hasLongEntry(head: Buffer): boolean {

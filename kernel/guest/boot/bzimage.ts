@@ -1,5 +1,6 @@
-// Linux's bzImage through its 64-bit entry point, or the 32-bit one if it has no other. Source: Linux, "The Linux/x86 Boot
-// Protocol" (Documentation/arch/x86/boot.rst), sections "32-bit Boot Protocol" and "64-bit Boot Protocol".
+// Linux's bzImage through its 64-bit entry point, or the 32-bit one, or the one in real mode (realmode.ts) if it has no other.
+// Source: Linux, "The Linux/x86 Boot Protocol" (Documentation/arch/x86/boot.rst), sections "32-bit Boot Protocol" and "64-bit
+// Boot Protocol".
 import { logDecimal, logHex, logText } from "../../lib/log";
 import {
   guestFill,
@@ -15,6 +16,7 @@ import { GuestModule, Vm } from "../vm";
 import { bootInformation, placeBootData, placeCommandLine } from "./boot-data";
 import { enterLong, enterProtected } from "./entry";
 import { imageCopy, imageHolds } from "./image";
+import { realModeEnter } from "./realmode";
 import { largestHole, logPlaced, NO_PLACE, placeAt, placeHigh, placeLow } from "./placement";
 import {
   CMD_LINE_PTR,
@@ -23,6 +25,7 @@ import {
   hasLongEntry,
   initBytes,
   initrdLimit,
+  isRealModeOnly,
   movableBy,
   preferredAddress,
   RAMDISK_IMAGE,
@@ -57,6 +60,7 @@ export function bzimageLoad(vm: Vm): bool {
   if (initrd == NO_PLACE || !isCommandLineShort(vm)) return false;
   imageCopy(vm, vm.kernel, setup, kernel, vm.kernel.bytes - setup);
   if (initrd != 0) imageCopy(vm, vm.initrd, 0, initrd, vm.initrd.bytes);
+  if (isRealModeOnly(vm.kernel)) return realModeEnter(vm, initrd);
   writeZeroPage(vm, initrd);
   const vcpu = hasLongEntry(vm.kernel) ? enterLong(vm, kernel + ENTRY_64) : enterProtected(vm, kernel);
   vcpu.rsi = bootInformation(vm);

@@ -151,14 +151,6 @@ describe("bzImage", () => {
       (_, view) => void view.setUint16(BZIMAGE.version, 0x0201, true),
       /speaks boot protocol 2\.1, and 2\.2 is the oldest/,
     ],
-    [
-      "real-mode entry only",
-      (_, view) => {
-        view.setUint16(BZIMAGE.xloadflags, 0, true);
-        view.setUint32(BZIMAGE.code32Start, 0, true);
-      },
-      /has only a real-mode entry \(code32_start is 0\)/,
-    ],
     ["zImage", (_, view) => void view.setUint8(BZIMAGE.loadflags, 0), /zImage/],
     [
       "needs more memory",
