@@ -1,6 +1,16 @@
-// The local APIC as the platform uses it: life cycle, mode, priorities, what the CPU takes. Registers are in
-// lapic_access.ts, pins in lapic_pins.ts, messages in lapic_ipi.ts, the timer in lapic_timer.ts, the state in
-// lapic_state.ts.
+// The local APIC as the platform uses it: life cycle, mode, priorities, what the CPU takes; and all that its other files have for
+// the platform. A map of them, each of which needs only files below it:
+//
+//   lapic.ts         this one
+//   lapic_access.ts  what the guest reads and writes: the registers by number, as MMIO and as MSRs
+//   lapic_ipi.ts     messages: from this local APIC to others, from others and from the I/O APIC to this one
+//   lapic_pins.ts    LINT0 and LINT1, and the end of an interrupt
+//   lapic_timer.ts   the timer
+//   lapic_state.ts   what all of them work on: Lapic with IRR, ISR and TMR
+//
+// The way of an interrupt: whoever has one puts it into IRR (`lapicDeliver`, state); the platform asks for the highest
+// (`lapicHighestPending`) and takes it into ISR (`lapicAccept`); the guest's EOI ends it (`endOfInterrupt`, pins), and the I/O
+// APIC is told if it was level-triggered (`lapicTakeEoi`).
 import { arenaNewWithTail } from "../lib/arena";
 import { lapicExtIntPending } from "./lapic_pins";
 import {

@@ -3,42 +3,6 @@
 import { ipiSend, x2apicLogicalId } from "./lapic_ipi";
 import { endOfInterrupt, isLevelFixed, sampleLevelLint } from "./lapic_pins";
 import {
-  ARBITRATION,
-  CURRENT_COUNT,
-  DFR,
-  DIVIDE,
-  EOI,
-  ERROR_WRITABLE,
-  ESR,
-  hasX2apicWrite,
-  ICR_HIGH,
-  ICR_LOW,
-  ID,
-  INITIAL_COUNT,
-  IRR_FIRST,
-  ISR_FIRST,
-  LDR,
-  LINT_WRITABLE,
-  LVT_COUNTERS,
-  LVT_ERROR,
-  LVT_LINT0,
-  LVT_LINT1,
-  LVT_THERMAL,
-  LVT_TIMER,
-  PPR,
-  readableInX2apic,
-  REMOTE_READ,
-  SELF_IPI,
-  SVR,
-  SVR_WRITABLE,
-  THERMAL_WRITABLE,
-  TIMER_WRITABLE,
-  TMR_FIRST,
-  TPR,
-  VERSION,
-  writableInX2apic,
-} from "./lapic_registers";
-import {
   ESR_ILLEGAL_REGISTER,
   inX2apicMode,
   inXapicMode,
@@ -54,12 +18,50 @@ import {
   TMR,
 } from "./lapic_state";
 import {
+  DIVIDE_WRITABLE,
   lapicAdvance,
   timerCurrentCount,
   timerSetDivide,
   timerSetInitialCount,
   timerSetLvt,
 } from "./lapic_timer";
+
+// Register numbers: MMIO offset / 16, and MSR - 800h.
+const ID: u32 = 0x02;
+const VERSION: u32 = 0x03;
+const TPR: u32 = 0x08;
+const ARBITRATION: u32 = 0x09;
+const PPR: u32 = 0x0a;
+const EOI: u32 = 0x0b;
+const REMOTE_READ: u32 = 0x0c;
+const LDR: u32 = 0x0d;
+const DFR: u32 = 0x0e;
+const SVR: u32 = 0x0f;
+const ISR_FIRST: u32 = 0x10;
+const TMR_FIRST: u32 = 0x18;
+const IRR_FIRST: u32 = 0x20;
+const ESR: u32 = 0x28;
+const ICR_LOW: u32 = 0x30;
+const ICR_HIGH: u32 = 0x31;
+const LVT_TIMER: u32 = 0x32;
+const LVT_THERMAL: u32 = 0x33;
+const LVT_COUNTERS: u32 = 0x34;
+const LVT_LINT0: u32 = 0x35;
+const LVT_LINT1: u32 = 0x36;
+const LVT_ERROR: u32 = 0x37;
+const INITIAL_COUNT: u32 = 0x38;
+const CURRENT_COUNT: u32 = 0x39;
+const DIVIDE: u32 = 0x3e;
+const SELF_IPI: u32 = 0x3f;
+
+// Bits that software can write.
+const SVR_WRITABLE: u32 = 0x13ff;
+const TIMER_WRITABLE: u32 = 0x000700ff;
+const THERMAL_WRITABLE: u32 = 0x000107ff;
+const LINT_WRITABLE: u32 = 0x0001a7ff;
+const ERROR_WRITABLE: u32 = 0x000100ff;
+/** Delivery status: read-only, but no reserved bit. */
+const LVT_STATUS: u32 = 1 << 12;
 
 const X2APIC_FIRST_MSR: u32 = 0x800;
 const X2APIC_LAST_MSR: u32 = 0x8ff;
@@ -280,4 +282,66 @@ function writeLvt(l: Lapic, register: u32, value: u32, now: u64): void {
 /** Remote IRR is read-only, and means something to level-triggered fixed entries only. */
 function keptRemoteIrr(before: u32, value: u32): u32 {
   return isLevelFixed(value) ? before & LVT_REMOTE_IRR : 0;
+}
+
+// --- which registers exist as MSRs, and which of their bits can be written ------------------------------------------------
+
+/** Registers that RDMSR can read in x2APIC mode. */
+function readableInX2apic(register: u32): bool {
+  if (register >= ISR_FIRST && register <= ESR) return true;
+  switch (register) {
+    case ID:
+    case VERSION:
+    case TPR:
+    case PPR:
+    case LDR:
+    case SVR:
+    case ICR_LOW:
+    case DIVIDE:
+      return true;
+    default:
+      return register >= LVT_TIMER && register <= CURRENT_COUNT;
+  }
+}
+
+/** Registers besides the ICR that WRMSR can write in x2APIC mode. */
+function hasX2apicWrite(register: u32): bool {
+  switch (register) {
+    case TPR:
+    case EOI:
+    case SVR:
+    case ESR:
+    case DIVIDE:
+    case SELF_IPI:
+      return true;
+    default:
+      return register >= LVT_TIMER && register <= INITIAL_COUNT;
+  }
+}
+
+/** Bits that WRMSR may set in x2APIC mode; others are reserved and fault. EOI and ESR take zero only. */
+function writableInX2apic(register: u32): u32 {
+  switch (register) {
+    case TPR:
+    case SELF_IPI:
+      return 0xff;
+    case SVR:
+      return SVR_WRITABLE;
+    case LVT_TIMER:
+      return TIMER_WRITABLE | LVT_STATUS;
+    case LVT_THERMAL:
+    case LVT_COUNTERS:
+      return THERMAL_WRITABLE | LVT_STATUS;
+    case LVT_LINT0:
+    case LVT_LINT1:
+      return LINT_WRITABLE | LVT_STATUS | LVT_REMOTE_IRR;
+    case LVT_ERROR:
+      return ERROR_WRITABLE | LVT_STATUS;
+    case INITIAL_COUNT:
+      return 0xffffffff;
+    case DIVIDE:
+      return DIVIDE_WRITABLE;
+    default:
+      return 0;
+  }
 }

@@ -18,8 +18,7 @@ import { EVENT_EXCEPTION, EVENT_NMI, EVENT_SOFT_INTERRUPT, EVENT_TYPE_MASK, EVEN
 import { rule, violation, violationCount, violationsClear } from "../vcpu/violations";
 import { svmAsidCount } from "./capabilities";
 import { INTERCEPT_VMRUN } from "./controls";
-import { IO_MAP_BYTES } from "./iomap";
-import { MSR_MAP_BYTES } from "./msrmap";
+import { IO_MAP_BYTES, MSR_MAP_BYTES } from "./maps";
 import {
   NESTED_PAGING_ENABLE,
   VMCB_ASID,

@@ -65,8 +65,14 @@ import {
 } from "./fields";
 import { enterVmxOperation, writeHostState } from "./host";
 import { injectEvent, updateWindows } from "./inject";
-import { IO_BITMAP_BYTES, IO_BITMAP_PAIR_BYTES, ioMapCloseAll } from "./iomap";
-import { MSR_BITMAP_BYTES, msrMapCloseAll, msrMapSet } from "./msrmap";
+import {
+  IO_BITMAP_BYTES,
+  IO_BITMAP_PAIR_BYTES,
+  ioMapCloseAll,
+  MSR_BITMAP_BYTES,
+  msrMapCloseAll,
+  msrMapSet,
+} from "./maps";
 import { reasonName } from "../abi/vmx-reasons";
 import {
   CR0_HOST_OWNED,

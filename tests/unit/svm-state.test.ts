@@ -30,7 +30,7 @@ const put = (offset: bigint, value: bigint, bytes = 8) => kernel.cpu.store(VMCB 
 
 beforeEach(async () => {
   kernel = await loadKernel(
-    ["state", "msrmap", "iomap", "controls"].map((name) => `kernel/svm/${name}.ts`),
+    ["state", "maps", "controls"].map((name) => `kernel/svm/${name}.ts`),
     glue,
   );
   vcpu = new VcpuView(kernel);

@@ -1,9 +1,13 @@
+// The maps that say which accesses to MSRs and ports exit.
+import { phys_fill, phys_load8, phys_store8 } from "../arch/intrinsics";
+
+// --- MSRs ----------------------------------------------------------------------------------------------------------------
+//
 // The MSR bitmap: one bit per MSR of two ranges, set = the access exits (SDM volume 3, "MSR-Bitmap Address"). MSRs outside
 // both ranges always exit.
 //
 //   0x000 reads of 0..0x1fff     0x400 reads of 0xc0000000..0xc0001fff
 //   0x800 writes of 0..0x1fff    0xc00 writes of 0xc0000000..0xc0001fff
-import { phys_fill, phys_load8, phys_store8 } from "../arch/intrinsics";
 
 export const MSR_BITMAP_BYTES: u64 = 4096;
 
@@ -37,4 +41,17 @@ export function msrMapSet(map: u64, msr: u32, read: bool, write: bool): void {
   const mask: u32 = 1 << (bit & 7);
   setBit(at, mask, read);
   setBit(at + WRITE_OFFSET, mask, write);
+}
+
+// --- ports ---------------------------------------------------------------------------------------------------------------
+//
+// The I/O bitmaps: one bit per port, set = the access exits (SDM volume 3, "I/O-Bitmap Addresses"). Bitmap A covers ports
+// 0..0x7fff, B 0x8000..0xffff; they lie side by side, so that bit n of the pair is port n.
+
+export const IO_BITMAP_BYTES: u64 = 4096;
+export const IO_BITMAP_PAIR_BYTES: u64 = 8192;
+
+/** Every port access exits. */
+export function ioMapCloseAll(maps: u64): void {
+  phys_fill(maps, 0xff, IO_BITMAP_PAIR_BYTES);
 }

@@ -1,7 +1,4 @@
-// The MSR permission map, 8 KiB (APM, "MSR Intercepts"): two bits an MSR (even: read, odd: write), set = exits, in three
-// ranges of 2 KiB for 8192 MSRs each; MSRs outside always exit.
-//
-//   0x000  0000_0000..0000_1FFF      0x800  C000_0000..C000_1FFF      0x1000  C001_0000..C001_1FFF
+// The maps that say which accesses to MSRs and ports exit.
 import { phys_fill, phys_load8, phys_store8 } from "../arch/intrinsics";
 import {
   IA32_CSTAR,
@@ -15,6 +12,13 @@ import {
   IA32_SYSENTER_EIP,
   IA32_SYSENTER_ESP,
 } from "../arch/msr";
+
+// --- MSRs ----------------------------------------------------------------------------------------------------------------
+//
+// The MSR permission map, 8 KiB (APM, "MSR Intercepts"): two bits an MSR (even: read, odd: write), set = exits, in three
+// ranges of 2 KiB for 8192 MSRs each; MSRs outside always exit.
+//
+//   0x000  0000_0000..0000_1FFF      0x800  C000_0000..C000_1FFF      0x1000  C001_0000..C001_1FFF
 
 export const MSR_MAP_FRAMES: u64 = 2;
 export const MSR_MAP_BYTES: u64 = 2 * 4096;
@@ -62,4 +66,17 @@ export function msrMapSet(map: u64, msr: u32, read: bool, write: bool): void {
 export function msrMapInitialize(map: u64): void {
   phys_fill(map, 0xff, MSR_MAP_BYTES);
   for (let i = 0; i < direct.length; i++) msrMapSet(map, unchecked(direct[i]), false, false);
+}
+
+// --- ports ---------------------------------------------------------------------------------------------------------------
+//
+// The I/O permission map (APM, "I/O Intercepts"): one bit per port, set = the access exits; 64 Ki bits, then three more for
+// accesses that run past port 0xFFFF. It takes three frames.
+
+export const IO_MAP_FRAMES: u64 = 3;
+export const IO_MAP_BYTES: u64 = 3 * 4096;
+
+/** Every port access exits. */
+export function ioMapCloseAll(map: u64): void {
+  phys_fill(map, 0xff, IO_MAP_BYTES);
 }
