@@ -14,6 +14,7 @@
 //   FF000000          memory of the test device, if there is one
 //   FFFF0000          F0000 - FFFFF once more, read-only: a processor begins at FFFFFFF0 after reset
 //   100000000         the rest of RAM
+import { arenaAlloc } from "../lib/arena";
 import { Vm } from "./vm";
 
 const MIB: u64 = 1 << 20;
@@ -73,7 +74,11 @@ export class E820Entry {
 
 export const E820_ENTRY_BYTES: u32 = 20;
 const E820_MAX_ENTRIES: u32 = 8;
-const entries = memory.data(E820_MAX_ENTRIES * 20, 16);
+
+/** Room for a VM's map; boot time only. */
+export function memoryMapNew(): E820Entry {
+  return changetype<E820Entry>(arenaAlloc(E820_MAX_ENTRIES * E820_ENTRY_BYTES, 16));
+}
 
 /** Bytes of a VM's RAM below, and from, 4 GiB. */
 export function ramBelow4G(vm: Vm): u64 {
@@ -83,30 +88,30 @@ export function ramAbove4G(vm: Vm): u64 {
   return vm.memoryBytes - ramBelow4G(vm);
 }
 
-/** Builds the memory map of a VM; returns its entries' number. They stay until the next call. */
+/** Builds the memory map of a VM; returns its entries' number. */
 export function buildMemoryMap(vm: Vm): u32 {
   let count: u32 = 0;
-  count = append(count, 0, EBDA, E820_RAM);
-  count = append(count, EBDA, VGA_WINDOW, E820_RESERVED);
-  count = append(count, BIOS_AREA, HIGH_MEMORY, E820_RESERVED);
+  count = append(vm, count, 0, EBDA, E820_RAM);
+  count = append(vm, count, EBDA, VGA_WINDOW, E820_RESERVED);
+  count = append(vm, count, BIOS_AREA, HIGH_MEMORY, E820_RESERVED);
   const below = ramBelow4G(vm);
-  if (below > HIGH_MEMORY) count = append(count, HIGH_MEMORY, below, E820_RAM);
-  count = append(count, ECAM, ECAM + ECAM_BYTES, E820_RESERVED);
+  if (below > HIGH_MEMORY) count = append(vm, count, HIGH_MEMORY, below, E820_RAM);
+  count = append(vm, count, ECAM, ECAM + ECAM_BYTES, E820_RESERVED);
   const above = ramAbove4G(vm);
-  if (above != 0) count = append(count, ABOVE_4G, ABOVE_4G + above, E820_RAM);
+  if (above != 0) count = append(vm, count, ABOVE_4G, ABOVE_4G + above, E820_RAM);
   return count;
 }
 
-function append(index: u32, start: u64, end: u64, type: u32): u32 {
+function append(vm: Vm, index: u32, start: u64, end: u64, type: u32): u32 {
   assert(index < E820_MAX_ENTRIES, "memory map: full");
-  const entry = memoryMapEntry(index);
+  const entry = memoryMapEntry(vm, index);
   entry.start = start;
   entry.bytes = end - start;
   entry.type = type;
   return index + 1;
 }
 
-/** Entry `index` of the map built last; the entries lie one behind the other, E820_ENTRY_BYTES each. */
-export function memoryMapEntry(index: u32): E820Entry {
-  return changetype<E820Entry>(entries + index * E820_ENTRY_BYTES);
+/** Entry `index` of a VM's map, which is built; the entries lie one behind the other, E820_ENTRY_BYTES each. */
+export function memoryMapEntry(vm: Vm, index: u32): E820Entry {
+  return changetype<E820Entry>(changetype<usize>(vm.memoryMap) + index * E820_ENTRY_BYTES);
 }

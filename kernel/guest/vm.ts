@@ -17,6 +17,8 @@ import { backend } from "../vcpu/backend";
 import { CpuidTable } from "../vcpu/cpuid";
 import { OUTCOME_STOP } from "../vcpu/outcome";
 import { REQUEST_STOP, Vcpu } from "../vcpu/vcpu";
+import { Placement, placementNew } from "./boot/placement";
+import { E820Entry, memoryMapNew } from "./memory-map";
 
 /** A file that the loader put into memory for a guest. */
 @unmanaged
@@ -72,6 +74,9 @@ export class Vm extends VmLink {
   physicalBits: u32;
   /** Guest-physical address of the RSDP: it goes into boot parameters. */
   rsdp: u64;
+  /** What its memory holds when it is loaded (boot/placement.ts), and what its kernel is told of it (memory-map.ts). */
+  placement: Placement;
+  memoryMap: E820Entry;
   /** Guest-physical addresses of the boot data and, in them, of the next command line (boot/boot-data.ts). */
   bootData: u64;
   nextCommandLine: u64;
@@ -114,6 +119,8 @@ export function vmNew(): Vm {
   vm.kernel = guestModuleNew();
   vm.initrd = guestModuleNew();
   vm.memory = guestMemoryNew();
+  vm.placement = placementNew();
+  vm.memoryMap = memoryMapNew();
   vm.stopReason = "";
   count += 1;
   return vm;

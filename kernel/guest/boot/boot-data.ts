@@ -24,7 +24,7 @@ const LINE_ALIGN: u64 = 16;
 export function placeBootData(vm: Vm): bool {
   // The lines of the kernel, the initrd and every module.
   assert((MAX_GUEST_MODULES + 2) * (MAX_COMMAND_LINE + LINE_ALIGN) <= BYTES - COMMAND_LINES, "boot: lines");
-  vm.bootData = placeLow(BYTES, PAGE, PAGE);
+  vm.bootData = placeLow(vm, BYTES, PAGE, PAGE);
   vm.nextCommandLine = vm.bootData + COMMAND_LINES;
   if (vm.bootData != NO_PLACE) return true;
   return problem(

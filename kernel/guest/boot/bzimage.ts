@@ -71,12 +71,12 @@ export function bzimageLoad(vm: Vm): bool {
 function placeKernel(vm: Vm, image: GuestModule): u64 {
   const bytes = initBytes(image);
   const preferred = preferredAddress(image);
-  if (preferred >= HIGH_MEMORY && placeAt(preferred, bytes) === null) {
+  if (preferred >= HIGH_MEMORY && placeAt(vm, preferred, bytes) === null) {
     logPlaced("kernel", preferred, bytes);
     return preferred;
   }
   const align = movableBy(image);
-  const place = align != 0 ? placeLow(bytes, align, HIGH_MEMORY) : NO_PLACE;
+  const place = align != 0 ? placeLow(vm, bytes, align, HIGH_MEMORY) : NO_PLACE;
   if (place != NO_PLACE) logPlaced("kernel", place, bytes);
   else kernelDoesNotFit(vm, preferred, bytes, align != 0);
   return place;
@@ -98,7 +98,7 @@ function kernelDoesNotFit(vm: Vm, preferred: u64, bytes: u64, movable: bool): vo
 /** As high as it may be, out of the kernel's way. */
 function placeInitrd(vm: Vm): u64 {
   const end = initrdLimit(vm.kernel) + 1;
-  const place = placeHigh(vm.initrd.bytes, PAGE, end);
+  const place = placeHigh(vm, vm.initrd.bytes, PAGE, end);
   if (place != NO_PLACE) {
     logPlaced("initrd", place, vm.initrd.bytes);
     return place;
@@ -107,7 +107,7 @@ function placeInitrd(vm: Vm): u64 {
   logText("its initrd of ");
   problemBytes(vm.initrd.bytes);
   logText(" does not fit: beside the kernel, ");
-  problemBytes(largestHole());
+  problemBytes(largestHole(vm));
   logText(" are free");
   problemEnd("Give the VM more memory, or take a smaller initrd");
   return NO_PLACE;
@@ -144,5 +144,5 @@ function writeZeroPage(vm: Vm, initrd: u64): void {
   guestStore32(m, zero + ZERO_ALT_MEM_K, <u32>high);
   const entries = buildMemoryMap(vm);
   guestStore8(m, zero + ZERO_E820_ENTRIES, entries);
-  guestWrite(m, zero + ZERO_E820_TABLE, changetype<usize>(memoryMapEntry(0)), entries * E820_ENTRY_BYTES);
+  guestWrite(m, zero + ZERO_E820_TABLE, changetype<usize>(memoryMapEntry(vm, 0)), entries * E820_ENTRY_BYTES);
 }

@@ -133,7 +133,7 @@ function loadSegment(vm: Vm, index: u32, s: Segment): bool {
   const wrong =
     s.fileBytes > s.memoryBytes
       ? "has more bytes in the file than in memory"
-      : placeAt(s.address, s.memoryBytes);
+      : placeAt(vm, s.address, s.memoryBytes);
   if (wrong !== null) {
     problemStart(vm);
     logText("segment ");

@@ -21,13 +21,13 @@ export function moduleAt(vm: Vm, index: u32): GuestModule {
 
 /** Copies a module behind the kernel, page-aligned. Returns its guest-physical address, or NO_PLACE: the log says why. */
 export function placeModule(vm: Vm, module: GuestModule): u64 {
-  const place = placeLow(module.bytes, PAGE, HIGH_MEMORY);
+  const place = placeLow(vm, module.bytes, PAGE, HIGH_MEMORY);
   if (place == NO_PLACE) {
     problemStart(vm);
     logText("a module or initrd of ");
     problemBytes(module.bytes);
     logText(" does not fit: ");
-    problemBytes(largestHole());
+    problemBytes(largestHole(vm));
     logText(" are free");
     problemEnd("Give the VM more memory");
     return NO_PLACE;

@@ -123,7 +123,7 @@ function loadByAddresses(vm: Vm, header: u64): bool {
 }
 
 function putFlat(vm: Vm, offset: u64, load: u64, bytes: u64, total: u64): bool {
-  const wrong = placeAt(load, total);
+  const wrong = placeAt(vm, load, total);
   if (wrong !== null) {
     problemStart(vm);
     logText("its kernel, at ");
@@ -186,7 +186,7 @@ function writeInformation(vm: Vm): void {
 function writeMemoryMap(vm: Vm): u32 {
   const entries = buildMemoryMap(vm);
   for (let i: u32 = 0; i < entries; i++) {
-    const from = memoryMapEntry(i);
+    const from = memoryMapEntry(vm, i);
     const at = bootInformation(vm) + MEMORY_MAP + <u64>i * MAP_ENTRY_BYTES;
     guestStore32(vm.memory, at, MAP_ENTRY_SIZE);
     guestStore64(vm.memory, at + 4, from.start);

@@ -1,6 +1,8 @@
 // Which guest memory is taken while a VM is being loaded, so that kernel, initrd, modules and boot structures never
 // overlap. Everything is placed below 4 GiB, where every boot protocol can name it.
+import { arenaNewWithTail } from "../../lib/arena";
 import { LOG_INFO, logEnd, logHex, logStart, logText } from "../../lib/log";
+import { tailOf } from "../../lib/tail";
 import { EBDA, HIGH_MEMORY, LOW_MEMORY, ramBelow4G } from "../memory-map";
 import { Vm } from "../vm";
 
@@ -14,39 +16,55 @@ const OUTSIDE_RAM: u32 = 1;
 const TAKEN: u32 = 2;
 const TOO_MANY: u32 = 3;
 
-/** Taken ranges, sorted: start and end (exclusive) of each. */
-const ranges = memory.data(MAX_RANGES * 16, 16);
-let count: u32 = 0;
-/** End of the RAM in which to place. */
-let limit: u64 = 0;
+const RANGE_BYTES: usize = 16;
 
-function startOf(index: u32): u64 {
-  return load<u64>(ranges + <usize>index * 16);
+/** What is taken of one VM's memory. Ends in MAX_RANGES ranges, sorted: start and end (exclusive) of each. */
+@unmanaged
+export class Placement {
+  /** End of the RAM in which to place. */
+  limit: u64;
+  /** Ranges taken. */
+  count: u32;
+
+  startOf(index: u32): u64 {
+    return load<u64>(this.rangeAt(index));
+  }
+
+  endOf(index: u32): u64 {
+    return load<u64>(this.rangeAt(index), 8);
+  }
+
+  insert(index: u32, start: u64, end: u64): void {
+    assert(index <= this.count && this.count < MAX_RANGES, "placement: full");
+    const at = this.rangeAt(index);
+    memory.copy(at + RANGE_BYTES, at, <usize>(this.count - index) * RANGE_BYTES);
+    store<u64>(at, start);
+    store<u64>(at, end, 8);
+    this.count += 1;
+  }
+
+  private rangeAt(index: u32): usize {
+    return tailOf(this) + <usize>index * RANGE_BYTES;
+  }
 }
 
-function endOf(index: u32): u64 {
-  return load<u64>(ranges + <usize>index * 16, 8);
+/** A VM's; boot time only. */
+export function placementNew(): Placement {
+  return arenaNewWithTail<Placement>(<usize>MAX_RANGES * RANGE_BYTES);
 }
 
 /** Starts over for a VM: what firmware uses is taken. */
 export function placementStart(vm: Vm): void {
-  count = 0;
-  limit = ramBelow4G(vm);
-  insert(0, 0, LOW_MEMORY);
-  insert(1, EBDA, HIGH_MEMORY);
-}
-
-function insert(index: u32, start: u64, end: u64): void {
-  const at = ranges + <usize>index * 16;
-  memory.copy(at + 16, at, <usize>(count - index) * 16);
-  store<u64>(at, start);
-  store<u64>(at, end, 8);
-  count += 1;
+  const p = vm.placement;
+  p.count = 0;
+  p.limit = ramBelow4G(vm);
+  p.insert(0, 0, LOW_MEMORY);
+  p.insert(1, EBDA, HIGH_MEMORY);
 }
 
 /** Takes [start, start + bytes). Returns null, or why not, for people. */
-export function placeAt(start: u64, bytes: u64): string | null {
-  switch (tryPlace(start, bytes)) {
+export function placeAt(vm: Vm, start: u64, bytes: u64): string | null {
+  switch (tryPlace(vm.placement, start, bytes)) {
     case PLACED:
       return null;
     case OUTSIDE_RAM:
@@ -58,14 +76,14 @@ export function placeAt(start: u64, bytes: u64): string | null {
   }
 }
 
-function tryPlace(start: u64, bytes: u64): u32 {
-  if (start > limit || bytes > limit - start) return OUTSIDE_RAM;
+function tryPlace(p: Placement, start: u64, bytes: u64): u32 {
+  if (start > p.limit || bytes > p.limit - start) return OUTSIDE_RAM;
   if (bytes == 0) return PLACED;
   let index: u32 = 0;
-  while (index < count && endOf(index) <= start) index++;
-  if (index < count && startOf(index) < start + bytes) return TAKEN;
-  if (count == MAX_RANGES) return TOO_MANY;
-  insert(index, start, start + bytes);
+  while (index < p.count && p.endOf(index) <= start) index++;
+  if (index < p.count && p.startOf(index) < start + bytes) return TAKEN;
+  if (p.count == MAX_RANGES) return TOO_MANY;
+  p.insert(index, start, start + bytes);
   return PLACED;
 }
 
@@ -73,37 +91,40 @@ function tryPlace(start: u64, bytes: u64): u32 {
  * Takes `bytes` at the highest multiple of `align` (a power of two) that ends below `end`, exclusive.
  * Returns its address or NO_PLACE.
  */
-export function placeHigh(bytes: u64, align: u64, end: u64): u64 {
-  let top = min(end, limit);
-  for (let index = <i32>count; index >= 0; index--) {
-    const floor = index == 0 ? 0 : endOf(<u32>index - 1);
+export function placeHigh(vm: Vm, bytes: u64, align: u64, end: u64): u64 {
+  const p = vm.placement;
+  let top = min(end, p.limit);
+  for (let index = <i32>p.count; index >= 0; index--) {
+    const floor = index == 0 ? 0 : p.endOf(<u32>index - 1);
     if (top > floor && bytes <= top - floor) {
       const start = (top - bytes) & ~(align - 1);
-      if (start >= floor && tryPlace(start, bytes) == PLACED) return start;
+      if (start >= floor && tryPlace(p, start, bytes) == PLACED) return start;
     }
-    if (index != 0) top = min(top, startOf(<u32>index - 1));
+    if (index != 0) top = min(top, p.startOf(<u32>index - 1));
   }
   return NO_PLACE;
 }
 
 /** The lowest multiple of `align` from `from` on where `bytes` are free, taken; or NO_PLACE. */
-export function placeLow(bytes: u64, align: u64, from: u64): u64 {
+export function placeLow(vm: Vm, bytes: u64, align: u64, from: u64): u64 {
+  const p = vm.placement;
   let start = (from + align - 1) & ~(align - 1);
-  for (let index: u32 = 0; index <= count; index++) {
-    if (tryPlace(start, bytes) == PLACED) return start;
-    if (index < count && endOf(index) > start) start = (endOf(index) + align - 1) & ~(align - 1);
+  for (let index: u32 = 0; index <= p.count; index++) {
+    if (tryPlace(p, start, bytes) == PLACED) return start;
+    if (index < p.count && p.endOf(index) > start) start = (p.endOf(index) + align - 1) & ~(align - 1);
   }
   return NO_PLACE;
 }
 
 /** Bytes of the largest hole from HIGH_MEMORY on: for messages about what does not fit. */
-export function largestHole(): u64 {
+export function largestHole(vm: Vm): u64 {
+  const p = vm.placement;
   let largest: u64 = 0;
   let floor = HIGH_MEMORY;
-  for (let index: u32 = 0; index <= count; index++) {
-    const top = index == count ? limit : startOf(index);
+  for (let index: u32 = 0; index <= p.count; index++) {
+    const top = index == p.count ? p.limit : p.startOf(index);
     if (top > floor && top - floor > largest) largest = top - floor;
-    if (index < count && endOf(index) > floor) floor = endOf(index);
+    if (index < p.count && p.endOf(index) > floor) floor = p.endOf(index);
   }
   return largest;
 }

@@ -119,7 +119,7 @@ function writeStartInfo(vm: Vm): void {
 function writeMemoryMap(vm: Vm): u32 {
   const entries = buildMemoryMap(vm);
   for (let i: u32 = 0; i < entries; i++) {
-    const from = memoryMapEntry(i);
+    const from = memoryMapEntry(vm, i);
     const at = bootInformation(vm) + MEMORY_MAP + <u64>i * MEMORY_MAP_BYTES;
     guestStore64(vm.memory, at, from.start);
     guestStore64(vm.memory, at + 8, from.bytes);
