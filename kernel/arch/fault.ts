@@ -15,7 +15,7 @@ import {
 import { LOG_INFO, logEnd, logHex, logHexFixed, logStart, logText } from "../lib/log";
 import { panicEnd, panicStart } from "../lib/panic";
 import { isStackGuard, printStackTrace } from "../lib/stacktrace";
-import { symbolFind, symbolFound } from "../lib/symbols";
+import { symbolFind } from "../lib/symbols";
 import {
   FRAME_ERROR,
   FRAME_R10,
@@ -66,7 +66,8 @@ export function reportFault(vector: u32, frame: u64): void {
 }
 
 function printKind(vector: u32, error: u64, pc: u64, sp: u64): void {
-  const trap: u32 = symbolFind(pc) ? symbolFound().trap : 0;
+  const found = symbolFind(pc);
+  const trap: u32 = found !== null ? found.trap : 0;
   if (vector == VECTOR_PAGE_FAULT) printPageFault(read_cr2(), error);
   else if (vector == VECTOR_DOUBLE_FAULT && isStackGuard(sp - 8)) logText("stack overflow");
   else if (vector == VECTOR_DIVIDE_ERROR && trap != SYMTAB_TRAP_OVERFLOW) logText("division by zero");

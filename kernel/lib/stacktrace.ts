@@ -4,15 +4,7 @@ import { LAYOUT_STACK_START } from "../abi/layout";
 import { SYMTAB_FIRST_PAIR } from "../abi/symtab";
 import { bootLayout } from "./layout";
 import { LOG_INFO, logByte, logDecimal, logEnd, logHex, logStart, logText } from "./log";
-import {
-  SourcePlace,
-  symbolFind,
-  symbolFound,
-  symbolInner,
-  symbolNextCaller,
-  symbolOwn,
-  symbolPair,
-} from "./symbols";
+import { CodeSymbol, SourcePlace, symbolFind, symbolNextCaller, symbolPair } from "./symbols";
 
 const MAX_FRAMES: u32 = 40;
 /** Bytes of one CPU's slot in the stack window (boot/constants.inc), and the parts of it that are stacks. */
@@ -26,12 +18,12 @@ const PAGE_BYTES: u64 = 4096;
 export function printStackTrace(pc: u64, sp: u64): void {
   let address = pc;
   for (let depth: u32 = 0; depth < MAX_FRAMES; depth++) {
-    if (!symbolFind(address)) {
+    const found = symbolFind(address);
+    if (found === null) {
       printForeign(address);
       return;
     }
-    printSymbol();
-    const found = symbolFound();
+    printSymbol(found);
     const pushed = depth == 0 ? prologueDepth(found.start, pc) : NOT_IN_PROLOGUE;
     const returnSlot = sp + (pushed == NOT_IN_PROLOGUE ? found.frameBytes : pushed);
     if (!onStack(returnSlot)) {
@@ -46,15 +38,14 @@ export function printStackTrace(pc: u64, sp: u64): void {
 }
 
 /** The function that holds the code, after those that were inlined into it. */
-function printSymbol(): void {
-  const found = symbolFound();
+function printSymbol(found: CodeSymbol): void {
   if (found.inlined) {
-    printPlace(symbolInner(), true);
-    while (symbolNextCaller()) printPlace(symbolInner(), found.inlined);
+    printPlace(found.inner, true);
+    while (symbolNextCaller(found)) printPlace(found.inner, found.inlined);
     // The outermost call is in the function itself, unless asc has inlined what holds it.
     if (!found.inlined) return;
   }
-  printPlace(symbolOwn(), false);
+  printPlace(found.own, false);
 }
 
 function printPlace(place: SourcePlace, inlined: bool): void {

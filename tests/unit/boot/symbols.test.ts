@@ -13,18 +13,22 @@ import { type KernelModule, loadKernel } from "../harness.ts";
 import { bytesOf } from "./firmware.ts";
 
 const GLUE = `
-import { symbolFound, symbolInner, symbolOwn } from "./kernel/lib/symbols";
-export { symbolFind, symbolNextCaller, symbolPair, symbolsStart } from "./kernel/lib/symbols";
-export function frameBytes(): u64 { return symbolFound().frameBytes; }
-export function start(): u64 { return symbolFound().start; }
-export function trap(): u32 { return symbolFound().trap; }
-export function inlined(): bool { return symbolFound().inlined; }
-export function ownName(): u64 { return symbolOwn().name; }
-export function ownFile(): u64 { return symbolOwn().file; }
-export function ownLine(): u32 { return symbolOwn().line; }
-export function innerName(): u64 { return symbolInner().name; }
-export function innerFile(): u64 { return symbolInner().file; }
-export function innerLine(): u32 { return symbolInner().line; }
+import { CodeSymbol, symbolFind, symbolNextCaller } from "./kernel/lib/symbols";
+export { symbolPair, symbolsStart } from "./kernel/lib/symbols";
+let found: CodeSymbol | null = null;
+function s(): CodeSymbol { return found!; }
+export function find(address: u64): bool { found = symbolFind(address); return found !== null; }
+export function nextCaller(): bool { return symbolNextCaller(s()); }
+export function frameBytes(): u64 { return s().frameBytes; }
+export function start(): u64 { return s().start; }
+export function trap(): u32 { return s().trap; }
+export function inlined(): bool { return s().inlined; }
+export function ownName(): u64 { return s().own.name; }
+export function ownFile(): u64 { return s().own.file; }
+export function ownLine(): u32 { return s().own.line; }
+export function innerName(): u64 { return s().inner.name; }
+export function innerFile(): u64 { return s().inner.file; }
+export function innerLine(): u32 { return s().inner.line; }
 `;
 
 const TEXT = 0xffff_ffff_8010_1000n;
@@ -141,7 +145,7 @@ function framesFound() {
   const { exports } = kernel;
   if (!exports.inlined!()) return [place("own")];
   const frames = [place("inner")];
-  while (exports.symbolNextCaller!()) frames.push(place("inner"));
+  while (exports.nextCaller!()) frames.push(place("inner"));
   return exports.inlined!() ? [...frames, place("own")] : frames;
 }
 
@@ -152,7 +156,7 @@ describe("the kernel's symbol table reader", () => {
     let found = 0;
     for (let offset = 0; offset < 230; offset++) {
       const expected = reference.find(offset);
-      expect(exports.symbolFind!(TEXT + BigInt(offset)), `offset ${offset}`).toBe(expected === null ? 0 : 1);
+      expect(exports.find!(TEXT + BigInt(offset)), `offset ${offset}`).toBe(expected === null ? 0 : 1);
       if (expected === null) continue;
       found++;
       expect(exports.frameBytes!()).toBe(BigInt(expected.frameBytes));
@@ -167,19 +171,19 @@ describe("the kernel's symbol table reader", () => {
 
   test("knows the lines of this sample", () => {
     const { exports } = kernel;
-    exports.symbolFind!(TEXT + 10n);
+    exports.find!(TEXT + 10n);
     expect([place("inner"), place("own").name]).toEqual([{ name: "inner", file, line: 7 }, "outer"]);
-    exports.symbolFind!(TEXT + 20n);
+    exports.find!(TEXT + 20n);
     expect([exports.trap!(), exports.inlined!(), place("own").line]).toEqual([2, 0, 3]);
-    exports.symbolFind!(TEXT + 65n);
+    exports.find!(TEXT + 65n);
     expect(framesFound()).toEqual([
       { name: "innermost", file, line: 11 },
       { name: "inner", file, line: 7 },
       { name: "outer", file, line: 3 },
     ]);
-    exports.symbolFind!(TEXT + 90n);
+    exports.find!(TEXT + 90n);
     expect(framesFound()).toEqual([{ name: "outer", file, line: 4 }]);
-    exports.symbolFind!(TEXT + 219n);
+    exports.find!(TEXT + 219n);
     expect([place("own"), BigInt.asUintN(64, exports.start!() as bigint)]).toEqual([
       { name: "last", file, line: 15 },
       TEXT + 208n,
