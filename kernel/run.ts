@@ -40,7 +40,7 @@ import {
 import { traceDrain, traceFinish, traceIsOn } from "./trace/stream";
 import { logCounters } from "./trace/table";
 import { backend, need } from "./vcpu/backend";
-import { instructionEnds, readInstruction } from "./vcpu/codebytes";
+import { codeBytesCreate, instructionEnds, readInstruction } from "./vcpu/codebytes";
 import { EXIT_EXTERNAL_INTERRUPT, EXIT_NESTED_FAULT, NO_VECTOR } from "./vcpu/exit";
 import { OUTCOME_ADVANCE, OUTCOME_DONE, OUTCOME_HALT, OUTCOME_RESUME } from "./vcpu/outcome";
 import { VECTOR_NMI } from "./vcpu/raise";
@@ -71,8 +71,10 @@ export function runPrepare(): void {
   for (let i: u32 = 0; i < vmCount(); i++) {
     const vm = vmAt(i);
     for (let j: u32 = 0; j < vm.cpus; j++) {
-      countersCreate(vmVcpu(vm, j));
-      emulatorCreate(vmVcpu(vm, j));
+      const vcpu = vmVcpu(vm, j);
+      countersCreate(vcpu);
+      emulatorCreate(vcpu);
+      codeBytesCreate(vcpu);
     }
   }
   setCounters(answerLeaf);

@@ -34,6 +34,10 @@ export class CountersLink {}
 @unmanaged
 export class DetailLink {}
 
+/** The bytes of a vCPU's last instruction: CodeBytes (kernel/vcpu/codebytes.ts). */
+@unmanaged
+export class CodeBytesLink {}
+
 /** Lapic (kernel/devices/lapic_state.ts). */
 @unmanaged
 export class LapicLink {}

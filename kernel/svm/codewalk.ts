@@ -4,7 +4,7 @@ import { EFER_LMA } from "../arch/msr";
 import { phys_load16, phys_load64, phys_load8 } from "../arch/intrinsics";
 import { NO_HPA } from "../mm/frames";
 import { guestTranslate } from "../mm/guestmem";
-import { GUEST_WALK_BYTES, GuestWalk, WALK_FETCH, WALK_OK, WALK_USER, walkGuest } from "../mm/guestwalk";
+import { GuestWalk, WALK_FETCH, WALK_OK, WALK_USER, walkGuest } from "../mm/guestwalk";
 import { machine } from "../vcpu/machine";
 import { Vcpu } from "../vcpu/vcpu";
 import { VMCB_CPL, VMCB_CR0, VMCB_CR3, VMCB_CR4, VMCB_CS, VMCB_EFER } from "./vmcb";
@@ -15,8 +15,6 @@ const ATTRIBUTES: u64 = 2;
 const BASE: u64 = 8;
 const ATTRIBUTE_LONG: u32 = 1 << 9;
 
-/** One serves all vCPUs of this CPU, since a walk never yields. */
-const walk = changetype<GuestWalk>(memory.data(GUEST_WALK_BYTES, 16));
 let physicalBits: u32 = 0;
 
 /** Before the first guest runs. */
@@ -24,17 +22,15 @@ export function codeWalkPrepare(): void {
   physicalBits = physicalAddressBits();
 }
 
-/** Host-physical address of `bytes` of code at a guest-linear address, within one page; 0: not mapped for a fetch, or not RAM. */
-export function translateCode(vcpu: Vcpu, linear: u64, bytes: u64): u64 {
+/**
+ * Host-physical address of `bytes` of code at a guest-linear address, within one page; 0: not mapped for a fetch, or not RAM.
+ * `walk` gets the trail.
+ */
+export function translateCode(vcpu: Vcpu, walk: GuestWalk, linear: u64, bytes: u64): u64 {
   prepareWalk(vcpu, walk);
   if (walkGuest(walk, linear) != WALK_OK) return 0;
   const hpa = guestTranslate(walk.memory, walk.gpa, bytes);
   return hpa == NO_HPA ? 0 : hpa;
-}
-
-/** The walk that `translateCode` made last. */
-export function codeTrail(): GuestWalk {
-  return walk;
 }
 
 /** Backend.codeWalk. */

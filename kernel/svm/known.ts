@@ -20,7 +20,7 @@ import {
   EXIT_CLASSES, EXIT_CPUID, EXIT_HYPERCALL, EXIT_NESTED_FAULT, EXIT_RDMSR, EXIT_WRMSR, MOVE_WRITE,
 } from "../vcpu/exit";
 import { Vcpu } from "../vcpu/vcpu";
-import { codeTrail, translateCode } from "./codewalk";
+import { translateCode } from "./codewalk";
 import { KNOWN_BYTES, NMI_OPEN, SvmVcpu, svmOf } from "./svm";
 import { VMCB_CR3, VMCB_CS, VMCB_EFER, VMCB_EXITCODE_UPPER, VMCB_EXITINTINFO } from "./vmcb";
 
@@ -233,12 +233,13 @@ function discover(vcpu: Vcpu, rip: u64, bytes: u64): KnownInstruction | null {
   const is64Bit = isLong(vmcb);
   if (is64Bit && linear != rip) return null;
   if ((linear & PAGE_OFFSET) > PAGE_BYTES - bytes) return null;
-  const hpa = translateCode(vcpu, is64Bit ? linear : linear & U32.MAX_VALUE, bytes);
+  const svm = svmOf(vcpu);
+  const hpa = translateCode(vcpu, svm.codeWalk, is64Bit ? linear : linear & U32.MAX_VALUE, bytes);
   if (hpa == 0) return null;
-  const known = entryOf(svmOf(vcpu).known, linear);
+  const known = entryOf(svm.known, linear);
   // Nothing, until it is complete.
   known.cr3 = U64.MAX_VALUE;
-  if (!trailTake(known.trail, codeTrail(), hpa)) return null;
+  if (!trailTake(known.trail, svm.codeWalk, hpa)) return null;
   known.linear = linear;
   known.hpa = hpa;
   return known;

@@ -1,6 +1,7 @@
 // The backend's own part of a vCPU, behind `Vcpu.backend`.
 import { arenaAlloc, arenaNew } from "../lib/arena";
 import { BackendLink, KnownLink } from "../lib/links";
+import { GUEST_WALK_BYTES, GuestWalk } from "../mm/guestwalk";
 import { Vcpu } from "../vcpu/vcpu";
 
 /** NMIs are open. */
@@ -35,6 +36,8 @@ export class SvmVcpu extends BackendLink {
   steppedDr6: u64;
   /** Its cache of known instructions (known.ts). */
   known: KnownLink;
+  /** The walk by which the last of them was found. */
+  codeWalk: GuestWalk;
 }
 
 /** Bytes of the cache of known instructions. */
@@ -59,6 +62,7 @@ export function svmCreate(vcpu: Vcpu, vmcb: u64): SvmVcpu {
   const svm = arenaNew<SvmVcpu>();
   svm.vmcb = vmcb;
   svm.known = changetype<KnownLink>(arenaAlloc(KNOWN_BYTES, 64));
+  svm.codeWalk = changetype<GuestWalk>(arenaAlloc(GUEST_WALK_BYTES, 16));
   vcpu.backend = svm;
   vcpu.vmcb = vmcb;
   return svm;

@@ -1,6 +1,9 @@
 // The bytes of the instruction that exited, for those who only look on: read through the guest's page tables with bounded
 // work. What cannot be read is left out; the guest notices nothing.
 import { phys_load8 } from "../arch/intrinsics";
+import { arenaNewWithTail } from "../lib/arena";
+import { CodeBytesLink } from "../lib/links";
+import { tailOf } from "../lib/tail";
 import { NO_HPA } from "../mm/frames";
 import { guestTranslate } from "../mm/guestmem";
 import { GUEST_WALK_BYTES, GuestWalk, WALK_OK, walkGuest } from "../mm/guestwalk";
@@ -41,33 +44,41 @@ const NO_INSTRUCTION: u64 =
 const MAX_BYTES: u64 = 15;
 const PAGE_BYTES: u64 = 4096;
 
+/** Of one vCPU. Ends in the walk by which they were found. */
 @unmanaged
-class CodeBytes {
+class CodeBytes extends CodeBytesLink {
   /** Bytes 0 to 7 and 8 to 14; zeros behind the last. */
   bytes0: u64;
   bytes1: u64;
   count: u64;
+
+  get walk(): GuestWalk {
+    return changetype<GuestWalk>(tailOf(this));
+  }
 }
 
-/** One of each serves all vCPUs of this CPU, since a walk never yields. */
-const code = changetype<CodeBytes>(memory.data(24, 16));
-const walk = changetype<GuestWalk>(memory.data(GUEST_WALK_BYTES, 16));
+/** Gives a vCPU the room for its instructions' bytes; boot time only. */
+export function codeBytesCreate(vcpu: Vcpu): void {
+  vcpu.codeBytes = arenaNewWithTail<CodeBytes>(GUEST_WALK_BYTES);
+}
 
 /**
  * The instruction of the last exit, before it is handled. Where its length is not known, what follows it in its page comes with
- * it. Valid until the next call.
+ * it. Valid until the next call for this vCPU.
  */
 export function readInstruction(vcpu: Vcpu): CodeBytes {
+  const code = changetype<CodeBytes>(vcpu.codeBytes);
   code.bytes0 = 0;
   code.bytes1 = 0;
   code.count = 0;
   const exit = vcpu.exit;
   if (((NO_INSTRUCTION >> exit.kind) & 1) != 0 || exit.interruptedEvent != 0) return code;
-  const linear = backend().codeWalk(vcpu, walk);
+  const linear = backend().codeWalk(vcpu, code.walk);
   const length = exit.plainLength != 0 ? <u64>exit.plainLength : exit.nextRip - exit.rip;
   const rest = bytesInPage(linear);
-  if (!instructionEnds(exit) || length > MAX_BYTES) readPage(linear, min(rest, MAX_BYTES));
-  else if (readPage(linear, min(rest, length)) && length > rest) readPage(linear + rest, length - rest);
+  if (!instructionEnds(exit) || length > MAX_BYTES) readPage(code, linear, min(rest, MAX_BYTES));
+  else if (readPage(code, linear, min(rest, length)) && length > rest)
+    readPage(code, linear + rest, length - rest);
   return code;
 }
 
@@ -81,7 +92,8 @@ function bytesInPage(linear: u64): u64 {
 }
 
 /** Appends `bytes` bytes of one page. False: they cannot be fetched, or are not in RAM. */
-function readPage(linear: u64, bytes: u64): bool {
+function readPage(code: CodeBytes, linear: u64, bytes: u64): bool {
+  const walk = code.walk;
   if (walkGuest(walk, linear) != WALK_OK) return false;
   const hpa = guestTranslate(walk.memory, walk.gpa, bytes);
   if (hpa == NO_HPA) return false;

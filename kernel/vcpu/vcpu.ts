@@ -3,6 +3,7 @@
 import { DETAIL_INDEX } from "../lib/limits";
 import {
   BackendLink,
+  CodeBytesLink,
   CountersLink,
   DetailLink,
   EmulatorLink,
@@ -158,6 +159,7 @@ export class Vcpu extends VcpuLink {
   vm: VmLink;
   backend: BackendLink;
   emulator: EmulatorLink;
+  codeBytes: CodeBytesLink;
   counters: CountersLink;
   /** What those have of the exit that is not accounted yet: its entry, and its time. */
   openDetail: DetailLink;

@@ -15,12 +15,13 @@ import { GuestMemory, guestAddRegion, guestMemoryNew } from "./kernel/mm/guestme
 import { codeWalk as svmWalk, codeWalkPrepare } from "./kernel/svm/codewalk";
 import { svmCreate } from "./kernel/svm/svm";
 import { backend } from "./kernel/vcpu/backend";
-import { readInstruction } from "./kernel/vcpu/codebytes";
+import { codeBytesCreate, readInstruction } from "./kernel/vcpu/codebytes";
 import { machine } from "./kernel/vcpu/machine";
 import { codeWalk as vmxWalk } from "./kernel/vmx/codewalk";
 const ram: GuestMemory = guestMemoryNew();
 export function build(isVmx: bool): usize {
   const vcpu = changetype<Vcpu>(newVcpu());
+  codeBytesCreate(vcpu);
   guestAddRegion(ram, 0, ${RAM_BYTES}, ${RAM});
   machine().guestMemory = (_vcpu: Vcpu): GuestMemory => ram;
   machine().physicalBits = (_vcpu: Vcpu): u32 => 40;

@@ -14,13 +14,14 @@ import { svmCreate, svmOf } from "./kernel/svm/svm";
 import { loadState, storeState } from "./kernel/svm/state";
 import { GROUP_CONTROL } from "./kernel/vcpu/registers";
 import { backend } from "./kernel/vcpu/backend";
-import { readInstruction } from "./kernel/vcpu/codebytes";
+import { codeBytesCreate, readInstruction } from "./kernel/vcpu/codebytes";
 import { codeWalk, codeWalkPrepare } from "./kernel/svm/codewalk";
 import { decode, decodeForTrace, decodePrepare } from "./kernel/svm/decode";
 import { knownForget, knownPrepare, knownUse, rememberMove } from "./kernel/svm/known";
 let memory: GuestMemory = guestMemoryNew();
 export function prepare(vcpu: Vcpu, vmcb: u64, ram: u64): void {
   const svm = svmCreate(vcpu, vmcb);
+  codeBytesCreate(vcpu);
   guestAddRegion(memory, 0, 0x100000, ram);
   machine().guestMemory = (_vcpu: Vcpu): GuestMemory => memory;
   decodePrepare();
