@@ -232,7 +232,7 @@ function memoryMap(vm: Vm, vcpu: Vcpu): void {
   const count = buildMemoryMap(vm);
   if (<u32>vcpu.rdx != SMAP || number >= count || <u32>vcpu.rcx < E820_ENTRY_BYTES) return fail(vm, vcpu);
   const at = vcpu.segment(SEG_ES).base + (vcpu.rdi & WORD);
-  if (!guestWrite(vm.memory, at, changetype<usize>(memoryMapEntry(number)), E820_ENTRY_BYTES)) {
+  if (!guestWrite(vm.memory, at, changetype<usize>(memoryMapEntry(vm, number)), E820_ENTRY_BYTES)) {
     return fail(vm, vcpu);
   }
   vcpu.rax = SMAP;

@@ -46,7 +46,7 @@ const STACK_BYTES: u32 = 0xf000;
 export function realModeEnter(vm: Vm, initrd: u64): bool {
   const image = vm.kernel;
   const bytes = setupBytes(image);
-  const setup = placeLow(bytes, PARAGRAPH, SETUP_FROM);
+  const setup = placeLow(vm, bytes, PARAGRAPH, SETUP_FROM);
   if (setup == NO_PLACE || setup + bytes > EBDA) {
     return problem(vm, "the real-mode part of its kernel does not fit below 1 MiB", "Take another image");
   }
