@@ -21,6 +21,8 @@
 //   CMPXCHG16B                                                                        #GP
 //   SGDT, SIDT, SMSW       (SLDT, STR: real mode #UD)  UMIP #GP
 //   LGDT, LIDT, LMSW                                   CPL #GP                                            value #GP
+//   LLDT, LTR              real mode #UD               CPL #GP                                            selector #GP, #NP
+//   VERR, VERW, LAR, LSL   real mode #UD
 //
 // "#PF" is all of kernel/mm/guestwalk.ts: present, write, user, reserved bits, SMAP, protection keys. #AC is for CPL 3 alone.
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
