@@ -42,7 +42,13 @@ import { logCounters } from "./trace/table";
 import { backend, need } from "./vcpu/backend";
 import { codeBytesCreate, instructionEnds, readInstruction } from "./vcpu/codebytes";
 import { EXIT_EXTERNAL_INTERRUPT, EXIT_NESTED_FAULT, NO_VECTOR } from "./vcpu/exit";
-import { OUTCOME_ADVANCE, OUTCOME_DONE, OUTCOME_HALT, OUTCOME_RESUME } from "./vcpu/outcome";
+import {
+  OUTCOME_ADVANCE,
+  OUTCOME_DONE,
+  OUTCOME_HALT,
+  OUTCOME_RESUME,
+  outcomeForRecord,
+} from "./vcpu/outcome";
 import { VECTOR_NMI } from "./vcpu/raise";
 import { BLOCKED_BY_NMI, GROUP_INTERRUPTIBILITY, GROUP_STACK_FLAGS } from "./vcpu/registers";
 import { reinject } from "./vcpu/reinject";
@@ -141,9 +147,9 @@ function onExitTraced(vcpu: Vcpu): void {
   if (traceWantsInstruction()) traceFetched(vcpu);
   const isOpenEnded = !instructionEnds(vcpu.exit);
   const spent = rdtsc() - begun;
-  vcpu.exit.outcome = OUTCOME_ADVANCE;
+  vcpu.exit.outcome = OUTCOME_DONE;
   onExit(vcpu);
-  const outcome = vcpu.exit.outcome;
+  const outcome = outcomeForRecord(vcpu.exit.outcome);
   const handled = rdtsc();
   traceOutcome(outcome);
   if (isOpenEnded && (outcome == OUTCOME_ADVANCE || outcome == OUTCOME_HALT)) traceDecoded(vcpu);

@@ -115,6 +115,7 @@ export function completeStackSegment(vcpu: Vcpu, next: u64): u32 {
 
 function completeWatched(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
+  assert(exit.plainLength == 0, "advance: the debug conditions are an earlier exit's");
   let conditions = vcpu.pendingDebug | exit.met;
   if ((vcpu.rflags & RFLAGS_TF) != 0 && isStep(vcpu)) conditions |= DR6_SINGLE_STEP;
   setResumeFlag(vcpu, vcpu.rip == exit.rip && !isBranch(vcpu));

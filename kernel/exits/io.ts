@@ -22,7 +22,7 @@ export function handleIo(vcpu: Vcpu): u32 {
 /** Notes the breakpoints that the port meets; they are reported when the instruction completes. */
 function meetBreakpoints(vcpu: Vcpu): u32 {
   const exit = vcpu.exit;
-  if (exit.breakpoints != 0) exit.met |= <u32>breakpointsMet(vcpu, exit.port, exit.size, ACCESS_PORT);
+  if (exit.breakpoints != 0) exit.meet(breakpointsMet(vcpu, exit.port, exit.size, ACCESS_PORT));
   return OUTCOME_ADVANCE;
 }
 

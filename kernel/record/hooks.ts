@@ -1,7 +1,7 @@
 // What the rest of the kernel tells the recorder. In the plain image, which is compiled without the constant RECORDING, these
 // functions are empty and the recorder is not in it.
 import { recorderInstall } from "./recorder";
-import { OUTCOME_ADVANCE, OUTCOME_DONE } from "../vcpu/outcome";
+import { outcomeForRecord } from "../vcpu/outcome";
 import { recorder } from "./state";
 
 /** Boot time, after the backend is installed. `backendCode`: TRACE_BACKEND_* (kernel/abi/trace.ts). */
@@ -11,5 +11,5 @@ export function recordPrepare(backendCode: u32): void {
 
 /** What a handler decided (kernel/vcpu/outcome.ts). */
 export function recordOutcome(outcome: u32): void {
-  if (isDefined(RECORDING)) recorder().outcome = outcome == OUTCOME_DONE ? OUTCOME_ADVANCE : outcome;
+  if (isDefined(RECORDING)) recorder().outcome = outcomeForRecord(outcome);
 }

@@ -60,11 +60,15 @@ export class ExitRecord {
    */
   breakpoints: u32;
   /**
-   * Debug conditions as in DR6: breakpoints that the instruction's accesses have met, so that #DB follows when it completes; of
-   * EXIT_EXCEPTION, those that #DB is about (0: about none, as that of ICEBP).
+   * Debug conditions as in DR6: breakpoints that the instruction's accesses have met (`meet`), so that #DB follows when it
+   * completes; of EXIT_EXCEPTION, those that #DB is about (0: about none, as that of ICEBP). They are this exit's as long as
+   * `plainLength` is 0: the backend then begins with none, and one #DB tells of all.
    */
   met: u32;
-  /** What the handler asked for (outcome.ts); not written when there was nothing to do but to move RIP. */
+  /**
+   * What the handler of this exit asked for (outcome.ts), for those who record exits. The run loop alone writes it, and not when
+   * there was nothing to do but to move RIP.
+   */
   outcome: u32;
   /** EXIT_NESTED_FAULT: the access is this MOV of four bytes to or from `gpa` (MOVE_*); 0: not known, decode it. */
   move: u32;
@@ -95,6 +99,12 @@ export class ExitRecord {
   }
   set vector(value: u32) {
     this.detail = value;
+  }
+
+  /** Notes the debug conditions that one of the instruction's accesses meets. */
+  meet(conditions: u64): void {
+    assert(this.plainLength == 0, "exit: debug conditions of an instruction that can have none");
+    this.met |= <u32>conditions;
   }
 
   /** `kind` and, in the upper half, `plainLength`. */

@@ -12,3 +12,8 @@ export const OUTCOME_HALT: u32 = 3;
 export const OUTCOME_STOP: u32 = 4;
 /** The instruction has been skipped, and there is nothing else to do. */
 export const OUTCOME_DONE: u32 = 6;
+
+/** An outcome as records have it: it does not matter to them who has moved RIP. */
+export function outcomeForRecord(outcome: u32): u32 {
+  return outcome == OUTCOME_DONE ? OUTCOME_ADVANCE : outcome;
+}

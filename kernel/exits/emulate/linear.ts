@@ -115,7 +115,7 @@ export function locateAccess(e: Emulator, operand: Operand, size: u32, access: u
 /** Notes the breakpoints that the access meets: they are reported when the instruction completes. */
 function meetBreakpoints(e: Emulator, gva: u64, size: u32, access: u32): void {
   const kind = (access & WALK_WRITE) != 0 ? ACCESS_WRITES : ACCESS_READS;
-  e.vcpu.exit.met |= <u32>breakpointsMet(e.vcpu, gva, size, kind);
+  e.vcpu.exit.meet(breakpointsMet(e.vcpu, gva, size, kind));
 }
 
 /**

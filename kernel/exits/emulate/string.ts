@@ -127,7 +127,7 @@ function isPortString(operation: u32): bool {
 /** Notes the breakpoints on the port of INS or OUTS. */
 function meetPort(e: Emulator): void {
   if (e.breakpoints == 0) return;
-  e.vcpu.exit.met |= <u32>breakpointsMet(e.vcpu, port(e), e.instruction.operandSize, ACCESS_PORT);
+  e.vcpu.exit.meet(breakpointsMet(e.vcpu, port(e), e.instruction.operandSize, ACCESS_PORT));
 }
 
 function port(e: Emulator): u32 {
