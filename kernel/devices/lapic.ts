@@ -35,7 +35,7 @@ import {
   SVR_ENABLE,
 } from "./lapic_state";
 
-export { lapicMsrRead, lapicMsrWrite, lapicRead, lapicWrite } from "./lapic_access";
+export { lapicHasMsr, lapicMsrRead, lapicMsrWrite, lapicRead, lapicWrite } from "./lapic_access";
 export { lapicIpi, lapicIpiMatches, lapicMatches, lapicMessage, lapicTakeIpi, NO_IPI } from "./lapic_ipi";
 export { lapicExtIntPending, lapicMayGetSignals, lapicSetLint } from "./lapic_pins";
 export {

@@ -89,16 +89,16 @@ export function lapicWrite(l: Lapic, offset: u32, size: u32, value: u32, now: u6
   else writeXapic(l, (offset >> 4) & 0xff, value, now);
 }
 
-/**
- * RDMSR of 800h..8FFh: stores the value at `result`. False: #GP(0), since there is no such register in this
- * mode.
- */
-export function lapicMsrRead(l: Lapic, msr: u32, result: usize, now: u64): bool {
+/** Whether RDMSR of 800h..8FFh finds a register. False: #GP(0), since there is none such in this mode. */
+export function lapicHasMsr(l: Lapic, msr: u32): bool {
   if (!inX2apicMode(l) || msr < X2APIC_FIRST_MSR || msr > X2APIC_LAST_MSR) return false;
+  return readableInX2apic(msr - X2APIC_FIRST_MSR);
+}
+
+/** RDMSR of a register that `lapicHasMsr` knows. */
+export function lapicMsrRead(l: Lapic, msr: u32, now: u64): u64 {
   const register = msr - X2APIC_FIRST_MSR;
-  if (!readableInX2apic(register)) return false;
-  store<u64>(result, register == ICR_LOW ? l.icr : readRegister(l, register, now));
-  return true;
+  return register == ICR_LOW ? l.icr : readRegister(l, register, now);
 }
 
 /** WRMSR of 800h..8FFh. False: #GP(0): read-only or no such register, or reserved bits set. */

@@ -11,19 +11,12 @@ export function handleRdmsr(vcpu: Vcpu): u32 {
   const msr = vcpu.exit.msr;
   const known = knownMsr(vcpu.msrs, msr);
   if (known.msr != msr || (known.flags & MSR_READ) == 0) return readOther(vcpu, msr);
-  return give(vcpu, load<u64>(known.address));
+  vcpu.setEdxEax(load<u64>(known.address));
+  return finish(vcpu);
 }
 
 function readOther(vcpu: Vcpu, msr: u32): u32 {
-  const result = changetype<usize>(vcpu) + offsetof<Vcpu>("msrValue");
-  if (!machine().msrRead(vcpu, msr, result)) return raiseGp(vcpu);
-  return give(vcpu, vcpu.msrValue);
-}
-
-function give(vcpu: Vcpu, value: u64): u32 {
-  vcpu.rax = value & LOW_HALF;
-  vcpu.rdx = value >> 32;
-  return finish(vcpu);
+  return machine().msrRead(vcpu, msr) ? finish(vcpu) : raiseGp(vcpu);
 }
 
 export function handleWrmsr(vcpu: Vcpu): u32 {

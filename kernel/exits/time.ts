@@ -7,9 +7,7 @@ import { Vcpu } from "../vcpu/vcpu";
 const LOW_HALF: u64 = 0xffffffff;
 
 function readTsc(vcpu: Vcpu): void {
-  const now = rdtsc() + vcpu.tscOffset;
-  vcpu.rax = now & LOW_HALF;
-  vcpu.rdx = now >> 32;
+  vcpu.setEdxEax(rdtsc() + vcpu.tscOffset);
 }
 
 export function handleRdtsc(vcpu: Vcpu): u32 {

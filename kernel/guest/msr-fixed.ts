@@ -3,6 +3,8 @@
 // virtual machine are taken and dropped. What a bit of CPUID announces is not here: see features.ts.
 // Sources: SDM volume 4, "MSRs in Processors Based on …"; APM volume 2, "MSR Cross-Reference"; BIOS and Kernel Developer's
 // Guides, "MSRs - MSRC001_0xxx" and "MSRC001_1xxx".
+import { Vcpu } from "../vcpu/vcpu";
+import { giveMsr } from "./msr-state";
 
 // Whose they are.
 const INTEL: u32 = 1 << 0;
@@ -64,12 +66,11 @@ function rowOf(msr: u32, amd: bool): i32 {
   return NO_ROW;
 }
 
-/** Stores the value at `result`. False: #GP. */
-export function fixedMsrRead(msr: u32, amd: bool, result: usize): bool {
+/** RDMSR: puts the value into EDX:EAX. False: #GP. */
+export function fixedMsrRead(vcpu: Vcpu, msr: u32, amd: bool): bool {
   const row = rowOf(msr, amd);
   if (row == NO_ROW || FIXED_MSRS[row + 3] == WRITE_ONLY) return false;
-  store<u64>(result, ((<u64>FIXED_MSRS[row + 5]) << 32) | FIXED_MSRS[row + 4]);
-  return true;
+  return giveMsr(vcpu, ((<u64>FIXED_MSRS[row + 5]) << 32) | FIXED_MSRS[row + 4]);
 }
 
 /** False: #GP. */

@@ -22,31 +22,35 @@ import {
 import { change, need } from "../vcpu/backend";
 import { GROUP_CONTROL, GROUP_SEGMENTS, GROUP_SYSTEM, SEG_FS, SEG_GS } from "../vcpu/registers";
 import { Vcpu } from "../vcpu/vcpu";
-import { stateOf } from "./msr-state";
-import { mtrrRead, mtrrWrite } from "./mtrr";
+import { giveMsr, stateOf } from "./msr-state";
+import { mtrrAt, mtrrWrite } from "./mtrr";
 
 /** DEBUGCTL: last-branch records and single-step on branches; no trace messages, no freezing. */
 const DEBUGCTL_OFFERED: u64 = 3;
 
 /** Registers that the processor holds for the guest: they exit only on hosts where they could not be opened. */
-export function readGuestState(vcpu: Vcpu, msr: u32, result: usize): bool {
+export function readGuestState(vcpu: Vcpu, msr: u32): bool {
   switch (msr) {
     case IA32_FS_BASE:
       need(vcpu, GROUP_SEGMENTS);
-      return give(result, vcpu.segment(SEG_FS).base);
+      return giveMsr(vcpu, vcpu.segment(SEG_FS).base);
     case IA32_GS_BASE:
       need(vcpu, GROUP_SEGMENTS);
-      return give(result, vcpu.segment(SEG_GS).base);
+      return giveMsr(vcpu, vcpu.segment(SEG_GS).base);
     case IA32_TSC_AUX:
-      store<u64>(result, vcpu.tscAux);
-      return stateOf(vcpu).tscAux;
+      return stateOf(vcpu).tscAux && giveMsr(vcpu, vcpu.tscAux);
     default:
       break;
   }
   const at = systemRegister(vcpu, msr);
-  if (at == 0) return mtrrRead(stateOf(vcpu).mtrr, msr, result);
+  if (at == 0) return readMtrr(vcpu, msr);
   need(vcpu, GROUP_SYSTEM);
-  return give(result, load<u64>(at));
+  return giveMsr(vcpu, load<u64>(at));
+}
+
+function readMtrr(vcpu: Vcpu, msr: u32): bool {
+  const at = mtrrAt(stateOf(vcpu).mtrr, msr);
+  return at != 0 && giveMsr(vcpu, load<u64>(at));
 }
 
 /** Linear address of a register of GROUP_SYSTEM in the vCPU; 0: not one of them. */
@@ -151,10 +155,5 @@ function isPat(value: u64): bool {
     const type = (value >> shift) & 0xff;
     if (type > 7 || type == 2 || type == 3) return false;
   }
-  return true;
-}
-
-function give(result: usize, value: u64): bool {
-  store<u64>(result, value);
   return true;
 }

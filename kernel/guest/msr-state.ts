@@ -120,6 +120,12 @@ export function msrReset(vcpu: Vcpu): void {
   knowMsrs(vcpu, state);
 }
 
+/** The result of RDMSR. Returns true, as who reads an MSR does when it exists. */
+export function giveMsr(vcpu: Vcpu, value: u64): bool {
+  vcpu.setEdxEax(value);
+  return true;
+}
+
 /** Whether RDMSR of the TSC gives what RDTSC does: QEMU's emulator answers 0. `room`: 8 bytes. */
 function readsTsc(room: usize): bool {
   const before = rdtsc();

@@ -3,24 +3,25 @@ import { rdmsr_safe, wrmsr_safe } from "../arch/intrinsics";
 import { FLUSH_CMD, IA32_ARCH_CAPABILITIES, IA32_MISC_ENABLE, PRED_CMD, SPEC_CTRL } from "../arch/msr";
 import { Vcpu } from "../vcpu/vcpu";
 import { fixedMsrRead, fixedMsrWrite } from "./msr-fixed";
-import { MISC_FAST_STRINGS, MISC_FIXED, stateOf } from "./msr-state";
+import { MISC_FAST_STRINGS, MISC_FIXED, giveMsr, stateOf } from "./msr-state";
 
 /** All bits that some processor defines (SDM volume 4, "IA32_MISC_ENABLE"); the others are reserved. */
 const MISC_DEFINED: u64 = 0xe4_01dd_3fdd;
 
 /** What only one vendor's processors have, and speculation controls, which both have by CPUID. */
-export function readVendor(vcpu: Vcpu, msr: u32, result: usize): bool {
+export function readVendor(vcpu: Vcpu, msr: u32): bool {
   const state = stateOf(vcpu);
-  if (msr == SPEC_CTRL) return state.speculationControl && rdmsr_safe(msr, result) != 0;
-  if (msr == IA32_ARCH_CAPABILITIES) {
-    store<u64>(result, state.archCapabilities);
-    return state.hasArchCapabilities;
-  }
-  if (msr == IA32_MISC_ENABLE && !state.amd) {
-    store<u64>(result, vcpu.miscEnable);
-    return true;
-  }
-  return fixedMsrRead(msr, state.amd, result);
+  if (msr == SPEC_CTRL) return state.speculationControl && readSpecCtrl(vcpu);
+  if (msr == IA32_ARCH_CAPABILITIES)
+    return state.hasArchCapabilities && giveMsr(vcpu, state.archCapabilities);
+  if (msr == IA32_MISC_ENABLE && !state.amd) return giveMsr(vcpu, vcpu.miscEnable);
+  return fixedMsrRead(vcpu, msr, state.amd);
+}
+
+/** The processor has the guest's. */
+function readSpecCtrl(vcpu: Vcpu): bool {
+  if (rdmsr_safe(SPEC_CTRL, changetype<usize>(vcpu) + offsetof<Vcpu>("specCtrl")) == 0) return false;
+  return giveMsr(vcpu, vcpu.specCtrl);
 }
 
 export function writeVendor(vcpu: Vcpu, msr: u32, value: u64): bool {

@@ -22,6 +22,7 @@ import {
 } from "../devices/kvmclock";
 import {
   lapicBase,
+  lapicHasMsr,
   lapicMsrRead,
   lapicMsrWrite,
   lapicSetBase,
@@ -33,7 +34,7 @@ import { GROUP_CONTROL } from "../vcpu/registers";
 import { REQUEST_SAMPLE, Vcpu } from "../vcpu/vcpu";
 import { refreshSystemTime, startSystemTime, systemTimeMsr, writeWallClock } from "./kvm-time";
 import { readGuestState, writeEfer, writeGuestState } from "./msr-registers";
-import { stateOf } from "./msr-state";
+import { giveMsr, stateOf } from "./msr-state";
 import { readVendor, writeVendor } from "./msr-vendor";
 import { MTRRCAP } from "./mtrr";
 import { lapicOf } from "./platform";
@@ -45,43 +46,43 @@ const X2APIC_COUNT: u32 = 0x100;
 
 // --- reading ---------------------------------------------------------------------------------------------------------------
 
-/** RDMSR by a guest: stores the value at `result`. False: #GP(0). */
-export function msrRead(vcpu: Vcpu, msr: u32, result: usize): bool {
-  if (msr - X2APIC_FIRST < X2APIC_COUNT) return lapicMsrRead(lapicOf(vcpu), msr, result, vmNow(vmOf(vcpu)));
+/** RDMSR by a guest: puts the value into EDX:EAX. False: #GP(0). */
+export function msrRead(vcpu: Vcpu, msr: u32): bool {
+  if (msr - X2APIC_FIRST < X2APIC_COUNT) return readX2apic(vcpu, msr);
   switch (msr) {
     case IA32_TSC:
-      return give(result, rdtsc() + vcpu.tscOffset);
+      return giveMsr(vcpu, rdtsc() + vcpu.tscOffset);
     case IA32_APIC_BASE:
-      return give(result, lapicBase(lapicOf(vcpu)));
+      return giveMsr(vcpu, lapicBase(lapicOf(vcpu)));
     case IA32_TSC_ADJUST:
-      return give(result, stateOf(vcpu).tscAdjust);
+      return giveMsr(vcpu, stateOf(vcpu).tscAdjust);
     case IA32_TSC_DEADLINE:
-      return give(result, lapicTscDeadline(lapicOf(vcpu), vmNow(vmOf(vcpu))));
+      return giveMsr(vcpu, lapicTscDeadline(lapicOf(vcpu), vmNow(vmOf(vcpu))));
     case IA32_BIOS_SIGN_ID:
-      return give(result, stateOf(vcpu).biosSignId);
+      return giveMsr(vcpu, stateOf(vcpu).biosSignId);
     case IA32_MTRRCAP:
-      return give(result, MTRRCAP);
+      return giveMsr(vcpu, MTRRCAP);
     case IA32_MCG_STATUS:
-      return give(result, stateOf(vcpu).mcgStatus);
+      return giveMsr(vcpu, stateOf(vcpu).mcgStatus);
     case IA32_EFER:
       need(vcpu, GROUP_CONTROL);
-      return give(result, vcpu.efer & stateOf(vcpu).eferMask);
+      return giveMsr(vcpu, vcpu.efer & stateOf(vcpu).eferMask);
     case MSR_KVM_SYSTEM_TIME:
     case MSR_KVM_SYSTEM_TIME_NEW:
-      return give(result, systemTimeMsr(vcpu));
+      return giveMsr(vcpu, systemTimeMsr(vcpu));
     // Machine-check capability: no banks. The wall clock's address is not kept.
     case IA32_MCG_CAP:
     case MSR_KVM_WALL_CLOCK:
     case MSR_KVM_WALL_CLOCK_NEW:
-      return give(result, 0);
+      return giveMsr(vcpu, 0);
     default:
-      return readGuestState(vcpu, msr, result) || readVendor(vcpu, msr, result);
+      return readGuestState(vcpu, msr) || readVendor(vcpu, msr);
   }
 }
 
-function give(result: usize, value: u64): bool {
-  store<u64>(result, value);
-  return true;
+function readX2apic(vcpu: Vcpu, msr: u32): bool {
+  const l = lapicOf(vcpu);
+  return lapicHasMsr(l, msr) && giveMsr(vcpu, lapicMsrRead(l, msr, vmNow(vmOf(vcpu))));
 }
 
 // --- writing ---------------------------------------------------------------------------------------------------------------

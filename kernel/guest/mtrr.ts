@@ -61,24 +61,16 @@ function fixedIndex(msr: u32): u32 {
   return msr - FIX4K_C0000 < 8 ? 3 + (msr - FIX4K_C0000) : NOT_FIXED;
 }
 
-/** Stores the register's value at `result`. False: no such register. */
-export function mtrrRead(m: Mtrr, msr: u32, result: usize): bool {
-  const at = place(m, msr);
-  if (at == 0) return false;
-  store<u64>(result, load<u64>(at));
-  return true;
-}
-
 /** False: no such register, or reserved bits or types. */
 export function mtrrWrite(m: Mtrr, msr: u32, value: u64): bool {
-  const at = place(m, msr);
+  const at = mtrrAt(m, msr);
   if (at == 0 || !isAllowed(msr, value)) return false;
   store<u64>(at, value);
   return true;
 }
 
-/** Linear address of a register's storage; 0: no such register. */
-function place(m: Mtrr, msr: u32): usize {
+/** Linear address of a register's value; 0: no such register. */
+export function mtrrAt(m: Mtrr, msr: u32): usize {
   if (msr == IA32_MTRR_DEF_TYPE) return changetype<usize>(m);
   if (msr - IA32_MTRR_PHYSBASE0 < 2 * VARIABLE) return variableAt(m, msr - IA32_MTRR_PHYSBASE0);
   const fixed = fixedIndex(msr);

@@ -215,7 +215,7 @@ export function isFixed(kind: u32): bool {
 function detailRegister(kind: u32): usize {
   if (kind == EXIT_CPUID || kind == EXIT_HYPERCALL) return offsetof<Vcpu>("rax");
   if (kind == EXIT_RDMSR || kind == EXIT_WRMSR) return offsetof<Vcpu>("rcx");
-  return offsetof<Vcpu>("zero");
+  return offsetof<Vcpu>("noDetail");
 }
 
 /** The `detail` of an exit of one of the fixed kinds. */

@@ -32,8 +32,8 @@ export class Machine {
    * vCPU's registers (upper halves zero).
    */
   cpuid: (vcpu: Vcpu, leaf: u32, subleaf: u32) => void;
-  /** MSR access by the guest's policy. `msrRead` stores the value at `result`. False: #GP(0). */
-  msrRead: (vcpu: Vcpu, msr: u32, result: usize) => bool;
+  /** MSR access by the guest's policy. `msrRead` puts the value into EDX:EAX of the vCPU. False: #GP(0), nothing has changed. */
+  msrRead: (vcpu: Vcpu, msr: u32) => bool;
   msrWrite: (vcpu: Vcpu, msr: u32, value: u64) => bool;
   /** MOV to/from CR8: the task-priority class (0..15) of the local APIC. */
   tprRead: (vcpu: Vcpu) => u32;

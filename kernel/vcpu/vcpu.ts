@@ -173,10 +173,8 @@ export class Vcpu extends VcpuLink {
   known: KnownLink;
   /** AMD-V: 1 while that cache is out of use. */
   knownClosed: u32;
-  /** Always 0. */
-  zero: u32;
-  /** What an MSR that is being read holds. */
-  msrValue: u64;
+  /** 0: what exits that no register tells apart have for `detail`; loading it costs the exit path less than to ask. */
+  noDetail: u32;
 
   /** The last exit. In memory it follows the fields above. */
   get exit(): ExitRecord {
@@ -207,6 +205,12 @@ export class Vcpu extends VcpuLink {
   setGpr(index: u32, value: u64): void {
     if ((index & 15) == RSP) this.dirty |= GROUP_STACK_FLAGS;
     store<u64>(changetype<usize>(this) + (index & 15) * 8, value);
+  }
+
+  /** A 64-bit result as RDMSR and RDTSC give it: two halves, each with the upper half of its register cleared. */
+  setEdxEax(value: u64): void {
+    this.rax = value & U32.MAX_VALUE;
+    this.rdx = value >> 32;
   }
 
   /** Asks for work before the next entry (REQUEST_*). */

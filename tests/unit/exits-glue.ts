@@ -69,7 +69,12 @@ function populate(_v: Vcpu, gpa: u64): u32 {
 function cpuid(v: Vcpu, leaf: u32, subleaf: u32): void {
   v.rax = leaf + 1; v.rbx = subleaf + 2; v.rcx = 3; v.rdx = 4;
 }
-function msrRead(_v: Vcpu, msr: u32, result: usize): bool { return rdmsr_safe(msr, result) != 0; }
+const msrWord = memory.data(8, 8);
+function msrRead(v: Vcpu, msr: u32): bool {
+  if (rdmsr_safe(msr, msrWord) == 0) return false;
+  v.setEdxEax(load<u64>(msrWord));
+  return true;
+}
 function msrWrite(_v: Vcpu, msr: u32, value: u64): bool { return wrmsr_safe(msr, value) != 0; }
 function tprRead(_v: Vcpu): u32 { return tpr; }
 function tprWrite(_v: Vcpu, value: u32): void { tpr = value; }

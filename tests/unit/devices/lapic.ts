@@ -23,9 +23,8 @@ export const eoi = (apic: Device) => apic.write(EOI, 0, 4);
 export const bit = (apic: Device, base: number, vector: number) =>
   (apic.read(base + (vector >> 5) * 16, 4) >>> (vector & 31)) & 1;
 
-export const SCRATCH = 0x3f0000; // linear memory that nothing uses: MSR results
 export const rdmsr = (apic: Device, msr: number): bigint | "#GP" =>
-  apic.call("MsrRead", msr, SCRATCH, apic.now) === 1 ? apic.kernel.memory.getBigUint64(SCRATCH, true) : "#GP";
+  apic.call("HasMsr", msr) === 1 ? apic.call64("MsrRead", msr, apic.now) : "#GP";
 export const wrmsr = (apic: Device, msr: number, value: bigint): "ok" | "#GP" =>
   apic.call("MsrWrite", msr, value, apic.now) === 1 ? "ok" : "#GP";
 export const toX2apic = (apic: Device) => expect(apic.call("SetBase", X2APIC_ON)).toBe(1);

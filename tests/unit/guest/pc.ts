@@ -30,7 +30,6 @@ const text = memory.data(65536);
 let length: u32 = 0;
 const opened = memory.data(4096);
 let openedCount: u32 = 0;
-const result = memory.data(8, 8);
 
 function sink(byte: u32): void {
   if (length < 65536) store<u8>(text + length++, <u8>byte);
@@ -112,8 +111,8 @@ export function guestIn(v: Vcpu, port: u32, size: u32): u32 { return portIn(v, p
 export function guestOut(v: Vcpu, port: u32, size: u32, value: u32): void { portOut(v, port, size, value); }
 export function mmioIn(v: Vcpu, gpa: u64, size: u32): u64 { return machine().mmioRead(v, gpa, size); }
 export function mmioOut(v: Vcpu, gpa: u64, size: u32, value: u64): void { machine().mmioWrite(v, gpa, size, value); }
-export function msrIn(v: Vcpu, msr: u32): bool { return machine().msrRead(v, msr, result); }
-export function msrValue(): u64 { return load<u64>(result); }
+export function msrIn(v: Vcpu, msr: u32): bool { return machine().msrRead(v, msr); }
+export function msrValue(v: Vcpu): u64 { return (v.rdx << 32) | v.rax; }
 export function msrOut(v: Vcpu, msr: u32, value: u64): bool { return machine().msrWrite(v, msr, value); }
 export function cpuid(v: Vcpu, leaf: u32, subleaf: u32): void { machine().cpuid(v, leaf, subleaf); }
 export function hypercall(v: Vcpu): void { machine().hypercall(v); }
@@ -318,7 +317,7 @@ export class Pc {
   /** The MSR's value, or undefined for #GP. */
   rdmsr(msr: number): bigint | undefined {
     if (!this.call("msrIn", this.vcpuAddress, msr)) return undefined;
-    return BigInt.asUintN(64, this.call("msrValue") as bigint);
+    return BigInt.asUintN(64, this.call("msrValue", this.vcpuAddress) as bigint);
   }
 
   /** False: #GP. */
