@@ -196,6 +196,83 @@ describe("imports go one way", () => {
   });
 });
 
+describe("state has an owner", () => {
+  /**
+   * The kernel's variables outside of functions and structures, and when they are written. What one CPU, vCPU or VM has is in
+   * PerCpu, Vcpu, Vm and what these lead to. `boot`: once, before the first guest runs. `machine`: of what a computer has one of.
+   * `monitor`: of the person at the console. `reset`: while a VM starts over.
+   */
+  const variables: Record<string, Record<string, string>> = {
+    boot: {
+      "kernel/arch/clock.ts": "frequency nsPerTick ticksPerNs longestTicks longestNs",
+      "kernel/arch/gate.ts": "usesGif",
+      "kernel/drivers/acpi.ts": "rootTable addressBytes",
+      "kernel/drivers/apic.ts": "x2apic registers",
+      "kernel/drivers/calibrate.ts": "tscRate apicTimerRate usesPmTimer",
+      "kernel/drivers/fadt.ts": "table",
+      "kernel/drivers/logport.ts": "port",
+      "kernel/drivers/madt.ts": "cpusFound ioApicCount",
+      "kernel/drivers/power.ts": "mode isaPort",
+      "kernel/drivers/timer.ts": "deadlineMode countsPerTick",
+      "kernel/drivers/traceport.ts": "port",
+      "kernel/guest/counters.ts": "answer",
+      "kernel/guest/vm.ts": "count",
+      "kernel/lib/arena.ts": "used sealed",
+      "kernel/lib/symbols.ts": "table recordsEnd scopesEnd callsEnd",
+      "kernel/mm/nested.ts": "largestLeaf",
+      "kernel/mm/paging.ts": "root largestLeaf",
+      "kernel/run.ts": "summarize",
+      "kernel/svm/backend.ts": "ioMap cleanAfterExit flushGuest",
+      "kernel/svm/codewalk.ts": "physicalBits",
+      "kernel/svm/decode.ts": "nripSave decodeAssists",
+      "kernel/svm/state.ts": "lbrVirtualization",
+      "kernel/vcpu/extended.ts": "hasXsave components areaBytes",
+      "kernel/vcpu/live.ts": "hasTscAux hasSpecCtrl hasBarrier",
+      "kernel/vmx/backend.ts": "timerShift timerLongest flushEptType flushVpidType accessedDirty lastVpid",
+      "kernel/vmx/decode.ts": "ioInstructionInfo",
+    },
+    // The console, the log, the trace, the free memory, the report of a panic and of an entry that failed.
+    machine: {
+      "kernel/drivers/console.ts":
+        "receivedHead receivedTail waitingHead waitingTail present credit blocked transmitInterrupt",
+      "kernel/drivers/interrupts.ts": "unexpected",
+      "kernel/lib/log.ts": "threshold sink port prefixed open",
+      "kernel/lib/panic.ts": "stop panicking",
+      "kernel/mm/frames.ts": "count freeBytes totalBytes",
+      "kernel/trace/ring.ts": "sinks",
+      "kernel/trace/stream.ts": "sink sequence started filterTold",
+      "kernel/vcpu/violations.ts": "count",
+    },
+    monitor: {
+      "kernel/monitor/command.ts": "count",
+      "kernel/monitor/commands/top.ts": "since",
+      "kernel/monitor/complete.ts": "word typed start commands length",
+      "kernel/monitor/history.ts": "added",
+      "kernel/monitor/input.ts": "held escapeKey due",
+      "kernel/monitor/line.ts": "length cursor back",
+    },
+    reset: { "kernel/guest/acpi/writer.ts": "cursor" },
+  };
+
+  function variablesOf(file: string): string[] {
+    return ts
+      .createSourceFile(file, read(file), ts.ScriptTarget.Latest, true)
+      .statements.filter(ts.isVariableStatement)
+      .filter((statement) => (statement.declarationList.flags & ts.NodeFlags.Const) === 0)
+      .flatMap((statement) =>
+        statement.declarationList.declarations.map((d) => `${file}: ${d.name.getText()}`),
+      );
+  }
+
+  test("the kernel has no variable outside of functions and structures but those of this list", () => {
+    const found = typescript.filter((file) => file.startsWith("kernel/")).flatMap(variablesOf);
+    const listed = Object.values(variables).flatMap((some) =>
+      Object.entries(some).flatMap(([file, names]) => names.split(" ").map((name) => `${file}: ${name}`)),
+    );
+    expect(found.sort()).toEqual(listed.sort());
+  });
+});
+
 describe("nothing is exported in vain", () => {
   /** Files whose constants are a table of a manual or a format, whole and in order: a row that nobody needs is no dead code. */
   const tables = [
