@@ -10,7 +10,8 @@
 //   24 u32 multiplier: ns = (ticks << shift) * multiplier >> 32
 //   28 s8  shift    29 u8 flags    30 u16 zero
 import { div_wide } from "../arch/intrinsics";
-import { arenaNew } from "../lib/arena";
+import { arenaNewWithTail } from "../lib/arena";
+import { tailOf } from "../lib/tail";
 
 export const MSR_KVM_WALL_CLOCK: u32 = 0x11;
 export const MSR_KVM_SYSTEM_TIME: u32 = 0x12;
@@ -24,7 +25,7 @@ export const KVM_WALL_CLOCK_BYTES: u32 = 12;
 const FLAG_TSC_STABLE: u32 = 1 << 0;
 const SECOND: u64 = 1_000_000_000;
 
-/** The kvm-clock of one vCPU. */
+/** The kvm-clock of one vCPU. Ends in room for a structure on its way to guest memory. */
 @unmanaged
 export class KvmClock {
   /** MSR_KVM_SYSTEM_TIME as written: guest-physical address, a multiple of 4, and in bit 0 whether it is in use. */
@@ -40,7 +41,12 @@ export class KvmClock {
 
 /** Storage for one; boot time only. */
 export function kvmClockNew(): KvmClock {
-  return arenaNew<KvmClock>();
+  return arenaNewWithTail<KvmClock>(KVM_SYSTEM_TIME_BYTES);
+}
+
+/** Linear address of KVM_SYSTEM_TIME_BYTES bytes in which to fill one of the structures. */
+export function kvmClockRoom(c: KvmClock): usize {
+  return tailOf(c);
 }
 
 /** Off, for a guest TSC of `tscHz` (not zero). */

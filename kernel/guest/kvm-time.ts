@@ -6,6 +6,7 @@ import {
   KVM_SYSTEM_TIME_BYTES,
   KVM_WALL_CLOCK_BYTES,
   kvmClockFill,
+  kvmClockRoom,
   kvmWallClockFill,
 } from "../devices/kvmclock";
 import { guestWrite } from "../mm/guestmem";
@@ -17,7 +18,6 @@ const ENABLE: u64 = 1;
 /** Between the bit and the address, a multiple of 4. */
 const RESERVED: u64 = 2;
 const ADDRESS: u64 = ~(<u64>3);
-const page = memory.data(32, 16);
 
 /** MSR_KVM_SYSTEM_TIME as the guest wrote it. */
 export function systemTimeMsr(vcpu: Vcpu): u64 {
@@ -38,8 +38,10 @@ export function startSystemTime(vcpu: Vcpu, value: u64): bool {
 function writeSystemTime(vcpu: Vcpu, address: u64): bool {
   const host = rdtsc();
   const vm = vmOf(vcpu);
-  kvmClockFill(kvmClockOf(vcpu), page, host + vcpu.tscOffset, nsFromTsc(host - vm.startTsc));
-  return guestWrite(vm.memory, address, page, KVM_SYSTEM_TIME_BYTES);
+  const clock = kvmClockOf(vcpu);
+  const room = kvmClockRoom(clock);
+  kvmClockFill(clock, room, host + vcpu.tscOffset, nsFromTsc(host - vm.startTsc));
+  return guestWrite(vm.memory, address, room, KVM_SYSTEM_TIME_BYTES);
 }
 
 /** After the guest's TSC was moved: the page holds a TSC value. */
@@ -50,6 +52,8 @@ export function refreshSystemTime(vcpu: Vcpu): void {
 /** Write of MSR_KVM_WALL_CLOCK: fills the structure at that address. False: not RAM. */
 export function writeWallClock(vcpu: Vcpu, value: u64): bool {
   const vm = vmOf(vcpu);
-  kvmWallClockFill(kvmClockOf(vcpu), page, vm.startUnixNs);
-  return guestWrite(vm.memory, value & ADDRESS, page, KVM_WALL_CLOCK_BYTES);
+  const clock = kvmClockOf(vcpu);
+  const room = kvmClockRoom(clock);
+  kvmWallClockFill(clock, room, vm.startUnixNs);
+  return guestWrite(vm.memory, value & ADDRESS, room, KVM_WALL_CLOCK_BYTES);
 }
