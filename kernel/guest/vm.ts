@@ -17,6 +17,7 @@ import { backend } from "../vcpu/backend";
 import { CpuidTable } from "../vcpu/cpuid";
 import { OUTCOME_STOP } from "../vcpu/outcome";
 import { REQUEST_STOP, Vcpu } from "../vcpu/vcpu";
+import { ElfHeader, elfNew } from "./boot/elf";
 import { Placement, placementNew } from "./boot/placement";
 import { E820Entry, memoryMapNew } from "./memory-map";
 
@@ -74,8 +75,12 @@ export class Vm extends VmLink {
   physicalBits: u32;
   /** Guest-physical address of the RSDP: it goes into boot parameters. */
   rsdp: u64;
-  /** What its memory holds when it is loaded (boot/placement.ts), and what its kernel is told of it (memory-map.ts). */
+  /**
+   * What its memory holds when it is loaded (boot/placement.ts), its kernel's header if that is an ELF (boot/elf.ts), what the
+   * kernel is told of the memory (memory-map.ts).
+   */
   placement: Placement;
+  elf: ElfHeader;
   memoryMap: E820Entry;
   /** Guest-physical addresses of the boot data and, in them, of the next command line (boot/boot-data.ts). */
   bootData: u64;
@@ -120,6 +125,7 @@ export function vmNew(): Vm {
   vm.initrd = guestModuleNew();
   vm.memory = guestMemoryNew();
   vm.placement = placementNew();
+  vm.elf = elfNew();
   vm.memoryMap = memoryMapNew();
   vm.stopReason = "";
   count += 1;

@@ -1,5 +1,7 @@
 // ELF executables, 32 and 64 bits, as PVH and multiboot kernels come. Source: System V ABI, "Object Files".
+import { arenaNewWithTail } from "../../lib/arena";
 import { logDecimal, logHex, logText } from "../../lib/log";
+import { tailItem } from "../../lib/tail";
 import { problem, problemBytes, problemEnd, problemStart } from "../problem";
 import { GuestModule, Vm } from "../vm";
 import { clearMemory, image16, image32, image64, image8, imageCopy, imageHolds } from "./image";
@@ -21,9 +23,9 @@ const MAX_PROGRAM_HEADERS: u32 = 64;
 export const PT_LOAD: u32 = 1;
 export const PT_NOTE: u32 = 4;
 
-/** What the ELF header says, once `elfOpen` has accepted it. */
+/** What the header of a VM's kernel says, once `elfOpen` has accepted it. Ends in the program header read last. */
 @unmanaged
-class ElfHeader {
+export class ElfHeader {
   entry: u64;
   programHeaders: u64;
   count: u32;
@@ -41,22 +43,20 @@ export class Segment {
   memoryBytes: u64;
 }
 
-const header = changetype<ElfHeader>(memory.data(offsetof<ElfHeader>(), 16));
-const segment = changetype<Segment>(memory.data(offsetof<Segment>(), 16));
+/** A VM's; boot time only. */
+export function elfNew(): ElfHeader {
+  return arenaNewWithTail<ElfHeader>(offsetof<Segment>());
+}
 
 /** Whether the file claims to be an ELF. */
 export function elfProbe(image: GuestModule): bool {
   return image32(image, 0) == MAGIC;
 }
 
-/** The header of the ELF opened last. */
-export function elfHeader(): ElfHeader {
-  return header;
-}
-
 /** Reads and checks the header and the extent of the program headers. False: the log says what is wrong. */
 export function elfOpen(vm: Vm): bool {
   const image = vm.kernel;
+  const header = vm.elf;
   const kind = image8(image, 4);
   const is64 = kind == CLASS_64;
   if (!imageHolds(image, 0, is64 ? HEADER_64 : HEADER_32)) return truncated(vm, is64 ? HEADER_64 : HEADER_32);
@@ -96,8 +96,11 @@ function truncated(vm: Vm, needed: u64): bool {
   return problemEnd("Fetch or build the file again, whole");
 }
 
-/** Program header `index`, below `elfHeader().count`; valid until the next call. */
-export function elfSegment(image: GuestModule, index: u32): Segment {
+/** Program header `index`, below `vm.elf.count`; valid until the next call for this VM. */
+export function elfSegment(vm: Vm, index: u32): Segment {
+  const image = vm.kernel;
+  const header = vm.elf;
+  const segment = tailItem<ElfHeader, Segment>(header, 0);
   const at = header.programHeaders + <u64>index * header.entryBytes;
   segment.type = image32(image, at);
   if (header.is64) {
@@ -117,8 +120,8 @@ export function elfSegment(image: GuestModule, index: u32): Segment {
 /** Puts every loadable segment at its physical address, the rest of each zeroed. False: the log says why not. */
 export function elfLoadSegments(vm: Vm): bool {
   let loaded: u32 = 0;
-  for (let i: u32 = 0; i < header.count; i++) {
-    const s = elfSegment(vm.kernel, i);
+  for (let i: u32 = 0; i < vm.elf.count; i++) {
+    const s = elfSegment(vm, i);
     if (s.type != PT_LOAD || s.memoryBytes == 0) continue;
     if (!loadSegment(vm, i, s)) return false;
     loaded += 1;

@@ -1,13 +1,12 @@
 // Multiboot-1 kernels: 32-bit protected mode, EAX = magic, EBX = boot information. Source: GNU, "Multiboot Specification
 // version 0.6.96", "OS image format" and "Boot information format".
 import { logDecimal, logHex, logText } from "../../lib/log";
-import { guestFill, guestStore32, guestStore64, guestWrite } from "../../mm/guestmem";
+import { guestFill, guestStore32, guestStore64, guestStore8 } from "../../mm/guestmem";
 import { buildMemoryMap, EBDA, HIGH_MEMORY, memoryMapEntry, ramBelow4G } from "../memory-map";
 import { problem, problemBytes, problemEnd, problemStart } from "../problem";
-import { putAscii } from "../text";
 import { GuestModule, Vm } from "../vm";
 import { bootInformation, placeBootData, placeCommandLine } from "./boot-data";
-import { elfHeader, elfLoadSegments, elfOpen, elfProbe } from "./elf";
+import { elfLoadSegments, elfOpen, elfProbe } from "./elf";
 import { enterProtected } from "./entry";
 import { clearMemory, image32, imageCopy, imageHolds } from "./image";
 import { moduleAt, moduleCount, placeModule } from "./modules";
@@ -45,7 +44,7 @@ const MEMORY_MAP: u64 = 0x800;
 const MAP_ENTRY_BYTES: u64 = 24;
 const MAP_ENTRY_SIZE: u32 = 20;
 
-const name = memory.data(16, 16);
+const LOADER: string = "Typevisor";
 
 /** Whether the file has a multiboot header. */
 export function multibootProbe(image: GuestModule): bool {
@@ -70,7 +69,7 @@ export function multibootLoad(vm: Vm): bool {
   const loaded = (flags & FLAG_ADDRESSES) != 0 ? loadByAddresses(vm, header) : loadElf(vm);
   if (!loaded || !placeBootData(vm) || !writeModules(vm)) return false;
   writeInformation(vm);
-  const entry: u64 = (flags & FLAG_ADDRESSES) != 0 ? image32(vm.kernel, header + 28) : elfHeader().entry;
+  const entry: u64 = (flags & FLAG_ADDRESSES) != 0 ? image32(vm.kernel, header + 28) : vm.elf.entry;
   const vcpu = enterProtected(vm, entry);
   vcpu.rax = LOADER_MAGIC;
   vcpu.rbx = bootInformation(vm);
@@ -176,9 +175,8 @@ function writeInformation(vm: Vm): void {
   guestStore32(m, info + 24, <u32>(info + MODULE_LIST));
   guestStore32(m, info + 44, writeMemoryMap(vm));
   guestStore32(m, info + 48, <u32>(info + MEMORY_MAP));
-  const end = putAscii(name, "Typevisor");
-  store<u8>(end, 0);
-  guestWrite(m, info + LOADER_NAME, name, <u32>(end - name) + 1);
+  for (let i = 0; i < LOADER.length; i++) guestStore8(m, info + LOADER_NAME + <u64>i, LOADER.charCodeAt(i));
+  guestStore8(m, info + LOADER_NAME + <u64>LOADER.length, 0);
   guestStore32(m, info + 64, <u32>(info + LOADER_NAME));
 }
 

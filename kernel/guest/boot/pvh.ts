@@ -5,7 +5,7 @@ import { buildMemoryMap, memoryMapEntry } from "../memory-map";
 import { problem } from "../problem";
 import { GuestModule, Vm } from "../vm";
 import { bootInformation, placeBootData, placeCommandLine } from "./boot-data";
-import { elfHeader, elfLoadSegments, elfOpen, elfProbe, elfSegment, PT_NOTE } from "./elf";
+import { elfLoadSegments, elfOpen, elfProbe, elfSegment, PT_NOTE } from "./elf";
 import { enterProtected } from "./entry";
 import { image32, imageHolds } from "./image";
 import { moduleAt, moduleCount, placeModule } from "./modules";
@@ -32,7 +32,7 @@ export function pvhProbe(image: GuestModule): bool {
 /** Loads it with its modules and sets the boot vCPU up. False: the log says why not. */
 export function pvhLoad(vm: Vm): bool {
   if (!elfOpen(vm)) return false;
-  const entry = findEntry(vm.kernel);
+  const entry = findEntry(vm);
   if (entry == NO_ENTRY) {
     return problem(
       vm,
@@ -48,9 +48,10 @@ export function pvhLoad(vm: Vm): bool {
 }
 
 /** Address in the note, in whichever note segment it is, or NO_ENTRY. */
-function findEntry(image: GuestModule): u64 {
-  for (let i: u32 = 0; i < elfHeader().count; i++) {
-    const s = elfSegment(image, i);
+function findEntry(vm: Vm): u64 {
+  const image = vm.kernel;
+  for (let i: u32 = 0; i < vm.elf.count; i++) {
+    const s = elfSegment(vm, i);
     if (s.type != PT_NOTE || !imageHolds(image, s.offset, s.fileBytes)) continue;
     const entry = findInNotes(image, s.offset, s.offset + s.fileBytes);
     if (entry != NO_ENTRY) return entry;
