@@ -148,8 +148,10 @@ export function walkGuest(walk: GuestWalk, gva: u64): u32 {
   walk.levels = pagingLevels(walk.cr0, walk.cr4, walk.efer);
   walk.trailLength = 0;
   walk.outside = false;
+  // A sum that the caller made of a base and an offset wraps around at 4 GiB outside long mode.
+  const linear = walk.levels > 3 ? gva : gva & U32.MAX_VALUE;
   if (walk.levels == 0) {
-    walk.gpa = gva;
+    walk.gpa = linear;
     walk.pageBytes = 4096;
     return WALK_OK;
   }
@@ -158,12 +160,12 @@ export function walkGuest(walk: GuestWalk, gva: u64): u32 {
   let forbidden: u64 = 0;
   let level = walk.levels;
   while (true) {
-    const index = tableIndex(walk, level, gva);
+    const index = tableIndex(walk, level, linear);
     const status = useEntry(walk, table, index, level, rights, forbidden);
     if (status != WALK_OK) return status;
     const entry = walk.entry;
     if (!isPointerTable(walk, level)) rights &= entry;
-    if (isLeaf(walk, level, entry)) return finish(walk, gva, level);
+    if (isLeaf(walk, level, entry)) return finish(walk, linear, level);
     forbidden |= entry & ENTRY_NX;
     table = entry & ENTRY_ADDRESS;
     level--;

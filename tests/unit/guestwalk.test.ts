@@ -283,6 +283,8 @@ test("PAE: entries that the processor holds count, whatever memory has by now", 
   store(0x4000n, 8, 0x5063n);
   for (let i = 0; i < 4; i++) call("hold", i, i === 1 ? 0x3001n : 0n);
   expect(call("walk", PG, 0x1000n, PAE, 0n, 0, 0x40000123n)).toBe(OK);
+  // Linear addresses have 32 bits: the sum of a base and an offset wraps around.
+  expect(call("walk", PG, 0x1000n, PAE, 0n, 0, 0x1_4000_0123n)).toBe(OK);
   expect(call("gpa")).toBe(0x5123n);
   expect(call("trailLength")).toBe(3);
   expect(BigInt.asUintN(64, call("trailHpa", 0) as bigint)).toBe(2n ** 64n - 1n);

@@ -2,6 +2,7 @@
 // to RAM or to a device. A function that returns false has set `e.outcome`: an exception is pending, or the instruction is
 // to be run again.
 import { CR0_AM, CR4_LA57, CR4_PKE, RFLAGS_AC } from "../../arch/cr";
+import { EFER_LMA } from "../../arch/msr";
 import {
   phys_cmpxchg16,
   phys_cmpxchg32,
@@ -67,7 +68,7 @@ function failSegment(e: Emulator, segment: u32): bool {
 /** #PF at the guest-linear address `gva`. */
 function failPageFault(e: Emulator, gva: u64, errorCode: u32): bool {
   change(e.vcpu, GROUP_SYSTEM);
-  e.vcpu.cr2 = gva;
+  e.vcpu.cr2 = (e.vcpu.efer & EFER_LMA) != 0 ? gva : gva & U32.MAX_VALUE;
   return failWith(e, VECTOR_PF, errorCode);
 }
 
@@ -233,7 +234,8 @@ export function fetchAccess(e: Emulator): u32 {
 export function readOperand(e: Emulator, operand: Operand): u64 {
   if (operand.first != operand.size) return readSplit(e, operand);
   const hpa = operand.hpa;
-  if (hpa == NO_HPA) return machine().mmioRead(e.vcpu, operand.gpa, operand.size);
+  // What nobody answers reads as ones, however many were asked for.
+  if (hpa == NO_HPA) return machine().mmioRead(e.vcpu, operand.gpa, operand.size) & sizeMask(operand.size);
   switch (operand.size) {
     case 1:
       return <u64>(phys_load8(hpa) & 0xff);

@@ -35,6 +35,8 @@ export function runString(e: Emulator): u32 {
   // Two operands: a nested fault's address does not say which.
   e.faultGpa = NO_GPA;
   vcpu.exit.nextRip = e.nextRip;
+  // With REX.W the operand of INS and OUTS is still four bytes wide.
+  if (isPortString(i.operation)) i.operandSize = min<u32>(i.operandSize, 4);
   if (isPortString(i.operation) && vcpu.exit.kind != EXIT_IO && !mayUsePort(e, port(e), i.operandSize))
     return e.outcome;
   if (!repeated) return runElement(e) ? OUTCOME_ADVANCE : e.outcome;
