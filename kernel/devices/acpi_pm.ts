@@ -3,6 +3,7 @@
 // SCI_EN reads as 1, and the FADT names no SMI command port.
 import { div_wide, mul_high } from "../arch/intrinsics";
 import { arenaNew } from "../lib/arena";
+import { isPortSize } from "../lib/sizes";
 
 // Offsets of the register blocks from the base port, and their lengths in bytes for the FADT.
 /** Status (2 bytes), then enable (2 bytes). */
@@ -77,6 +78,7 @@ export function acpiPmReset(d: AcpiPm): void {
 
 /** Port read at `offset` from the base port, of any width. */
 export function acpiPmRead(d: AcpiPm, offset: u32, size: u32, now: u64): u32 {
+  assert(isPortSize(size), "acpi_pm: bytes of an access");
   acpiPmAdvance(d, now);
   const timer = <u32>ticksAt(now);
   let value: u32 = 0;
@@ -86,12 +88,14 @@ export function acpiPmRead(d: AcpiPm, offset: u32, size: u32, now: u64): u32 {
 
 /** Port write of any width. Status bits are cleared by writing ones; the timer is read-only. */
 export function acpiPmWrite(d: AcpiPm, offset: u32, size: u32, value: u32, now: u64): void {
+  assert(isPortSize(size), "acpi_pm: bytes of an access");
   acpiPmAdvance(d, now);
   for (let i: u32 = 0; i < size; i++) writeByte(d, offset + i, (value >> (i * 8)) & 0xff);
 }
 
 /** The system control interrupt: an enabled event has happened. */
 export function acpiPmLine(d: AcpiPm, now: u64): bool {
+  assert((d.enable & ~ENABLE_WRITABLE) == 0, "acpi_pm: an event that there is not is enabled");
   acpiPmAdvance(d, now);
   return ((d.status & d.enable) | (d.gpeStatus & d.gpeEnable)) != 0;
 }
@@ -104,6 +108,7 @@ export function acpiPmDeadline(d: AcpiPm, now: u64): u64 {
 }
 
 export function acpiPmAdvance(d: AcpiPm, now: u64): void {
+  assert((d.control & ~CONTROL_WRITABLE) == 0, "acpi_pm: control");
   const toggles = ticksAt(now) >> TIMER_TOGGLE_SHIFT;
   if (toggles == d.toggles) return;
   d.toggles = toggles;
@@ -134,6 +139,7 @@ function nsAt(tick: u64): u64 {
 }
 
 function byteOf(value: u32, index: u32): u32 {
+  assert(index < 4, "acpi_pm: byte of a register");
   return (value >> (index * 8)) & 0xff;
 }
 
@@ -165,6 +171,7 @@ function readByte(d: AcpiPm, offset: u32, timer: u32): u32 {
 }
 
 function writeByte(d: AcpiPm, offset: u32, byte: u32): void {
+  assert(byte <= 0xff, "acpi_pm: a byte");
   switch (offset) {
     case PM1_EVENT:
     case PM1_EVENT + 1:
@@ -195,6 +202,7 @@ function writeByte(d: AcpiPm, offset: u32, byte: u32): void {
 }
 
 function replaceByte(value: u32, index: u32, byte: u32): u32 {
+  assert(index < 4 && byte <= 0xff, "acpi_pm: byte of a register");
   return (value & ~(0xff << (index * 8))) | (byte << (index * 8));
 }
 

@@ -3,6 +3,7 @@
 import { arenaNewWithTail } from "../lib/arena";
 import { tailOf } from "../lib/tail";
 import { MAX_MMIO_RANGES } from "../lib/limits";
+import { isAccessSize } from "../lib/sizes";
 
 /** Device number of ports and addresses that nobody claimed. */
 export const NO_DEVICE: u32 = 0;
@@ -46,11 +47,13 @@ export function busClaimPorts(bus: Bus, first: u32, count: u32, device: u32): vo
 
 /** Device number at `port` (only its low 16 bits count), or NO_DEVICE. */
 export function busPortDevice(bus: Bus, port: u32): u32 {
+  if (isDefined(CHECKED)) assert(port < PORTS, "bus: port");
   return load<u8>(tailOf(bus) + <usize>(port & 0xffff));
 }
 
 /** The MMIO range at `index` (below `rangeCount`). */
 export function busRange(bus: Bus, index: u32): MmioRange {
+  if (isDefined(CHECKED)) assert(index <= bus.rangeCount && index < MAX_MMIO_RANGES, "bus: no such range");
   return changetype<MmioRange>(tailOf(bus) + <usize>PORTS + <usize>index * offsetof<MmioRange>());
 }
 
@@ -59,6 +62,7 @@ export function busClaimMmio(bus: Bus, start: u64, bytes: u64, device: u32): voi
   assert(device != NO_DEVICE, "bus: device number");
   assert(bytes != 0 && start <= u64.MAX_VALUE - (bytes - 1), "bus: MMIO range");
   assert(bus.rangeCount < MAX_MMIO_RANGES, "bus: too many MMIO ranges");
+  assert(device <= 255, "bus: device number");
   const end = start + (bytes - 1);
   for (let i: u32 = 0; i < bus.rangeCount; i++) {
     const other = busRange(bus, i);
@@ -73,6 +77,8 @@ export function busClaimMmio(bus: Bus, start: u64, bytes: u64, device: u32): voi
 
 /** Index of the range that wholly holds the `size` bytes at `gpa`, or NO_RANGE. */
 export function busFindMmio(bus: Bus, gpa: u64, size: u32): i32 {
+  if (isDefined(CHECKED)) assert(isAccessSize(size), "bus: bytes of an access");
+  if (isDefined(CHECKED)) assert(bus.rangeCount <= MAX_MMIO_RANGES, "bus: too many MMIO ranges");
   const count = bus.rangeCount;
   const hint = bus.lastFound;
   if (hint < count && holds(busRange(bus, hint), gpa, size)) return <i32>hint;
@@ -85,5 +91,6 @@ export function busFindMmio(bus: Bus, gpa: u64, size: u32): i32 {
 }
 
 function holds(range: MmioRange, gpa: u64, size: u32): bool {
+  if (isDefined(CHECKED)) assert(range.start <= range.end, "bus: MMIO range");
   return gpa >= range.start && gpa <= range.end && range.end - gpa >= <u64>(size - 1);
 }

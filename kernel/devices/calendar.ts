@@ -32,8 +32,10 @@ export function dateFromDays(days: i64, date: CalendarDate): void {
   const yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146096) / 365;
   const dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100);
   const monthFromMarch = (5 * dayOfYear + 2) / 153;
+  assert(dayOfYear >= 0 && dayOfYear < 366, "calendar: day of a year");
   date.day = <u32>(dayOfYear - (153 * monthFromMarch + 2) / 5 + 1);
   date.month = <u32>(monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9);
+  assert(date.month >= 1 && date.month <= 12 && date.day >= 1 && date.day <= 31, "calendar: date");
   date.year = <u32>(yearOfEra + era * 400 + (date.month <= 2 ? 1 : 0));
 }
 

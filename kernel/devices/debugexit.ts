@@ -1,6 +1,7 @@
 // The debug-exit port by which test kernels end their machine (QEMU's isa-debug-exit): a write of any size
 // stops the VM, and the value becomes part of its exit status. Opt-in per VM.
 import { arenaNew } from "../lib/arena";
+import { isPortSize } from "../lib/sizes";
 
 @unmanaged
 export class DebugExit {
@@ -22,11 +23,13 @@ export function debugExitReset(d: DebugExit): void {
 
 /** Reads as zero, as QEMU's does. */
 export function debugExitRead(_d: DebugExit, _offset: u32, _size: u32, _now: u64): u32 {
+  assert(isPortSize(_size), "debugexit: bytes of an access");
   return 0;
 }
 
 /** The first write counts: the VM never runs on after it. */
 export function debugExitWrite(d: DebugExit, _offset: u32, _size: u32, value: u32, _now: u64): void {
+  assert(isPortSize(_size), "debugexit: bytes of an access");
   if (d.requested) return;
   d.requested = true;
   d.value = value;

@@ -8,6 +8,7 @@
 import { arenaNewWithTail } from "../lib/arena";
 import { tailOf } from "../lib/tail";
 import { MIN_TIMER_PERIOD_NS } from "../lib/limits";
+import { isAccessSize, isPortSize } from "../lib/sizes";
 
 export const HPET_TIMERS: u32 = 3;
 /** Bytes of registers. */
@@ -89,6 +90,7 @@ export function hpetNew(): Hpet {
 
 /** Halted at zero. `pins`: mask of the interrupt controller's pins that timers can be routed to. */
 export function hpetReset(d: Hpet, pins: u32): void {
+  assert((pins & 1) == 0, "hpet: pin 0 stands for none");
   d.config = 0;
   d.status = 0;
   d.edges = 0;
@@ -105,23 +107,27 @@ export function hpetReset(d: Hpet, pins: u32): void {
 
 /** Read of 1, 2 or 4 bytes. */
 export function hpetRead(d: Hpet, offset: u32, size: u32, now: u64): u32 {
+  assert(isPortSize(size), "hpet: bytes of an access");
   const value = readRegister(d, offset & ~7, now) >> ((offset & 7) * 8);
   return <u32>(value & bytesMask(size));
 }
 
 /** Read of 8 bytes at a multiple of 8: the counter's halves belong to one moment. */
 export function hpetRead64(d: Hpet, offset: u32, now: u64): u64 {
+  assert((offset & 7) == 0, "hpet: a register is 8 bytes");
   return readRegister(d, offset, now);
 }
 
 /** Write of 1, 2 or 4 bytes. */
 export function hpetWrite(d: Hpet, offset: u32, size: u32, value: u32, now: u64): void {
+  assert(isPortSize(size), "hpet: bytes of an access");
   const shift = (offset & 7) * 8;
   writeRegister(d, offset & ~7, (<u64>value) << shift, bytesMask(size) << shift, now);
 }
 
 /** Write of 8 bytes at a multiple of 8. */
 export function hpetWrite64(d: Hpet, offset: u32, value: u64, now: u64): void {
+  assert((offset & 7) == 0, "hpet: a register is 8 bytes");
   writeRegister(d, offset, value, u64.MAX_VALUE, now);
 }
 
@@ -132,11 +138,13 @@ export function hpetLevels(d: Hpet, now: u64): u32 {
   for (let i: u32 = 0; i < HPET_TIMERS; i++) {
     if ((timer(d, i).config & INT_ENB_CNF) != 0) levels |= d.status & (1 << i);
   }
+  assert(levels >> HPET_TIMERS == 0, "hpet: three timers");
   return levels;
 }
 
 /** Edge-triggered timers that have interrupted up to the last access or `hpetAdvance`, once. */
 export function hpetTakeEdges(d: Hpet): u32 {
+  assert(d.edges >> HPET_TIMERS == 0, "hpet: three timers");
   const edges = d.edges;
   d.edges = 0;
   return edges;
@@ -144,22 +152,26 @@ export function hpetTakeEdges(d: Hpet): u32 {
 
 /** Pin that timer `index` is routed to; 0 for none. */
 export function hpetRoute(d: Hpet, index: u32): u32 {
+  assert(index < HPET_TIMERS, "hpet: no such timer");
   return (timer(d, index).config & ROUTE_MASK) >> ROUTE_SHIFT;
 }
 
 /** Whether timer `index` is level-triggered. */
 export function hpetIsLevel(d: Hpet, index: u32): bool {
+  assert(index < HPET_TIMERS, "hpet: no such timer");
   return (timer(d, index).config & INT_TYPE_CNF) != 0;
 }
 
 /** Whether timers 0 and 1 stand in for the 8254 and the RTC (legacy replacement route). */
 export function hpetReplacesLegacy(d: Hpet): bool {
+  assert((d.config & ~(ENABLE_CNF | LEG_RT_CNF)) == 0, "hpet: configuration");
   return (d.config & LEG_RT_CNF) != 0;
 }
 
 /** Next match that interrupts (matches closer together than the limit are seen several at once), or U64.MAX_VALUE. */
 export function hpetDeadline(d: Hpet, now: u64): u64 {
   hpetAdvance(d, now);
+  assert(d.seen >= now / TICK_NS, "hpet: not up to date");
   let next = u64.MAX_VALUE;
   if ((d.config & ENABLE_CNF) == 0) return next;
   for (let i: u32 = 0; i < HPET_TIMERS; i++) {
@@ -184,14 +196,17 @@ export function hpetAdvance(d: Hpet, now: u64): void {
   if ((d.config & ENABLE_CNF) != 0) {
     for (let i: u32 = 0; i < HPET_TIMERS; i++) match(d, i, tick - d.seen);
   }
+  assert(tick > d.seen, "hpet: time goes on");
   d.seen = tick;
 }
 
 function timer(d: Hpet, index: u32): HpetTimer {
+  assert(index < HPET_TIMERS, "hpet: no such timer");
   return changetype<HpetTimer>(tailOf(d) + <usize>index * offsetof<HpetTimer>());
 }
 
 function bytesMask(size: u32): u64 {
+  assert(isAccessSize(size), "hpet: bytes of an access");
   return u64.MAX_VALUE >> (64 - size * 8);
 }
 
@@ -201,6 +216,7 @@ function replace(old: u64, value: u64, mask: u64): u64 {
 
 /** First VM time, ns, `ticks` after tick `from`; saturates. */
 function nsAfter(from: u64, ticks: u64): u64 {
+  assert(from <= u64.MAX_VALUE / TICK_NS, "hpet: tick");
   const last = u64.MAX_VALUE / TICK_NS;
   return ticks > last - from ? u64.MAX_VALUE : (from + ticks) * TICK_NS;
 }
@@ -230,11 +246,13 @@ function distance(d: Hpet, t: HpetTimer): u64 {
 
 /** Timer `index` lives through `elapsed` ticks from the tick seen last on. */
 function match(d: Hpet, index: u32, elapsed: u64): void {
+  assert(elapsed != 0, "hpet: time goes on");
   const t = timer(d, index);
   const ticks = distance(d, t);
   if (elapsed < ticks) return;
   if (isPeriodic(t)) {
     const period = t.period & width(t);
+    assert(period != 0, "hpet: a period of 0");
     t.comparator = (t.comparator + ((elapsed - ticks) / period + 1) * period) & width(t);
   }
   if ((t.config & INT_TYPE_CNF) != 0) d.status |= 1 << index;
@@ -242,6 +260,7 @@ function match(d: Hpet, index: u32, elapsed: u64): void {
 }
 
 function readRegister(d: Hpet, register: u32, now: u64): u64 {
+  assert((register & 7) == 0, "hpet: a register is 8 bytes");
   hpetAdvance(d, now);
   switch (register) {
     case CAPABILITIES:
@@ -258,6 +277,7 @@ function readRegister(d: Hpet, register: u32, now: u64): u64 {
 }
 
 function readTimer(d: Hpet, register: u32): u64 {
+  assert((register & 7) == 0, "hpet: a register is 8 bytes");
   const index = (register - TIMERS_FIRST) / TIMER_STRIDE;
   if (register < TIMERS_FIRST || index >= HPET_TIMERS) return 0;
   const t = timer(d, index);
@@ -273,6 +293,7 @@ function readTimer(d: Hpet, register: u32): u64 {
 
 /** Writes the bytes of a register that `mask` covers. */
 function writeRegister(d: Hpet, register: u32, value: u64, mask: u64, now: u64): void {
+  assert((register & 7) == 0 && mask != 0, "hpet: a register is 8 bytes");
   hpetAdvance(d, now);
   switch (register) {
     case CONFIGURATION:
@@ -291,12 +312,15 @@ function writeRegister(d: Hpet, register: u32, value: u64, mask: u64, now: u64):
 
 /** The counter keeps its value when it is halted and when it goes on. */
 function writeConfiguration(d: Hpet, config: u32): void {
+  assert((config & ~(ENABLE_CNF | LEG_RT_CNF)) == 0, "hpet: configuration");
   const value = counter(d);
   d.config = config;
   d.base += value - counter(d);
+  assert(counter(d) == value, "hpet: the counter keeps its value");
 }
 
 function writeTimer(d: Hpet, register: u32, value: u64, mask: u64): void {
+  assert(mask != 0, "hpet: nothing is written");
   const index = (register - TIMERS_FIRST) / TIMER_STRIDE;
   if (register < TIMERS_FIRST || index >= HPET_TIMERS) return;
   const t = timer(d, index);
@@ -314,6 +338,7 @@ function writeTimer(d: Hpet, register: u32, value: u64, mask: u64): void {
 
 /** A pin that the timer cannot be routed to does not stick, by which software finds out. */
 function writeTimerConfiguration(d: Hpet, index: u32, value: u32): void {
+  assert(index < HPET_TIMERS, "hpet: no such timer");
   const t = timer(d, index);
   let config = value & (index == 0 ? TIMER_WRITABLE | PERIODIC_WRITABLE : TIMER_WRITABLE);
   const pin = (config & ROUTE_MASK) >> ROUTE_SHIFT;
@@ -327,6 +352,7 @@ function writeTimerConfiguration(d: Hpet, index: u32, value: u32): void {
  * well, once.
  */
 function writeComparator(t: HpetTimer, value: u64, mask: u64): void {
+  assert(mask != 0, "hpet: nothing is written");
   const periodic = (t.config & TYPE_CNF) != 0;
   if (!periodic || (t.config & VAL_SET_CNF) != 0) t.comparator = replace(t.comparator, value, mask);
   if (periodic) t.period = replace(t.period, value, mask);

@@ -4,6 +4,7 @@
 // keyboard. Its use here is resetting the machine.
 import { arenaNewWithTail } from "../lib/arena";
 import { tailOf } from "../lib/tail";
+import { isPortSize } from "../lib/sizes";
 
 // Offsets; the platform maps ports to them.
 /** Data port, 60h. */
@@ -94,6 +95,7 @@ export function i8042Reset(d: I8042): void {
 
 /** Port read at one of the offsets above; bytes past it read as ones. */
 export function i8042Read(d: I8042, offset: u32, size: u32, _now: u64): u32 {
+  assert(isPortSize(size), "i8042: bytes of an access");
   const others: u32 = size > 1 ? 0xffffff00 : 0;
   switch (offset) {
     case I8042_DATA:
@@ -109,6 +111,7 @@ export function i8042Read(d: I8042, offset: u32, size: u32, _now: u64): u32 {
 
 /** Port write: the low byte counts. */
 export function i8042Write(d: I8042, offset: u32, _size: u32, value: u32, _now: u64): void {
+  assert(isPortSize(_size), "i8042: bytes of an access");
   const byte = value & 0xff;
   switch (offset) {
     case I8042_DATA:
@@ -129,18 +132,23 @@ export function i8042Write(d: I8042, offset: u32, _size: u32, value: u32, _now: 
 
 /** IRQ 1: the output buffer is full and its interrupt enabled. */
 export function i8042Line(d: I8042, _now: u64): bool {
+  assert(d.output <= 0xff, "i8042: a byte");
   return d.outputFull && (memoryAt(d, 0) & CTR_KEYBOARD_INTERRUPT) != 0;
 }
 
 function memoryAt(d: I8042, index: u32): u32 {
+  assert(index < MEMORY_BYTES, "i8042: address in its memory");
   return load<u8>(tailOf(d) + <usize>index);
 }
 
 function setMemory(d: I8042, index: u32, value: u32): void {
+  assert(index < MEMORY_BYTES, "i8042: address in its memory");
+  assert(value <= 0xff, "i8042: a byte");
   store<u8>(tailOf(d) + <usize>index, <u8>value);
 }
 
 function status(d: I8042): u32 {
+  assert(!d.timeout || d.output == NO_ANSWER, "i8042: nothing but the keyboard times out");
   return (
     STATUS_NOT_LOCKED |
     (d.outputFull ? STATUS_OUTPUT_FULL : 0) |
@@ -151,11 +159,13 @@ function status(d: I8042): u32 {
 }
 
 function readData(d: I8042): u32 {
+  assert(d.output <= 0xff, "i8042: a byte");
   d.outputFull = false;
   return d.output;
 }
 
 function reply(d: I8042, byte: u32): void {
+  assert(byte <= 0xff, "i8042: a byte");
   d.output = byte;
   d.outputFull = true;
   d.timeout = false;
@@ -163,6 +173,7 @@ function reply(d: I8042, byte: u32): void {
 
 /** A byte for the command that waits, or for the keyboard, where nobody answers. */
 function writeData(d: I8042, byte: u32): void {
+  assert(byte <= 0xff, "i8042: a byte");
   const command = d.command;
   d.command = NO_COMMAND;
   d.lastWasCommand = false;
@@ -189,6 +200,7 @@ function writeData(d: I8042, byte: u32): void {
 }
 
 function writeCommand(d: I8042, command: u32): void {
+  assert(command <= 0xff, "i8042: a byte");
   d.command = NO_COMMAND;
   if (command >= READ_MEMORY && command < READ_MEMORY + MEMORY_BYTES) {
     reply(d, memoryAt(d, command - READ_MEMORY));
@@ -202,6 +214,7 @@ function writeCommand(d: I8042, command: u32): void {
 }
 
 function runCommand(d: I8042, command: u32): void {
+  assert(d.command == NO_COMMAND, "i8042: another command waits");
   const ctr = memoryAt(d, 0);
   switch (command) {
     case DISABLE_AUXILIARY:

@@ -13,15 +13,18 @@ const RANGES: StaticArray<u16> = [
 
 /** Number of ranges. */
 export function ignoredRangeCount(): u32 {
+  assert((RANGES.length & 1) == 0, "ignored_ports: pairs");
   return <u32>RANGES.length >> 1;
 }
 
 /** First port of range `index`. */
 export function ignoredRangeFirst(index: u32): u32 {
+  assert(index < ignoredRangeCount(), "ignored_ports: no such range");
   return RANGES[index * 2];
 }
 
 /** Ports in range `index`. */
 export function ignoredRangePorts(index: u32): u32 {
+  assert(index < ignoredRangeCount(), "ignored_ports: no such range");
   return RANGES[index * 2 + 1];
 }

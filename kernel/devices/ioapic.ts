@@ -8,6 +8,7 @@
 //   destination  0       mask  level  remote IRR  polarity  status  logical  delivery mode  vector
 import { arenaNewWithTail } from "../lib/arena";
 import { tailOf } from "../lib/tail";
+import { isPortSize } from "../lib/sizes";
 
 export const IOAPIC_PINS: u32 = 24;
 /** Result of `ioapicTakePending` when no pin has a message to send. */
@@ -74,12 +75,14 @@ export function ioapicReset(d: Ioapic): void {
  * ones.
  */
 export function ioapicRead(d: Ioapic, offset: u32, size: u32, _now: u64): u32 {
+  assert(isPortSize(size), "ioapic: bytes of an access");
   const value = offset == SELECT ? d.select : offset == WINDOW ? readWindow(d) : 0xffffffff;
   return size == 4 ? value : value & ((1 << (size * 8)) - 1);
 }
 
 /** MMIO write. The window and the EOI register take 32-bit writes only. */
 export function ioapicWrite(d: Ioapic, offset: u32, size: u32, value: u32, _now: u64): void {
+  assert(isPortSize(size), "ioapic: bytes of an access");
   if (offset == SELECT) d.select = value & 0xff;
   if (size != 4) return;
   if (offset == WINDOW) writeWindow(d, value);
@@ -114,6 +117,7 @@ export function ioapicTakePending(d: Ioapic): i32 {
   const pins = ready(d);
   if (pins == 0) return NO_PIN;
   const pin = ctz<u32>(pins);
+  assert(pin < IOAPIC_PINS, "ioapic: pin");
   const bit: u32 = 1 << pin;
   d.edges &= ~bit;
   d.remoteIrr |= bit & d.level;
@@ -129,6 +133,11 @@ export function ioapicEntry(d: Ioapic, pin: u32): u64 {
 
 /** EOI of `vector` (0..255) by a CPU: level-triggered pins with that vector may interrupt again. */
 export function ioapicEoi(d: Ioapic, vector: u32): void {
+  assert(vector <= 0xff, "ioapic: vector");
+  assert(
+    d.remoteIrr >> IOAPIC_PINS == 0 && (d.remoteIrr & ~d.level) == 0,
+    "ioapic: only levels await an EOI",
+  );
   let waiting = d.remoteIrr;
   while (waiting != 0) {
     const pin = ctz<u32>(waiting);
@@ -156,14 +165,17 @@ export function ioapicMaySendSignals(d: Ioapic): bool {
 
 /** Whether `ioapicTakePending` would give a pin. */
 export function ioapicLine(d: Ioapic, _now: u64): bool {
+  assert((d.edges | d.asserted) >> IOAPIC_PINS == 0, "ioapic: pin");
   return ready(d) != 0;
 }
 
 function entryAt(d: Ioapic, pin: u32): usize {
+  assert(pin < IOAPIC_PINS, "ioapic: pin");
   return tailOf(d) + <usize>(pin << 3);
 }
 
 function readWindow(d: Ioapic): u32 {
+  assert(d.select <= 0xff, "ioapic: register");
   switch (d.select) {
     case INDEX_ID:
     case INDEX_ARBITRATION:
@@ -180,6 +192,7 @@ function readWindow(d: Ioapic): u32 {
 }
 
 function writeWindow(d: Ioapic, value: u32): void {
+  assert(d.select <= 0xff, "ioapic: register");
   if (d.select == INDEX_ID) d.id = value & ID_WRITABLE;
   const half = d.select - INDEX_ENTRIES;
   if (d.select < INDEX_ENTRIES || half >= IOAPIC_PINS * 2) return;
@@ -194,10 +207,12 @@ function writeWindow(d: Ioapic, value: u32): void {
  * relies on.
  */
 function digest(d: Ioapic, pin: u32): void {
+  assert(pin < IOAPIC_PINS, "ioapic: pin");
   const entry = load<u64>(entryAt(d, pin));
   const bit: u32 = 1 << pin;
   d.unmasked = (entry & ENTRY_MASKED) == 0 ? d.unmasked | bit : d.unmasked & ~bit;
   d.level = (entry & ENTRY_LEVEL) != 0 ? d.level | bit : d.level & ~bit;
   d.extInt = (entry & ENTRY_MODE_MASK) == ENTRY_EXTINT ? d.extInt | bit : d.extInt & ~bit;
   d.remoteIrr &= d.level | ~bit;
+  assert((d.remoteIrr & ~d.level) == 0, "ioapic: only levels await an EOI");
 }

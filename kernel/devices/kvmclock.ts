@@ -74,6 +74,8 @@ function scale(c: KvmClock): void {
     hz <<= 1;
     shift += 1;
   }
+  assert(hz > SECOND && hz <= 2 * SECOND, "kvmclock: rate");
+  assert(shift > -32 && shift < 32, "kvmclock: shift");
   c.shift = shift;
   // SECOND / (tscHz << shift) in 32-bit fixed point, from the exact rate.
   c.multiplier =
@@ -88,6 +90,8 @@ function scale(c: KvmClock): void {
  * no other order).
  */
 export function kvmClockFill(c: KvmClock, buffer: usize, tsc: u64, now: u64): void {
+  assert((c.version & 1) == 0, "kvmclock: a version is even");
+  assert(c.multiplier != 0, "kvmclock: the rate has not been set");
   c.version += 2;
   store<u32>(buffer, c.version, 0);
   store<u32>(buffer, 0, 4);
@@ -99,6 +103,7 @@ export function kvmClockFill(c: KvmClock, buffer: usize, tsc: u64, now: u64): vo
 
 /** Fills the 12 bytes at `buffer`: the date at VM time 0, in nanoseconds since 1970. */
 export function kvmWallClockFill(c: KvmClock, buffer: usize, bootUnixNs: u64): void {
+  assert((c.wallVersion & 1) == 0, "kvmclock: a version is even");
   c.wallVersion += 2;
   store<u32>(buffer, c.wallVersion, 0);
   store<u32>(buffer, <u32>(bootUnixNs / SECOND), 4);

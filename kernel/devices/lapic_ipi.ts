@@ -46,6 +46,7 @@ function modeOf(icr: u64): u32 {
 
 /** Logical ID in x2APIC mode, derived from the APIC ID: cluster in 31..16, one bit in 15..0. */
 export function x2apicLogicalId(l: Lapic): u32 {
+  if (isDefined(CHECKED)) assert(l.apicId >> 20 == 0, "lapic ipi: APIC ID");
   return ((l.apicId >> 4) << 16) | (1 << (l.apicId & 15));
 }
 
@@ -73,6 +74,9 @@ export function ipiSend(l: Lapic, icr: u64): void {
  * already.
  */
 export function lapicTakeIpi(l: Lapic): u64 {
+  if (isDefined(CHECKED))
+    if (isDefined(CHECKED))
+      assert(!l.ipiPending || shorthandOf(l.icr) != SHORTHAND_SELF, "lapic ipi: to itself alone");
   if (!l.ipiPending) return NO_IPI;
   l.ipiPending = false;
   return l.icr;
@@ -82,6 +86,7 @@ export function lapicTakeIpi(l: Lapic): u64 {
  * Whether the ICR command `icr` written by `source` is for `target`, another CPU; deliver it with `lapicIpi`.
  */
 export function lapicIpiMatches(icr: u64, source: Lapic, target: Lapic): bool {
+  if (isDefined(CHECKED)) assert(source != target, "lapic ipi: its effects here are done");
   const shorthand = shorthandOf(icr);
   if (shorthand == SHORTHAND_NONE) return icrDestinationMatches(icr, source, target);
   return shorthand != SHORTHAND_SELF;
@@ -103,6 +108,7 @@ export function lapicIpi(target: Lapic, icr: u64): void {
  * effect here.
  */
 export function lapicMessage(l: Lapic, mode: u32, vector: u32, level: bool): void {
+  if (isDefined(CHECKED)) assert(mode <= 7 && vector <= 0xff, "lapic ipi: message");
   if (!hardwareEnabled(l)) return;
   switch (mode) {
     case DELIVERY_FIXED:
@@ -128,6 +134,7 @@ export function lapicMessage(l: Lapic, mode: u32, vector: u32, level: bool): voi
  * Whether a message with an 8-bit destination (IOAPIC, MSI) is for this APIC. `logical`: destination mode.
  */
 export function lapicMatches(l: Lapic, destination: u32, logical: bool): bool {
+  if (isDefined(CHECKED)) assert(destination <= 0xff, "lapic ipi: destination");
   return matches(l, destination, logical, XAPIC_BROADCAST);
 }
 
@@ -139,6 +146,7 @@ function matches(l: Lapic, destination: u32, logical: bool, broadcast: u32): boo
 }
 
 function matchesCluster(logicalId: u32, destination: u32): bool {
+  if (isDefined(CHECKED)) assert((logicalId & 0xffff) != 0, "lapic ipi: one bit of a cluster");
   return destination >> 16 == logicalId >> 16 && (destination & logicalId & 0xffff) != 0;
 }
 
@@ -147,6 +155,8 @@ function matchesCluster(logicalId: u32, destination: u32): bool {
  * one bit.
  */
 function matchesLogical(l: Lapic, destination: u32): bool {
+  if (isDefined(CHECKED)) assert(!inX2apicMode(l), "lapic ipi: xAPIC mode");
+  if (isDefined(CHECKED)) assert((l.dfr & 0x0fffffff) == 0x0fffffff, "lapic ipi: destination format");
   if (destination > 0xff) return false;
   const mine = l.ldr >> 24;
   const flat = l.dfr >> 28 == 0xf;

@@ -5,6 +5,7 @@ import {
   DELIVERY_FIXED,
   DELIVERY_INIT,
   DELIVERY_NMI,
+  FIRST_LEGAL_VECTOR,
   hardwareEnabled,
   ISR,
   Lapic,
@@ -25,6 +26,7 @@ import {
 
 /** Level of input pin LINT0 or LINT1 (`pin` 0 or 1). LINT0 is the PIC's INTR, LINT1 the NMI. */
 export function lapicSetLint(l: Lapic, pin: u32, level: bool): void {
+  if (isDefined(CHECKED)) assert(pin <= 1, "lapic pins: pin");
   const bit: u32 = 1 << pin;
   const rising = level && (l.lintLevels & bit) == 0;
   l.lintLevels = level ? l.lintLevels | bit : l.lintLevels & ~bit;
@@ -43,6 +45,7 @@ export function lapicSetLint(l: Lapic, pin: u32, level: bool): void {
  * vector.
  */
 export function lapicExtIntPending(l: Lapic): bool {
+  if (isDefined(CHECKED)) assert(l.lintLevels <= 3, "lapic pins: two pins");
   if ((l.lintLevels & 1) == 0) return false;
   if (!hardwareEnabled(l)) return true;
   return (l.lvtLint0 & (LVT_MASKED | (7 << LVT_MODE_SHIFT))) == DELIVERY_EXTINT << LVT_MODE_SHIFT;
@@ -57,6 +60,7 @@ export function lapicMayGetSignals(l: Lapic): bool {
 
 /** A level-triggered fixed LINT interrupts while its pin is high and its last interrupt has had its EOI. */
 export function sampleLevelLint(l: Lapic, pin: u32): void {
+  if (isDefined(CHECKED)) assert(pin <= 1, "lapic pins: pin");
   const entry = pin == 0 ? l.lvtLint0 : l.lvtLint1;
   if ((l.lintLevels & (1 << pin)) == 0 || (entry & (LVT_MASKED | LVT_REMOTE_IRR)) != 0) return;
   if (pin == 0) l.lvtLint0 = entry | LVT_REMOTE_IRR;
@@ -71,6 +75,7 @@ export function isLevelFixed(entry: u32): bool {
 export function endOfInterrupt(l: Lapic): void {
   const vector = setHighest(l, ISR);
   if (vector < 0) return;
+  if (isDefined(CHECKED)) assert(<u32>vector >= FIRST_LEGAL_VECTOR, "lapic pins: vector in service");
   setRemove(l, ISR, <u32>vector);
   if (!setHas(l, TMR, <u32>vector)) return;
   if ((l.svr & SVR_SUPPRESS_EOI) == 0) l.eoiVector = vector;

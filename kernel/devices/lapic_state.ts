@@ -105,6 +105,9 @@ export const SIGNAL_SIPI: u32 = 1 << 2;
 
 /** Whether the APIC is enabled in IA32_APIC_BASE. */
 export function hardwareEnabled(l: Lapic): bool {
+  if (isDefined(CHECKED))
+    if (isDefined(CHECKED))
+      assert((l.base & (BASE_ENABLE | BASE_X2APIC)) != BASE_X2APIC, "lapic: x2APIC mode while disabled");
   return (l.base & BASE_ENABLE) != 0;
 }
 
@@ -122,6 +125,7 @@ export function inXapicMode(l: Lapic): bool {
 
 /** 32 bits of a 256-bit register as the guest reads them: `word` 0..7. */
 export function setWord(l: Lapic, which: usize, word: u32): u32 {
+  if (isDefined(CHECKED)) assert(word < 8 && which <= TMR, "lapic: word of a set");
   return load<u32>(tailOf(l) + which + <usize>(word << 2));
 }
 
@@ -130,6 +134,8 @@ export function setHas(l: Lapic, which: usize, vector: u32): bool {
 }
 
 export function setAdd(l: Lapic, which: usize, vector: u32): void {
+  if (isDefined(CHECKED)) assert(vector <= 0xff && which <= TMR, "lapic: vector");
+  if (isDefined(CHECKED)) assert(which == TMR || vector >= FIRST_LEGAL_VECTOR, "lapic: vector");
   const set = tailOf(l) + which;
   const word = set + <usize>((vector >> 5) << 2);
   store<u32>(word, load<u32>(word) | (1 << (vector & 31)));
@@ -137,6 +143,7 @@ export function setAdd(l: Lapic, which: usize, vector: u32): void {
 }
 
 export function setRemove(l: Lapic, which: usize, vector: u32): void {
+  if (isDefined(CHECKED)) assert(vector <= 0xff && which <= TMR, "lapic: vector");
   const set = tailOf(l) + which;
   const word = set + <usize>((vector >> 5) << 2);
   const rest = load<u32>(word) & ~(1 << (vector & 31));
@@ -150,11 +157,15 @@ export function setHighest(l: Lapic, which: usize): i32 {
   const summary = load<u32>(set, SUMMARY);
   if (summary == 0) return NO_VECTOR;
   const word = 31 - <u32>clz(summary);
+  if (isDefined(CHECKED))
+    if (isDefined(CHECKED))
+      assert(load<u32>(set + (word << 2)) != 0, "lapic: the summary tells what the set has not");
   return <i32>((word << 5) + 31 - clz(load<u32>(set + (word << 2))));
 }
 
 /** Records an error; an unmasked error entry of the local vector table interrupts. */
 export function lapicRaiseError(l: Lapic, error: u32): void {
+  if (isDefined(CHECKED)) assert(error != 0 && error <= 0xff, "lapic: error");
   l.newErrors |= error;
   if ((l.lvtError & LVT_MASKED) != 0 || (l.lvtError & LVT_VECTOR) < FIRST_LEGAL_VECTOR) return;
   lapicDeliver(l, l.lvtError & LVT_VECTOR, false);
@@ -165,6 +176,7 @@ export function lapicRaiseError(l: Lapic, error: u32): void {
  * @param level whether the trigger mode is level: its EOI is then broadcast to the IOAPICs.
  */
 export function lapicDeliver(l: Lapic, vector: u32, level: bool): void {
+  if (isDefined(CHECKED)) assert(vector <= 0xff, "lapic: vector");
   if (!hardwareEnabled(l) || !softwareEnabled(l)) return;
   if (vector < FIRST_LEGAL_VECTOR) {
     lapicRaiseError(l, ESR_RECEIVE_ILLEGAL_VECTOR);
@@ -177,6 +189,7 @@ export function lapicDeliver(l: Lapic, vector: u32, level: bool): void {
 
 /** Processor priority: the higher of the task priority and the class of the interrupt in service. */
 export function processorPriority(l: Lapic): u32 {
+  if (isDefined(CHECKED)) assert(l.tpr <= 0xff, "lapic: task priority");
   const highest = setHighest(l, ISR);
   const inService: u32 = highest < 0 ? 0 : <u32>highest & 0xf0;
   return (l.tpr & 0xf0) >= inService ? l.tpr : inService;

@@ -18,6 +18,7 @@ export const DIVIDE_WRITABLE: u32 = 0x0b;
 
 /** log2 of the divisor: bits 3, 1, 0 of the register, with 111b meaning 1. */
 function divideShift(l: Lapic): u64 {
+  if (isDefined(CHECKED)) assert((l.divide & ~DIVIDE_WRITABLE) == 0, "lapic timer: divide configuration");
   const code = ((l.divide >> 1) & 4) | (l.divide & 3);
   return (code + 1) & 7;
 }
@@ -34,6 +35,7 @@ function periodNs(l: Lapic): u64 {
 /** Current count register. */
 export function timerCurrentCount(l: Lapic, now: u64): u32 {
   if (!l.timerArmed || inTscDeadlineMode(l) || l.timerExpiry <= now) return 0;
+  if (isDefined(CHECKED)) assert(l.initialCount != 0, "lapic timer: armed without a count");
   const shift = divideShift(l);
   const count = (l.timerExpiry - now + (((<u64>1) << shift) - 1)) >> shift;
   return <u32>min<u64>(count, l.initialCount);
@@ -42,6 +44,7 @@ export function timerCurrentCount(l: Lapic, now: u64): u32 {
 /** Writing the initial count starts the timer, zero stops it; TSC-deadline mode ignores it. */
 export function timerSetInitialCount(l: Lapic, value: u32, now: u64): void {
   if (inTscDeadlineMode(l)) return;
+  if (isDefined(CHECKED)) assert(l.tscDeadline == 0, "lapic timer: a deadline in another mode");
   l.initialCount = value;
   l.timerArmed = value != 0;
   l.timerExpiry = now + periodNs(l);
@@ -56,6 +59,7 @@ export function timerSetDivide(l: Lapic, value: u32, now: u64): void {
 
 /** Changing to or from TSC-deadline mode disarms the timer. */
 export function timerSetLvt(l: Lapic, value: u32): void {
+  if (isDefined(CHECKED)) assert(value >> 19 == 0, "lapic timer: local vector table");
   const wasDeadline = inTscDeadlineMode(l);
   l.lvtTimer = value;
   if (wasDeadline == inTscDeadlineMode(l)) return;
@@ -66,6 +70,9 @@ export function timerSetLvt(l: Lapic, value: u32): void {
 
 /** IA32_TSC_DEADLINE: zero unless armed. */
 export function lapicTscDeadline(l: Lapic, now: u64): u64 {
+  if (isDefined(CHECKED))
+    if (isDefined(CHECKED))
+      assert(l.tscDeadline == 0 || inTscDeadlineMode(l), "lapic timer: a deadline in another mode");
   lapicAdvance(l, now);
   return l.tscDeadline;
 }
@@ -75,6 +82,7 @@ export function lapicTscDeadline(l: Lapic, now: u64): u64 {
  * @param tsc the guest's TSC at VM time `now`; `tscHz`: its rate.
  */
 export function lapicSetTscDeadline(l: Lapic, value: u64, tsc: u64, tscHz: u64, now: u64): void {
+  if (isDefined(CHECKED)) assert(tscHz != 0, "lapic timer: TSC rate");
   if (!inTscDeadlineMode(l)) return;
   l.tscDeadline = value;
   l.timerArmed = value != 0;
@@ -84,6 +92,7 @@ export function lapicSetTscDeadline(l: Lapic, value: u64, tsc: u64, tscHz: u64, 
 
 /** VM time `ticks` of the TSC after `now`, rounded up; U64.MAX_VALUE if out of reach. */
 function nsAfter(now: u64, ticks: u64, tscHz: u64): u64 {
+  if (isDefined(CHECKED)) assert(tscHz != 0 && ticks != 0, "lapic timer: TSC rate");
   const high = mul_high(ticks, LAPIC_TIMER_HZ);
   if (high >= tscHz) return u64.MAX_VALUE;
   const ns = div_wide(high, ticks * LAPIC_TIMER_HZ, tscHz);
@@ -92,6 +101,7 @@ function nsAfter(now: u64, ticks: u64, tscHz: u64): u64 {
 
 /** Next timer interrupt, VM time in ns, or U64.MAX_VALUE. A masked timer runs on but needs no attention. */
 export function lapicDeadline(l: Lapic, _now: u64): u64 {
+  if (isDefined(CHECKED)) assert(l.tscDeadline == 0 || l.timerArmed, "lapic timer: a deadline but no timer");
   return l.timerArmed && (l.lvtTimer & LVT_MASKED) == 0 ? l.timerExpiry : u64.MAX_VALUE;
 }
 

@@ -5,6 +5,7 @@
 import { arenaNewWithTail } from "../lib/arena";
 import { tailOf } from "../lib/tail";
 import { MAX_PCI_SLOTS } from "../lib/limits";
+import { isPortSize } from "../lib/sizes";
 
 /** Ports of configuration mechanism #1, from CF8h on. */
 export const PCI_PORTS: u32 = 8;
@@ -49,6 +50,7 @@ export class Pci {
 export function pciNew(): Pci {
   const d = arenaNewWithTail<Pci>(<usize>MAX_PCI_SLOTS * SLOT_BYTES);
   pciAddFunction(d, 0, HOST_BRIDGE_IDS, HOST_BRIDGE_CLASS, 0);
+  assert(d.present == 1, "pci: a host bridge alone");
   return d;
 }
 
@@ -66,6 +68,7 @@ export function pciReset(d: Pci): void {
  */
 export function pciAddFunction(d: Pci, slot: u32, ids: u32, classRevision: u32, subsystem: u32): void {
   assert(slot < MAX_PCI_SLOTS && (d.present & (1 << slot)) == 0, "pci: slot taken");
+  assert(ids != U32.MAX_VALUE, "pci: no function has these identifiers");
   d.present |= 1 << slot;
   pciDefine(d, slot, IDS, 4, ids, 0);
   pciDefine(d, slot, COMMAND, 4, 0, COMMAND_WRITABLE);
@@ -81,6 +84,7 @@ export function pciAddFunction(d: Pci, slot: u32, ids: u32, classRevision: u32, 
  */
 export function pciDefine(d: Pci, slot: u32, register: u32, size: u32, value: u32, writable: u32): void {
   assert(slot < MAX_PCI_SLOTS && register + size <= REGISTERS, "pci: register");
+  assert(isPortSize(size), "pci: bytes of a register");
   for (let i: u32 = 0; i < size; i++) {
     store<u8>(image(d, slot, VALUES) + <usize>(register + i), <u8>(value >> (i * 8)));
     store<u8>(image(d, slot, POWER_ON) + <usize>(register + i), <u8>(value >> (i * 8)));
@@ -90,6 +94,7 @@ export function pciDefine(d: Pci, slot: u32, register: u32, size: u32, value: u3
 
 /** A function's register as the guest sees it; absent functions and bytes past the end read as ones. */
 export function pciConfigRead(d: Pci, slot: u32, register: u32, size: u32): u32 {
+  assert(isPortSize(size), "pci: bytes of an access");
   let value: u32 = 0;
   for (let i: u32 = 0; i < size; i++) {
     const exists = isPresent(d, slot) && register + i < REGISTERS;
@@ -101,6 +106,7 @@ export function pciConfigRead(d: Pci, slot: u32, register: u32, size: u32): u32 
 
 /** The guest's write: only writable bits change. */
 export function pciConfigWrite(d: Pci, slot: u32, register: u32, size: u32, value: u32): void {
+  assert(size != 0 && size <= 4, "pci: bytes of an access");
   if (!isPresent(d, slot)) return;
   for (let i: u32 = 0; i < size && register + i < REGISTERS; i++) {
     const at = image(d, slot, VALUES) + <usize>(register + i);
@@ -114,6 +120,7 @@ export function pciConfigWrite(d: Pci, slot: u32, register: u32, size: u32, valu
  * ports.
  */
 export function pciRead(d: Pci, offset: u32, size: u32, _now: u64): u32 {
+  assert(offset < PCI_PORTS && isPortSize(size), "pci: port");
   if (offset == 0 && size == 4) return d.address;
   if (offset < DATA_PORT) return 0xffffffff;
   if ((d.address & ADDRESS_ENABLE) == 0) return 0xffffffff;
@@ -123,6 +130,7 @@ export function pciRead(d: Pci, offset: u32, size: u32, _now: u64): u32 {
 }
 
 export function pciWrite(d: Pci, offset: u32, size: u32, value: u32, _now: u64): void {
+  assert(offset < PCI_PORTS && isPortSize(size), "pci: port");
   if (offset == 0 && size == 4) d.address = value & ADDRESS_WRITABLE;
   if (offset < DATA_PORT || (d.address & ADDRESS_ENABLE) == 0) return;
   const inside = offset - DATA_PORT;
@@ -131,14 +139,17 @@ export function pciWrite(d: Pci, offset: u32, size: u32, value: u32, _now: u64):
 
 /** ECAM window of bus 0 on; `offset` = bus << 20 | device << 15 | function << 12 | register. */
 export function pciEcamRead(d: Pci, offset: u32, size: u32, _now: u64): u32 {
+  assert(isPortSize(size), "pci: bytes of an access");
   return pciConfigRead(d, ecamSlot(offset), offset & 0xfff, size);
 }
 
 export function pciEcamWrite(d: Pci, offset: u32, size: u32, value: u32, _now: u64): void {
+  assert(isPortSize(size), "pci: bytes of an access");
   pciConfigWrite(d, ecamSlot(offset), offset & 0xfff, size, value);
 }
 
 function image(d: Pci, slot: u32, which: usize): usize {
+  assert(slot < MAX_PCI_SLOTS && which < SLOT_BYTES, "pci: slot");
   return tailOf(d) + <usize>slot * SLOT_BYTES + which;
 }
 
@@ -148,6 +159,7 @@ function isPresent(d: Pci, slot: u32): bool {
 
 /** Slot that CONFIG_ADDRESS names, or MAX_PCI_SLOTS for other buses and functions, which do not exist. */
 function addressedSlot(d: Pci): u32 {
+  assert((d.address & ~ADDRESS_WRITABLE) == 0, "pci: address");
   return (d.address & 0x00ff0700) != 0 ? MAX_PCI_SLOTS : (d.address >> 11) & 31;
 }
 

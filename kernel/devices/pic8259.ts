@@ -2,6 +2,7 @@
 // sheet), with the edge/level control registers of PC chipsets. The slave's INT is the master's request 2.
 import { arenaNewWithTail } from "../lib/arena";
 import { tailOf } from "../lib/tail";
+import { isPortSize } from "../lib/sizes";
 
 // Offsets of the register groups; the platform maps ports to them.
 /** 20h and 21h. */
@@ -96,6 +97,7 @@ function resetChip(c: Pic8259Chip): void {
 
 /** Port read: PIC_* group plus the port's place in it. A wider access reads the group's second port too. */
 export function pic8259Read(d: Pic8259, offset: u32, size: u32, _now: u64): u32 {
+  if (isDefined(CHECKED)) assert(isPortSize(size), "pic8259: bytes of an access");
   let value = readPort(d, offset);
   if (size > 1) value |= ((offset & 1) == 0 ? readPort(d, offset + 1) : 0xff) << 8;
   return size == 4 ? value | 0xffff0000 : value;
@@ -103,6 +105,7 @@ export function pic8259Read(d: Pic8259, offset: u32, size: u32, _now: u64): u32 
 
 /** Port write; a wider access writes the group's second port too. */
 export function pic8259Write(d: Pic8259, offset: u32, size: u32, value: u32, _now: u64): void {
+  if (isDefined(CHECKED)) assert(isPortSize(size), "pic8259: bytes of an access");
   writePort(d, offset, value & 0xff);
   if (size > 1 && (offset & 1) == 0) writePort(d, offset + 1, (value >> 8) & 0xff);
 }
@@ -154,11 +157,13 @@ function cascade(d: Pic8259): void {
 }
 
 function isLevel(c: Pic8259Chip, bit: u32): bool {
+  assert(bit != 0 && bit <= 0x80, "pic8259: request");
   return c.allLevel || (c.elcr & bit) != 0;
 }
 
 /** An edge is latched, but the latch goes with its input: a request must stay until it is acknowledged. */
 function setInput(c: Pic8259Chip, request: u32, level: bool): void {
+  assert(request < 8, "pic8259: request");
   const bit: u32 = 1 << request;
   if (!level) {
     c.irr &= ~bit;
@@ -171,11 +176,14 @@ function setInput(c: Pic8259Chip, request: u32, level: bool): void {
 
 /** Place of `request` in the current order: 0 is the highest priority. */
 function rank(c: Pic8259Chip, request: u32): u32 {
+  if (isDefined(CHECKED)) assert(request < 8 && c.highest < 8, "pic8259: request");
   return (request - c.highest) & 7;
 }
 
 /** The bit of highest priority in a set of requests, or NONE. */
 function highestOf(c: Pic8259Chip, requests: u32): u32 {
+  if (isDefined(CHECKED)) assert(c.highest < 8, "pic8259: request");
+  if (isDefined(CHECKED)) assert(requests <= 0xff, "pic8259: a set of eight requests");
   if (requests == 0) return NONE;
   const rotated = ((requests >> c.highest) | (requests << (8 - c.highest))) & 0xff;
   return (ctz<u32>(rotated) + c.highest) & 7;
@@ -186,6 +194,7 @@ function highestOf(c: Pic8259Chip, requests: u32): u32 {
  * if masked in special mask mode, and the cascade not itself in special fully nested mode.
  */
 function pendingRequest(c: Pic8259Chip): u32 {
+  if (isDefined(CHECKED)) assert((c.irr | c.isr | c.imr) <= 0xff, "pic8259: a set of eight requests");
   const waiting = c.irr & ~c.imr;
   if (waiting == 0 || !c.initialized) return NONE;
   const request = highestOf(c, waiting);
@@ -202,6 +211,7 @@ function acknowledge(c: Pic8259Chip): u32 {
   if (!isLevel(c, bit)) c.irr &= ~bit;
   if (!c.autoEoi) c.isr |= bit;
   else if (c.rotateOnAutoEoi) c.highest = (request + 1) & 7;
+  assert(c.initialized, "pic8259: silent until initialised");
   return request;
 }
 
@@ -223,6 +233,7 @@ function readPort(d: Pic8259, offset: u32): u32 {
 }
 
 function writePort(d: Pic8259, offset: u32, value: u32): void {
+  if (isDefined(CHECKED)) assert(value <= 0xff, "pic8259: a byte");
   // What is written to the master does not reach the cascade. Masks are most of it.
   if (offset == PIC_MASTER + 1) return writeOdd(master(d), value);
   switch (offset) {
@@ -248,6 +259,7 @@ function writePort(d: Pic8259, offset: u32, value: u32): void {
 
 /** Level-triggered inputs request for as long as they are high. */
 function setTrigger(c: Pic8259Chip, elcr: u32): void {
+  assert(elcr <= 0xff, "pic8259: a set of eight requests");
   c.elcr = elcr;
   c.irr |= c.inputs & elcr;
 }
@@ -265,6 +277,7 @@ function readOdd(d: Pic8259, second: bool): u32 {
 
 /** Poll command: the read is an acknowledge. Bit 7: there was a request, numbered in bits 2..0. */
 function readPoll(d: Pic8259, c: Pic8259Chip): u32 {
+  assert(c.poll, "pic8259: no poll");
   c.poll = false;
   const request = acknowledge(c);
   if (c == slave(d)) pulseCascade(d);
@@ -272,6 +285,7 @@ function readPoll(d: Pic8259, c: Pic8259Chip): u32 {
 }
 
 function writeEven(c: Pic8259Chip, value: u32): void {
+  if (isDefined(CHECKED)) assert(value <= 0xff, "pic8259: a byte");
   if ((value & ICW1) != 0) beginInitialization(c, value);
   else if ((value & OCW3) != 0) writeOcw3(c, value);
   else writeOcw2(c, value);
@@ -297,12 +311,14 @@ function beginInitialization(c: Pic8259Chip, value: u32): void {
 }
 
 function writeOdd(c: Pic8259Chip, value: u32): void {
+  if (isDefined(CHECKED)) assert(value <= 0xff, "pic8259: a byte");
   if (c.expect == EXPECT_OCW1) c.imr = value;
   else initialize(c, value);
 }
 
 /** ICW2, ICW3 or ICW4. */
 function initialize(c: Pic8259Chip, value: u32): void {
+  assert(c.expect != EXPECT_OCW1 && c.expect <= EXPECT_ICW4, "pic8259: word expected");
   switch (c.expect) {
     case EXPECT_ICW2:
       c.base = value & 0xf8;
@@ -327,6 +343,7 @@ function initialize(c: Pic8259Chip, value: u32): void {
 }
 
 function writeOcw3(c: Pic8259Chip, value: u32): void {
+  assert((value & ICW1) == 0 && (value & OCW3) != 0, "pic8259: another word");
   if ((value & (1 << 6)) != 0) c.specialMask = (value & (1 << 5)) != 0;
   if ((value & (1 << 2)) != 0) c.poll = true;
   else if ((value & (1 << 1)) != 0) c.readIsr = (value & 1) != 0;
@@ -334,6 +351,7 @@ function writeOcw3(c: Pic8259Chip, value: u32): void {
 
 /** Operation command word 2: bits 7..5 rotate, specific, EOI; bits 2..0 a request. */
 function writeOcw2(c: Pic8259Chip, value: u32): void {
+  assert((value & (ICW1 | OCW3)) == 0, "pic8259: another word");
   const request = value & 7;
   switch (value >> 5) {
     case 0: // rotate in automatic EOI mode: clear
@@ -372,5 +390,6 @@ function nonSpecificEoi(c: Pic8259Chip): u32 {
 
 /** `request` becomes the lowest priority. */
 function rotateBehind(c: Pic8259Chip, request: u32): void {
+  assert(request <= NONE, "pic8259: request");
   if (request != NONE) c.highest = (request + 1) & 7;
 }

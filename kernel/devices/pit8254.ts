@@ -20,6 +20,7 @@ import {
   NO_TICK,
   PitCounter,
 } from "./pit_counter";
+import { isPortSize } from "../lib/sizes";
 
 /** Input clock, hertz. */
 export const PIT_HZ: u64 = 1_193_182;
@@ -74,6 +75,7 @@ export function pit8254Reset(d: Pit8254): void {
 
 /** Port read, one byte: the PC's timer sits on an 8-bit bus, so a wider access reads the next ports too. */
 export function pit8254Read(d: Pit8254, offset: u32, size: u32, now: u64): u32 {
+  assert(isPortSize(size), "pit8254: bytes of an access");
   if (offset == PIT_PORT_B) return pit8254ReadPortB(d, size, now);
   const tick = ticksAt(now);
   catchUp(d, tick);
@@ -84,6 +86,7 @@ export function pit8254Read(d: Pit8254, offset: u32, size: u32, now: u64): u32 {
 
 /** Read of PIT_PORT_B, which calibrations poll in tight loops: only counter 2 shows here. */
 export function pit8254ReadPortB(d: Pit8254, size: u32, now: u64): u32 {
+  if (isDefined(CHECKED)) assert((d.portB & ~PORT_B_WRITABLE) == 0, "pit8254: port B");
   const tick = ticksAt(now);
   const c = counter(d, 2);
   if (c.active) counterAdvance(c, tick);
@@ -94,6 +97,7 @@ export function pit8254ReadPortB(d: Pit8254, size: u32, now: u64): u32 {
 
 /** Port write; a wider access writes the next ports too. */
 export function pit8254Write(d: Pit8254, offset: u32, size: u32, value: u32, now: u64): void {
+  assert(isPortSize(size), "pit8254: bytes of an access");
   const tick = ticksAt(now);
   catchUp(d, tick);
   const before = counterOut(counter(d, 0), tick);
@@ -133,6 +137,7 @@ export function pit8254Advance(d: Pit8254, now: u64): void {
 }
 
 function counter(d: Pit8254, index: u32): PitCounter {
+  if (isDefined(CHECKED)) assert(index < COUNTERS, "pit8254: no such counter");
   return changetype<PitCounter>(tailOf(d) + <usize>index * offsetof<PitCounter>());
 }
 
@@ -143,6 +148,7 @@ function ticksAt(now: u64): u64 {
 
 /** First VM time at which `tick` has come. */
 function nsAt(tick: u64): u64 {
+  assert(tick >= FIRST_TICK, "pit8254: before VM time 0");
   const ticks = tick - FIRST_TICK;
   const high = mul_high(ticks, SECOND);
   if (high >= PIT_HZ) return u64.MAX_VALUE;
@@ -166,6 +172,7 @@ function refresh(tick: u64): u32 {
 }
 
 function writePort(d: Pit8254, offset: u32, value: u32, tick: u64): void {
+  assert(value <= 0xff, "pit8254: a byte");
   if (offset < COUNTERS) {
     counterWrite(counter(d, offset), value, tick);
   } else if (offset == CONTROL) {
@@ -177,6 +184,7 @@ function writePort(d: Pit8254, offset: u32, value: u32, tick: u64): void {
 }
 
 function writeControl(d: Pit8254, value: u32, tick: u64): void {
+  assert(value <= 0xff, "pit8254: a byte");
   const select = value >> 6;
   if (select == READ_BACK) {
     readBack(d, value, tick);
@@ -188,6 +196,7 @@ function writeControl(d: Pit8254, value: u32, tick: u64): void {
 }
 
 function readBack(d: Pit8254, value: u32, tick: u64): void {
+  assert(value >> 6 == READ_BACK, "pit8254: another command");
   for (let i: u32 = 0; i < COUNTERS; i++) {
     if ((value & (2 << i)) == 0) continue;
     if ((value & READ_BACK_NO_COUNT) == 0) counterLatchCount(counter(d, i), tick);

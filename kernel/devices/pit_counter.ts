@@ -81,6 +81,7 @@ function isLoaded(c: PitCounter, tick: u64): bool {
 
 /** Ticks since the full count; only for a loaded counter. */
 function elapsed(c: PitCounter, tick: u64): u64 {
+  if (isDefined(CHECKED)) assert(c.active && (c.frozen || tick >= c.start), "pit: not loaded");
   return c.frozen ? c.frozenElapsed : tick - c.start;
 }
 
@@ -95,6 +96,7 @@ export function counterIdleOut(c: PitCounter): bool {
 }
 
 function activeOut(c: PitCounter, tick: u64): bool {
+  if (isDefined(CHECKED)) assert(c.active && c.count != 0, "pit: not loaded");
   const mode = c.mode;
   if (tick < c.start) return c.heldOut;
   const ticks = elapsed(c, tick);
@@ -114,6 +116,7 @@ function activeOut(c: PitCounter, tick: u64): bool {
 
 /** First tick after `tick` at which OUT rises, as programmed now, or NO_TICK. */
 function counterNextRise(c: PitCounter, tick: u64): u64 {
+  if (isDefined(CHECKED)) assert(c.count != 0 && c.count <= 65536, "pit: count");
   if (!c.active) return NO_TICK;
   const strobe = c.mode == MODE_SOFTWARE_STROBE || c.mode == MODE_HARDWARE_STROBE;
   if (strobe && tick < c.start && !c.heldOut) return c.start; // started anew in the middle of a strobe
@@ -129,12 +132,14 @@ function counterNextRise(c: PitCounter, tick: u64): u64 {
 
 /** Next tick at which OUT may rise or a new count takes over, or NO_TICK. */
 export function counterNextEvent(c: PitCounter, tick: u64): u64 {
+  assert(c.mode <= MODE_HARDWARE_STROBE, "pit: mode");
   const rise = counterNextRise(c, tick);
   return c.nextCount != 0 && isPeriodic(c) && c.active && !c.frozen ? min<u64>(rise, c.switchTick) : rise;
 }
 
 /** Catches up to `tick`; returns how often OUT rose on the way. */
 export function counterAdvance(c: PitCounter, tick: u64): u32 {
+  if (isDefined(CHECKED)) assert(c.nextCount <= 65536, "pit: count");
   if (!c.active) {
     c.seen = max(c.seen, tick);
     return 0;
@@ -148,6 +153,7 @@ export function counterAdvance(c: PitCounter, tick: u64): u32 {
 }
 
 function risesUntil(c: PitCounter, tick: u64): u32 {
+  if (isDefined(CHECKED)) assert(c.count != 0, "pit: count");
   const from = c.seen;
   if (tick <= from) return 0;
   c.seen = tick;
@@ -158,6 +164,7 @@ function risesUntil(c: PitCounter, tick: u64): u32 {
 
 /** The count written during the last period or half-period takes over. */
 function switchCount(c: PitCounter): void {
+  assert(c.nextCount != 0 && isPeriodic(c), "pit: no count waits");
   const inLowHalf = c.mode == MODE_SQUARE_WAVE && !counterOut(c, c.switchTick);
   c.count = c.nextCount;
   c.nextCount = 0;
@@ -166,6 +173,7 @@ function switchCount(c: PitCounter): void {
 
 /** What the counting element holds, in binary or BCD as programmed. */
 function currentCount(c: PitCounter, tick: u64): u32 {
+  if (isDefined(CHECKED)) assert(c.count != 0 && c.count <= 65536, "pit: count");
   const modulus: u32 = c.bcd ? 10000 : 65536;
   let value = c.idleCount;
   if (c.active) {
@@ -180,20 +188,25 @@ function currentCount(c: PitCounter, tick: u64): u32 {
 
 /** Mode 3 counts down by two, twice a period; odd counts start from one less. */
 function squareWaveCount(c: PitCounter, phase: u32): u32 {
+  if (isDefined(CHECKED)) assert(phase < c.count, "pit: phase");
   const high = (c.count + 1) >> 1;
   return (c.count & ~1) - 2 * (phase < high ? phase : phase - high);
 }
 
 function toBcd(value: u32): u32 {
+  assert(value < 10000, "pit: four digits");
   return (value % 10) | (((value / 10) % 10) << 4) | (((value / 100) % 10) << 8) | ((value / 1000) << 12);
 }
 
 function fromBcd(value: u32): u32 {
+  assert(value <= 0xffff, "pit: four digits");
   return (value & 15) + ((value >> 4) & 15) * 10 + ((value >> 8) & 15) * 100 + (value >> 12) * 1000;
 }
 
 /** Control word for this counter: 5..4 access, 3..1 mode, 0 BCD. Counting stops until a count is written. */
 export function counterSetMode(c: PitCounter, word: u32, tick: u64): void {
+  assert(word <= 0xff, "pit: a byte");
+  assert(((word >> 4) & 3) != ACCESS_LATCH, "pit: another command");
   c.idleCount = currentCount(c, tick);
   if (c.bcd) c.idleCount = fromBcd(c.idleCount);
   const mode = (word >> 1) & 7;
@@ -211,6 +224,8 @@ export function counterSetMode(c: PitCounter, word: u32, tick: u64): void {
 
 /** A byte written to the counter's port, low byte first where both are due. */
 export function counterWrite(c: PitCounter, byte: u32, tick: u64): void {
+  assert(byte <= 0xff, "pit: a byte");
+  assert(c.access >= ACCESS_LOW && c.access <= ACCESS_BOTH, "pit: access mode");
   switch (c.access) {
     case ACCESS_LOW:
       loadCount(c, byte, tick);
@@ -232,6 +247,7 @@ export function counterWrite(c: PitCounter, byte: u32, tick: u64): void {
 
 /** Mode 0: the first of two bytes stops the counting and takes OUT low. */
 function stop(c: PitCounter, tick: u64): void {
+  assert(c.mode == MODE_TERMINAL_COUNT, "pit: mode");
   const value = currentCount(c, tick);
   c.idleCount = c.bcd ? fromBcd(value) : value;
   c.active = false;
@@ -239,6 +255,7 @@ function stop(c: PitCounter, tick: u64): void {
 
 /** A complete count: loaded with the next clock, or kept for the next trigger, period or half-period. */
 function loadCount(c: PitCounter, written: u32, tick: u64): void {
+  assert(written <= 0xffff, "pit: count");
   const modulus: u32 = c.bcd ? 10000 : 65536;
   const value = c.bcd ? fromBcd(written) % modulus : written;
   const count = value == 0 ? modulus : value;
@@ -252,6 +269,7 @@ function loadCount(c: PitCounter, written: u32, tick: u64): void {
 
 /** Starts over with a full count; a closed gate holds it there. */
 function begin(c: PitCounter, count: u32, tick: u64): void {
+  assert(count != 0 && count <= 65536, "pit: count");
   c.heldOut = c.mode != MODE_TERMINAL_COUNT && counterOut(c, tick);
   c.count = count;
   c.active = true;
@@ -262,10 +280,12 @@ function begin(c: PitCounter, count: u32, tick: u64): void {
 
 /** End of the current period, or in mode 3 half-period. */
 function nextBoundary(c: PitCounter, tick: u64): u64 {
+  if (isDefined(CHECKED)) assert(isPeriodic(c) && isLoaded(c, tick), "pit: not loaded");
   const count: u64 = c.count;
   const phase = (tick - c.start) % count;
   const high = (count + 1) >> 1;
   const end = c.mode == MODE_SQUARE_WAVE && phase < high ? high : count;
+  assert(end > phase, "pit: phase");
   return tick + (end - phase);
 }
 
@@ -288,6 +308,7 @@ export function counterSetGate(c: PitCounter, gate: bool, tick: u64): void {
 }
 
 function trigger(c: PitCounter, tick: u64): void {
+  assert(c.gate && isHardwareTriggered(c), "pit: the gate triggers modes 1 and 5");
   if (c.nextCount == 0 && !c.active) return;
   const count = c.nextCount != 0 ? c.nextCount : c.count;
   c.nextCount = 0;
@@ -295,12 +316,14 @@ function trigger(c: PitCounter, tick: u64): void {
 }
 
 function freeze(c: PitCounter, tick: u64): void {
+  assert(!c.gate, "pit: an open gate");
   if (!c.active) return;
   c.frozenElapsed = isLoaded(c, tick) ? elapsed(c, tick) : 0;
   c.frozen = true;
 }
 
 function restart(c: PitCounter, tick: u64): void {
+  assert(isPeriodic(c), "pit: the gate restarts modes 2 and 3");
   if (c.nextCount != 0) c.count = c.nextCount;
   c.nextCount = 0;
   c.heldOut = true;
@@ -316,6 +339,7 @@ export function counterLatchCount(c: PitCounter, tick: u64): void {
 
 /** Latches the status: 7 OUT, 6 null count, 5..4 access, 3..1 mode, 0 BCD. Ignored while one is held. */
 export function counterLatchStatus(c: PitCounter, tick: u64): void {
+  assert(c.mode <= MODE_HARDWARE_STROBE && c.access <= ACCESS_BOTH, "pit: mode");
   if (c.statusLatched) return;
   c.statusLatched = true;
   const isNull = !isLoaded(c, tick) || c.nextCount != 0;
@@ -334,6 +358,7 @@ export function counterRead(c: PitCounter, tick: u64): u32 {
     return c.latchedStatus;
   }
   const value = c.countLatched ? c.latchedCount : currentCount(c, tick);
+  assert(value <= 0xffff, "pit: count");
   const high = c.access == ACCESS_HIGH || (c.access == ACCESS_BOTH && c.readHigh);
   if (c.access == ACCESS_BOTH) c.readHigh = !c.readHigh;
   if (!c.readHigh) c.countLatched = false;

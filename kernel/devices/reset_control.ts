@@ -4,6 +4,7 @@
 //   7..4      3                2          1             0
 //   reserved  full power cycle reset CPU  system reset  reserved
 import { arenaNew } from "../lib/arena";
+import { isPortSize } from "../lib/sizes";
 
 /** Value that resets the machine: RST_CPU going from 0 to 1 with SYS_RST set. */
 export const RESET_CONTROL_VALUE: u32 = 0x06;
@@ -31,12 +32,15 @@ export function resetControlReset(d: ResetControl): void {
 
 /** The register holds what was written, but RST_CPU always reads as 0. Bytes past it read as ones. */
 export function resetControlRead(d: ResetControl, offset: u32, size: u32, _now: u64): u32 {
+  assert(isPortSize(size), "reset_control: bytes of an access");
   if (offset != 0) return 0xffffffff;
+  assert((d.value & RESET_CPU) == 0, "reset_control: RST_CPU reads as 0");
   return d.value | (size > 1 ? 0xffffff00 : 0);
 }
 
 /** A 1 in RST_CPU starts the reset, hard or soft as SYS_RST says: to a virtual machine both are the same. */
 export function resetControlWrite(d: ResetControl, offset: u32, _size: u32, value: u32, _now: u64): void {
+  assert(isPortSize(_size), "reset_control: bytes of an access");
   if (offset != 0) return;
   if ((value & RESET_CPU) != 0) d.resetRequested = true;
   d.value = value & (SYSTEM_RESET | FULL_RESET);

@@ -4,6 +4,7 @@
 import { arenaNewWithTail } from "../lib/arena";
 import { tailOf } from "../lib/tail";
 import { CalendarDate, dateFromDays, daysFromDate, weekdayOf } from "./calendar";
+import { isPortSize } from "../lib/sizes";
 
 const CMOS_BYTES: u32 = 128;
 /** Index port (70h): register in 6..0, NMI mask in 7. Data port (71h): offset 1. */
@@ -111,7 +112,9 @@ export function rtcSetMemory(d: Rtc, bytesBelow4G: u64, bytesAbove4G: u64): void
 
 /** Port read; the index port cannot be read. A wider access reads the next port too. */
 export function rtcRead(d: Rtc, offset: u32, size: u32, now: u64): u32 {
+  assert(isPortSize(size), "rtc: bytes of an access");
   rtcAdvance(d, now);
+  assert(d.phase < SECOND, "rtc: phase");
   let value: u32 = 0;
   for (let i: u32 = 0; i < size; i++)
     value |= (offset + i == DATA ? readRegister(d, d.index, now) : 0xff) << (i * 8);
@@ -120,6 +123,7 @@ export function rtcRead(d: Rtc, offset: u32, size: u32, now: u64): u32 {
 
 /** Port write; a wider access writes the next port too. */
 export function rtcWrite(d: Rtc, offset: u32, size: u32, value: u32, now: u64): void {
+  assert(isPortSize(size), "rtc: bytes of an access");
   rtcAdvance(d, now);
   for (let i: u32 = 0; i < size; i++) {
     const byte = (value >> (i * 8)) & 0xff;
@@ -140,6 +144,7 @@ export function rtcLine(d: Rtc, now: u64): bool {
 
 /** Next enabled event, or U64.MAX_VALUE; none while the line is up, since nothing changes then. */
 export function rtcDeadline(d: Rtc, now: u64): u64 {
+  assert(d.phase < SECOND, "rtc: phase");
   rtcAdvance(d, now);
   if (dividerReset(d) || interrupting(d)) return u64.MAX_VALUE;
   const enabled = cmos(d, REGISTER_B);
@@ -172,10 +177,13 @@ export function rtcAdvance(d: Rtc, now: u64): void {
 }
 
 function cmos(d: Rtc, index: u32): u32 {
+  assert(index < CMOS_BYTES, "rtc: register");
   return load<u8>(tailOf(d) + <usize>index);
 }
 
 function setCmos(d: Rtc, index: u32, value: u32): void {
+  assert(index < CMOS_BYTES, "rtc: register");
+  assert(value <= 0xff, "rtc: a byte");
   store<u8>(tailOf(d) + <usize>index, <u8>value);
 }
 
@@ -222,12 +230,14 @@ function periodTicks(d: Rtc): u64 {
 
 /** Makes the clock show `seconds` plus `part` ns at `now`. */
 function setClock(d: Rtc, seconds: i64, part: u64, now: u64): void {
+  assert(part < SECOND, "rtc: part of a second");
   d.phase = (part + SECOND - (now % SECOND)) % SECOND;
   d.base = seconds - <i64>((now + d.phase) / SECOND);
   d.seenTick = tickAt(now + d.phase);
 }
 
 function readRegister(d: Rtc, index: u32, now: u64): u32 {
+  assert(index < CMOS_BYTES, "rtc: register");
   switch (index) {
     case SECONDS:
     case MINUTES:
@@ -250,6 +260,7 @@ function readRegister(d: Rtc, index: u32, now: u64): u32 {
 
 /** Reading register C acknowledges every interrupt. */
 function takeFlags(d: Rtc): u32 {
+  assert((cmos(d, REGISTER_C) & ~C_FLAGS) == 0, "rtc: flags");
   const flags = cmos(d, REGISTER_C) | (interrupting(d) ? C_INTERRUPT : 0);
   setCmos(d, REGISTER_C, 0);
   return flags;
@@ -260,6 +271,7 @@ function isUpdating(d: Rtc, now: u64): bool {
 }
 
 function writeRegister(d: Rtc, index: u32, value: u32, now: u64): void {
+  assert(index < CMOS_BYTES && value <= 0xff, "rtc: register");
   switch (index) {
     case SECONDS:
     case MINUTES:
@@ -288,6 +300,7 @@ function writeRegister(d: Rtc, index: u32, value: u32, now: u64): void {
 
 /** A stopped clock takes bytes as they come; a running one goes on from the new time. */
 function writeTime(d: Rtc, index: u32, value: u32, now: u64): void {
+  assert(index != REGISTER_A && index != REGISTER_B, "rtc: register");
   if (isHeld(d)) {
     setCmos(d, index, value);
     return;
@@ -302,6 +315,7 @@ function writeTime(d: Rtc, index: u32, value: u32, now: u64): void {
  * hold.
  */
 function writeControl(d: Rtc, index: u32, value: u32, now: u64): void {
+  assert(index == REGISTER_A || index == REGISTER_B, "rtc: register");
   const wasHeld = isHeld(d);
   const wasReset = dividerReset(d);
   if (!wasHeld) showTime(d, now);
@@ -319,6 +333,7 @@ function showTime(d: Rtc, now: u64): void {
     rest += DAY_SECONDS;
     days -= 1;
   }
+  assert(rest >= 0 && rest < DAY_SECONDS, "rtc: second of a day");
   const date = changetype<CalendarDate>(tailOf(d) + <usize>CMOS_BYTES);
   dateFromDays(days, date);
   setCmos(d, SECONDS, encode(d, <u32>(rest % 60)));
@@ -333,6 +348,7 @@ function showTime(d: Rtc, now: u64): void {
 
 /** Sets the clock to what the time registers hold, `part` ns into that second. */
 function takeTime(d: Rtc, part: u64, now: u64): void {
+  assert(part < SECOND, "rtc: part of a second");
   const year = decode(d, cmos(d, RTC_CENTURY)) * 100 + decode(d, cmos(d, YEAR));
   const month = min<u32>(max<u32>(decode(d, cmos(d, MONTH)), 1), 12);
   const days = daysFromDate(year, month, decode(d, cmos(d, DAY)));
@@ -342,15 +358,18 @@ function takeTime(d: Rtc, part: u64, now: u64): void {
 }
 
 function encode(d: Rtc, value: u32): u32 {
+  assert(value < 100, "rtc: two digits");
   return (cmos(d, REGISTER_B) & B_BINARY) != 0 ? value : ((value / 10) << 4) | (value % 10);
 }
 
 function decode(d: Rtc, byte: u32): u32 {
+  assert(byte <= 0xff, "rtc: a byte");
   return (cmos(d, REGISTER_B) & B_BINARY) != 0 ? byte : (byte >> 4) * 10 + (byte & 15);
 }
 
 /** Hours 0..23; in 12-hour mode 12, 1..11, with bit 7 for the afternoon. */
 function encodeHour(d: Rtc, hour: u32): u32 {
+  assert(hour < 24, "rtc: hour");
   if ((cmos(d, REGISTER_B) & B_24_HOURS) != 0) return encode(d, hour);
   const shown = hour % 12 == 0 ? 12 : hour % 12;
   return encode(d, shown) | (hour >= 12 ? HOURS_PM : 0);
@@ -374,11 +393,13 @@ function nextAlarm(d: Rtc, chain: u64): u64 {
     if (match < 0) return u64.MAX_VALUE;
     match += <i32>DAY_SECONDS;
   }
+  assert(match >= <i32>start, "rtc: the alarm is to come");
   return (second + <u64>(match - <i32>start)) * SECOND;
 }
 
 /** First second of the day from `start` on that the alarm bytes match, or -1. At most 24 + 2 * 60 steps. */
 function alarmFrom(d: Rtc, start: u32): i32 {
+  assert(start < <u32>DAY_SECONDS, "rtc: second of a day");
   const hourByte = cmos(d, HOURS_ALARM);
   let minute = (start / 60) % 60;
   let second = start % 60;
@@ -398,6 +419,7 @@ function alarmFrom(d: Rtc, start: u32): i32 {
 }
 
 function alarmInHour(d: Rtc, fromMinute: u32, fromSecond: u32): i32 {
+  assert(fromMinute < 60 && fromSecond < 60, "rtc: minute and second");
   const minuteByte = cmos(d, MINUTES_ALARM);
   const secondByte = cmos(d, SECONDS_ALARM);
   const wanted = decode(d, secondByte);

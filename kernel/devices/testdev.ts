@@ -7,6 +7,7 @@
 //   8 - B    the register again
 import { arenaNewWithTail } from "../lib/arena";
 import { tailOf } from "../lib/tail";
+import { isPortSize } from "../lib/sizes";
 
 /** Bytes of the register space, and of the memory. */
 export const TESTDEV_PORTS: u32 = 12;
@@ -40,6 +41,7 @@ function registerByte(d: Testdev, offset: u32): usize {
 
 /** Bytes that are not the register's read as ones. */
 export function testdevRead(d: Testdev, offset: u32, size: u32, _now: u64): u32 {
+  assert(isPortSize(size), "testdev: bytes of an access");
   let value: u32 = 0;
   for (let i: u32 = 0; i < size; i++) {
     const byte = registerByte(d, offset + i);
@@ -49,6 +51,7 @@ export function testdevRead(d: Testdev, offset: u32, size: u32, _now: u64): u32 
 }
 
 export function testdevWrite(d: Testdev, offset: u32, size: u32, value: u32, _now: u64): void {
+  assert(isPortSize(size), "testdev: bytes of an access");
   for (let i: u32 = 0; i < size; i++) {
     const byte = registerByte(d, offset + i);
     if (byte != 0) store<u8>(byte, <u8>(value >> (i * 8)));
@@ -63,6 +66,7 @@ function memoryAt(d: Testdev, offset: u32, size: u32): usize {
 
 /** Read of 1 to 4 bytes of the memory. */
 export function testdevMemoryRead(d: Testdev, offset: u32, size: u32): u32 {
+  assert(isPortSize(size), "testdev: bytes of an access");
   const at = memoryAt(d, offset, size);
   let value: u32 = 0;
   for (let i: u32 = 0; i < size; i++) value |= (<u32>load<u8>(at + i)) << (i * 8);
@@ -70,12 +74,14 @@ export function testdevMemoryRead(d: Testdev, offset: u32, size: u32): u32 {
 }
 
 export function testdevMemoryWrite(d: Testdev, offset: u32, size: u32, value: u32): void {
+  assert(isPortSize(size), "testdev: bytes of an access");
   const at = memoryAt(d, offset, size);
   for (let i: u32 = 0; i < size; i++) store<u8>(at + i, <u8>(value >> (i * 8)));
 }
 
 /** The guest sets an interrupt line (0..23). Returns whether that changes it. */
 export function testdevSetLevel(d: Testdev, line: u32, level: bool): bool {
+  assert(line < 24, "testdev: line");
   const bit: u32 = 1 << line;
   if (((d.levels & bit) != 0) == level) return false;
   d.levels ^= bit;

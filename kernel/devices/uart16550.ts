@@ -8,6 +8,7 @@
 // guest's own doing.
 import { arenaNewWithTail } from "../lib/arena";
 import { tailOf } from "../lib/tail";
+import { isPortSize } from "../lib/sizes";
 
 // Register offsets. With LCR.DLAB set, 0 and 1 are the divisor latch.
 const DATA: u32 = 0;
@@ -119,10 +120,12 @@ export function uart16550Reset(d: Uart16550): void {
   d.ringTail = tail;
   d.trigger = 1;
   d.divisor = 1;
+  assert(d.ringTail - d.ringHead <= RING, "uart: more than the ring holds");
 }
 
 /** Register read at `offset` 0..7; a wider access reads the following registers too, as the bus splits it. */
 export function uart16550Read(d: Uart16550, offset: u32, size: u32, now: u64): u32 {
+  if (isDefined(CHECKED)) assert(isPortSize(size), "uart: bytes of an access");
   uart16550Advance(d, now);
   if (size == 1) return readRegister(d, offset, now);
   let value: u32 = 0;
@@ -132,30 +135,35 @@ export function uart16550Read(d: Uart16550, offset: u32, size: u32, now: u64): u
 
 /** Register write at `offset` 0..7; a wider access writes the following registers too. */
 export function uart16550Write(d: Uart16550, offset: u32, size: u32, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert(isPortSize(size), "uart: bytes of an access");
   uart16550Advance(d, now);
   for (let i: u32 = 0; i < size; i++) writeRegister(d, offset + i, (value >> (i * 8)) & 0xff, now);
 }
 
 /** INTR behind the PC's OUT2 gate. Loopback drives the OUT2 pin inactive. */
 export function uart16550Line(d: Uart16550, now: u64): bool {
+  if (isDefined(CHECKED)) assert((d.ier & 0xf0) == 0, "uart: interrupt enable");
   uart16550Advance(d, now);
   return (d.mcr & (MCR_OUT2 | MCR_LOOPBACK)) == MCR_OUT2 && interruptId(d) != IIR_NONE;
 }
 
 /** When the character timeout will interrupt. */
 export function uart16550Deadline(d: Uart16550, _now: u64): u64 {
+  if (isDefined(CHECKED)) assert(d.receiveCount <= FIFO, "uart: more than the FIFO holds");
   const waiting =
     d.fifosEnabled && d.receiveCount != 0 && !d.timeoutPending && (d.ier & IER_RECEIVED_DATA) != 0;
   return waiting ? d.receiveTime + timeoutNs(d) : u64.MAX_VALUE;
 }
 
 export function uart16550Advance(d: Uart16550, now: u64): void {
+  if (isDefined(CHECKED)) assert(d.receiveCount <= FIFO, "uart: more than the FIFO holds");
   if (d.receiveCount == 0 || !d.fifosEnabled) return;
   if (now >= d.receiveTime + timeoutNs(d)) d.timeoutPending = true;
 }
 
 /** A byte arrives from the line. False: the receiver is full or in loopback; offer it again later. */
 export function uart16550Receive(d: Uart16550, byte: u32, now: u64): bool {
+  assert(d.receiveHead < FIFO, "uart: place in the FIFO");
   if ((d.mcr & MCR_LOOPBACK) != 0 || receiverFull(d)) return false;
   uart16550Advance(d, now);
   enqueue(d, byte & 0xff, now);
@@ -164,6 +172,7 @@ export function uart16550Receive(d: Uart16550, byte: u32, now: u64): bool {
 
 /** Bytes that the guest has sent and the platform has not taken. */
 export function uart16550OutputCount(d: Uart16550): u32 {
+  if (isDefined(CHECKED)) assert(d.ringTail - d.ringHead <= RING, "uart: more than the ring holds");
   return d.ringTail - d.ringHead;
 }
 
@@ -185,11 +194,13 @@ function ringStart(d: Uart16550): usize {
 
 /** LSR.THRE: the output ring has room for all that a driver may send after seeing it. */
 function holdingEmpty(d: Uart16550): bool {
+  assert(d.ringTail - d.ringHead <= RING, "uart: more than the ring holds");
   return RING - (d.ringTail - d.ringHead) >= FIFO;
 }
 
 /** Silence that makes the character timeout: four characters of start, data, parity and stop bits. */
 function timeoutNs(d: Uart16550): u64 {
+  assert(d.divisor <= 0xffff, "uart: divisor");
   const data = 5 + (d.lcr & LCR_WORD_LENGTH);
   const parity: u32 = (d.lcr & LCR_PARITY) != 0 ? 1 : 0;
   const stop: u32 = (d.lcr & LCR_TWO_STOP_BITS) != 0 ? 2 : 1;
@@ -221,6 +232,7 @@ function readRegister(d: Uart16550, offset: u32, now: u64): u32 {
 }
 
 function writeRegister(d: Uart16550, offset: u32, value: u32, now: u64): void {
+  assert(value <= 0xff, "uart: a byte");
   switch (offset) {
     case DATA:
       if ((d.lcr & LCR_DIVISOR_LATCH) != 0) d.divisor = (d.divisor & 0xff00) | value;
@@ -249,6 +261,7 @@ function writeRegister(d: Uart16550, offset: u32, value: u32, now: u64): void {
 
 /** The highest-priority interrupt that is enabled and pending. */
 function interruptId(d: Uart16550): u32 {
+  if (isDefined(CHECKED)) assert(d.trigger >= 1 && d.trigger <= 14, "uart: trigger");
   const ier = d.ier;
   if ((ier & IER_LINE_STATUS) != 0 && d.errors != 0) return IIR_LINE_STATUS;
   if ((ier & IER_RECEIVED_DATA) != 0 && d.receiveCount != 0) {
@@ -263,6 +276,7 @@ function interruptId(d: Uart16550): u32 {
 /** Reading the identification acknowledges the transmitter-empty interrupt if it is the one shown. */
 function readInterruptId(d: Uart16550): u32 {
   const id = interruptId(d);
+  assert(id <= IIR_CHARACTER_TIMEOUT, "uart: identification");
   if (id == IIR_TRANSMITTER_EMPTY) d.emptyPending = false;
   return d.fifosEnabled ? id | IIR_FIFOS_ENABLED : id;
 }
@@ -271,6 +285,7 @@ function readInterruptId(d: Uart16550): u32 {
  * Enabling the transmitter-empty interrupt while the register is empty raises it at once: drivers rely on it.
  */
 function writeInterruptEnable(d: Uart16550, value: u32): void {
+  assert(value <= 0xff, "uart: a byte");
   const enabled = value & ~d.ier;
   const disabled = d.ier & ~value;
   d.ier = value & 0x0f;
@@ -280,6 +295,7 @@ function writeInterruptEnable(d: Uart16550, value: u32): void {
 
 /** Bits besides the enable bit count only when it is set; changing it empties the FIFOs. */
 function writeFifoControl(d: Uart16550, value: u32): void {
+  assert(value <= 0xff, "uart: a byte");
   const enable = (value & FCR_ENABLE) != 0;
   if (enable != d.fifosEnabled || (enable && (value & FCR_RESET_RECEIVER) != 0)) clearReceiver(d);
   d.fifosEnabled = enable;
@@ -321,12 +337,14 @@ function modemInputs(d: Uart16550): u32 {
 }
 
 function readModemStatus(d: Uart16550): u32 {
+  assert((d.modemChanges & ~MSR_CHANGES) == 0, "uart: modem status");
   const value = modemInputs(d) | d.modemChanges;
   d.modemChanges = 0;
   return value;
 }
 
 function readLineStatus(d: Uart16550): u32 {
+  assert((d.errors & ~LSR_OVERRUN) == 0, "uart: no error but an overrun");
   let value = d.errors;
   if (d.receiveCount != 0) value |= LSR_DATA_READY;
   if (holdingEmpty(d)) value |= LSR_HOLDING_EMPTY;
@@ -337,6 +355,7 @@ function readLineStatus(d: Uart16550): u32 {
 
 /** Address of the received character `index` places behind the oldest. */
 function slot(d: Uart16550, index: u32): usize {
+  assert(index < FIFO, "uart: place in the FIFO");
   return tailOf(d) + <usize>((d.receiveHead + index) & (FIFO - 1));
 }
 
@@ -348,6 +367,7 @@ function clearReceiver(d: Uart16550): void {
 
 function readReceiver(d: Uart16550, now: u64): u32 {
   if (d.receiveCount == 0) return d.receiveLast;
+  assert(d.receiveCount <= FIFO, "uart: more than the FIFO holds");
   d.receiveLast = load<u8>(slot(d, 0));
   d.receiveHead = (d.receiveHead + 1) & (FIFO - 1);
   d.receiveCount -= 1;
@@ -362,6 +382,8 @@ function receiverFull(d: Uart16550): bool {
 
 /** Puts a character behind the others; there must be room. */
 function enqueue(d: Uart16550, byte: u32, now: u64): void {
+  assert(!receiverFull(d), "uart: the receiver is full");
+  assert(byte <= 0xff, "uart: a byte");
   store<u8>(slot(d, d.receiveCount), <u8>byte);
   d.receiveCount += 1;
   d.receiveTime = now;
@@ -369,6 +391,7 @@ function enqueue(d: Uart16550, byte: u32, now: u64): void {
 
 /** A byte written to the holding register: out to the ring, or in loopback straight to the receiver. */
 function transmit(d: Uart16550, byte: u32, now: u64): void {
+  assert(byte <= 0xff, "uart: a byte");
   d.emptyPending = false;
   if ((d.mcr & MCR_LOOPBACK) != 0) {
     const character = byte & (0xff >> (3 - (d.lcr & LCR_WORD_LENGTH)));
@@ -383,6 +406,7 @@ function transmit(d: Uart16550, byte: u32, now: u64): void {
 
 /** A character too many: with FIFOs it is lost, without them it replaces the one before. */
 function overrun(d: Uart16550, byte: u32): void {
+  assert(receiverFull(d), "uart: the receiver has room");
   d.errors |= LSR_OVERRUN;
   if (!d.fifosEnabled) store<u8>(slot(d, 0), <u8>byte);
 }

@@ -24,11 +24,14 @@ let freeBytes: u64 = 0;
 let totalBytes: u64 = 0;
 
 function rangeAt(index: u32): FreeRange {
+  assert(index < count, "frames: range index");
   return changetype<FreeRange>(table + index * RANGE_BYTES);
 }
 
 function insertRange(index: u32, start: u64, end: u64): void {
   assert(count < MAX_FREE_RANGES, "frames: memory is too fragmented");
+  assert(index <= count, "frames: range index");
+  assert(start < end && ((start | end) & (FRAME_BYTES - 1)) == 0, "frames: a range is whole frames");
   const at = table + index * RANGE_BYTES;
   memory.copy(at + RANGE_BYTES, at, (count - index) * RANGE_BYTES);
   count++;
@@ -37,6 +40,7 @@ function insertRange(index: u32, start: u64, end: u64): void {
 }
 
 function removeRange(index: u32): void {
+  assert(index < count, "frames: range index");
   const at = table + index * RANGE_BYTES;
   count--;
   memory.copy(at, at + RANGE_BYTES, (count - index) * RANGE_BYTES);
@@ -68,7 +72,9 @@ export function framesReserve(start: u64, bytes: u64): void {
 /** Takes [start, end), which lies inside range `index`. Returns the index of the first range that may follow it. */
 function carve(index: u32, start: u64, end: u64): u32 {
   const range = rangeAt(index);
+  assert(start >= range.start && start < end && end <= range.end, "frames: carved from elsewhere");
   freeBytes -= end - start;
+  assert(freeBytes <= totalBytes, "frames: more free than there is");
   if (range.start == start && range.end == end) {
     removeRange(index);
     return index;
@@ -110,11 +116,13 @@ export function frameAllocZeroed(frames: u64, alignment: u64): u64 {
 /** Gives frames back. Freeing what is free already is a bug and panics. */
 export function frameFree(start: u64, frames: u64): void {
   assert((start & (FRAME_BYTES - 1)) == 0 && frames != 0, "frames: free of a partial frame");
+  assert(frames <= (U64.MAX_VALUE - start) / FRAME_BYTES, "frames: size");
   release(start, start + frames * FRAME_BYTES);
 }
 
 /** Puts [start, end) into the table, joined with its neighbours. */
 function release(start: u64, end: u64): void {
+  assert(start < end, "frames: a range is whole frames");
   let index: u32 = 0;
   while (index < count && rangeAt(index).start < start) index++;
   assert(index == 0 || rangeAt(index - 1).end <= start, "frames: freed twice");
@@ -132,6 +140,7 @@ function release(start: u64, end: u64): void {
 
 /** Bytes that are free now. */
 export function framesFree(): u64 {
+  assert(freeBytes <= totalBytes, "frames: more free than there is");
   return freeBytes;
 }
 
@@ -144,5 +153,6 @@ export function framesTotal(): u64 {
 export function framesLargest(): u64 {
   let largest: u64 = 0;
   for (let i: u32 = 0; i < count; i++) largest = max(largest, rangeAt(i).end - rangeAt(i).start);
+  assert(largest <= freeBytes, "frames: more free than there is");
   return largest;
 }

@@ -37,11 +37,13 @@ export function guestMemoryNew(): GuestMemory {
 
 /** Region `index`, below MAX_RAM_REGIONS. */
 export function guestRegion(m: GuestMemory, index: u32): RamRegion {
+  if (isDefined(CHECKED)) assert(index < MAX_RAM_REGIONS, "guestmem: region index");
   return tailItem<GuestMemory, RamRegion>(m, index);
 }
 
 /** Adds a region of RAM. False: the table is full, or the range is empty, wraps around or overlaps another region. */
 export function guestAddRegion(m: GuestMemory, gpa: u64, bytes: u64, hpa: u64): bool {
+  assert(hpa != NO_HPA, "guestmem: a region without memory");
   if (m.count >= MAX_RAM_REGIONS || bytes == 0) return false;
   if (gpa + bytes - 1 < gpa || hpa + bytes - 1 < hpa) return false;
   for (let i: u32 = 0; i < m.count; i++) {
@@ -58,6 +60,7 @@ export function guestAddRegion(m: GuestMemory, gpa: u64, bytes: u64, hpa: u64): 
 
 /** Host-physical address of [gpa, gpa + length), or NO_HPA when that is not wholly inside one region of RAM. */
 export function guestTranslate(m: GuestMemory, gpa: u64, length: u64): u64 {
+  if (isDefined(CHECKED)) assert(m.count <= MAX_RAM_REGIONS, "guestmem: region count");
   const count = m.count;
   for (let i: u32 = 0; i < count; i++) {
     const region = guestRegion(m, i);
@@ -71,6 +74,7 @@ export function guestTranslate(m: GuestMemory, gpa: u64, length: u64): u64 {
 
 /** Copies linear memory to guest memory. False, with nothing copied: not RAM. */
 export function guestWrite(m: GuestMemory, gpa: u64, source: usize, length: u32): bool {
+  assert(source != 0 || length == 0, "guestmem: copied from a null pointer");
   const hpa = guestTranslate(m, gpa, length);
   if (hpa == NO_HPA) return false;
   phys_write(hpa, source, length);
@@ -122,6 +126,7 @@ export function guestFill(m: GuestMemory, gpa: u64, value: u32, length: u64): bo
 
 /** Copies host-physical memory (a module that the loader brought) into guest memory. False, with nothing copied: not RAM. */
 export function guestCopyFromHost(m: GuestMemory, gpa: u64, hpa: u64, length: u64): bool {
+  assert(hpa + length >= hpa, "guestmem: the source wraps around");
   const destination = guestTranslate(m, gpa, length);
   if (destination == NO_HPA) return false;
   phys_copy(destination, hpa, length);

@@ -26,6 +26,8 @@ export const WALK_USER: u32 = 1 << 2;
 export const WALK_SMAP_OPEN: u32 = 1 << 3;
 /** Nobody accesses anything: the way is only looked at. Rights and reserved bits do not matter, no flag is set. */
 export const WALK_LOOK: u32 = 1 << 4;
+/** All of them. */
+const ACCESS_ALL: u32 = 31;
 
 // --- result of a walk --------------------------------------------------------------------------------------------------
 /** `gpa` and `pageBytes` hold the translation. */
@@ -123,10 +125,12 @@ export const GUEST_WALK_BYTES: usize = offsetof<GuestWalk>() + <usize>MAX_LEVELS
 
 /** Entry `i` of the last walk's trail. */
 export function walkEntry(walk: GuestWalk, i: u32): WalkEntry {
+  assert(i < MAX_LEVELS, "guestwalk: no such entry of a trail");
   return tailItem<GuestWalk, WalkEntry>(walk, i);
 }
 
 function leaveTrail(walk: GuestWalk, hpa: u64, value: u64): void {
+  assert(walk.trailLength < MAX_LEVELS, "guestwalk: more entries than levels");
   const step = walkEntry(walk, walk.trailLength);
   step.hpa = hpa;
   step.value = value;
@@ -145,6 +149,11 @@ export function pagingLevels(cr0: u64, cr4: u64, efer: u64): u32 {
  * returns WALK_*. The caller has checked canonical form and segment limits.
  */
 export function walkGuest(walk: GuestWalk, gva: u64): u32 {
+  assert(walk.access <= ACCESS_ALL, "guestwalk: access");
+  assert(
+    (walk.access & WALK_LOOK) != 0 || (walk.physicalBits >= 32 && walk.physicalBits <= 52),
+    "guestwalk: physical-address width",
+  );
   walk.levels = pagingLevels(walk.cr0, walk.cr4, walk.efer);
   walk.trailLength = 0;
   walk.outside = false;
@@ -179,15 +188,18 @@ export function rootTable(walk: GuestWalk): u64 {
 
 /** Place of an address in its table of `level`. */
 export function tableIndex(walk: GuestWalk, level: u32, gva: u64): u64 {
+  assert(level >= 1 && level <= walk.levels, "guestwalk: level");
   return (gva >> levelShift(walk, level)) & (walk.levels == 2 ? 0x3ff : 0x1ff);
 }
 
 function levelShift(walk: GuestWalk, level: u32): u32 {
+  assert(level >= 1 && level <= MAX_LEVELS, "guestwalk: level");
   return 12 + (walk.levels == 2 ? 10 : 9) * (level - 1);
 }
 
 /** Bytes of an entry. */
 export function entryBytes(walk: GuestWalk): u32 {
+  assert(walk.levels != 0, "guestwalk: no paging");
   return walk.levels == 2 ? 4 : 8;
 }
 
@@ -197,6 +209,7 @@ function isPointerTable(walk: GuestWalk, level: u32): bool {
 }
 
 function isLeaf(walk: GuestWalk, level: u32, entry: u64): bool {
+  assert(level >= 1 && level <= walk.levels, "guestwalk: level");
   if (level == 1) return true;
   if ((entry & ENTRY_LARGE) == 0) return false;
   return level == 2 ? walk.levels != 2 || (walk.cr4 & CR4_PSE) != 0 : level == 3 && walk.levels > 3;
@@ -204,6 +217,7 @@ function isLeaf(walk: GuestWalk, level: u32, entry: u64): bool {
 
 /** Whether the processor takes `entry` as a page-directory-pointer entry when it loads the four of PAE paging. */
 export function isValidPdpte(entry: u64, physicalBits: u32): bool {
+  assert(physicalBits >= 32 && physicalBits <= 52, "guestwalk: physical-address width");
   if ((entry & ENTRY_PRESENT) == 0) return true;
   const address = ENTRY_ADDRESS & (((<u64>1) << physicalBits) - 1);
   return (entry & ~address & (ENTRY_NX | PAE_HIGH_RESERVED | ENTRY_ADDRESS | PAE_PDPTE_RESERVED)) == 0;
@@ -214,6 +228,8 @@ export function isValidPdpte(entry: u64, physicalBits: u32): bool {
  * RAM it is all ones, as on a computer, with reserved bits among them but in a 4 KiB page's entry.
  */
 function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u64, forbidden: u64): u32 {
+  assert(index < (walk.levels == 2 ? 1024 : 512), "guestwalk: index in a table");
+  assert((table & 31) == 0, "guestwalk: a table is aligned");
   if (isPointerTable(walk, level) && walk.pdptes != null) return usePdpte(walk, <u32>index);
   const bytes = entryBytes(walk);
   const hpa = guestTranslate(walk.memory, table + index * bytes, bytes);
@@ -250,6 +266,7 @@ function lookAt(walk: GuestWalk, hpa: u64, entry: u64): u32 {
 
 /** A page-directory-pointer entry that the processor has loaded, and checked then. */
 function usePdpte(walk: GuestWalk, index: u32): u32 {
+  assert(walk.pdptes !== null, "guestwalk: the processor holds no PDPTEs");
   const entry = changetype<Pdptes>(walk.pdptes).at(index);
   walk.entry = entry;
   return lookAt(walk, NO_HPA, entry);
@@ -257,6 +274,7 @@ function usePdpte(walk: GuestWalk, index: u32): u32 {
 
 /** The checks of `useEntry` on an entry of all ones, which has both flags. */
 function useOnes(walk: GuestWalk, level: u32, bytes: u32, rights: u64, forbidden: u64): u32 {
+  assert(bytes == 4 || bytes == 8, "guestwalk: bytes of an entry");
   const entry = U64.MAX_VALUE >> (64 - 8 * bytes);
   walk.entry = entry;
   walk.outside = true;
@@ -268,12 +286,15 @@ function useOnes(walk: GuestWalk, level: u32, bytes: u32, rights: u64, forbidden
 }
 
 function replaceEntry(hpa: u64, bytes: u32, held: u64, wanted: u64): bool {
+  assert((held & ~wanted) == 0, "guestwalk: flags are only set");
+  assert((hpa & (bytes - 1)) == 0, "guestwalk: an entry is aligned");
   if (bytes == 4) return phys_cmpxchg32(hpa, <u32>held, <u32>wanted) == <u32>held;
   return phys_cmpxchg64(hpa, held, wanted) == held;
 }
 
 /** Bits that must be zero in this entry. */
 function reservedBits(walk: GuestWalk, level: u32, entry: u64): u64 {
+  assert(walk.levels >= 2 && level <= walk.levels, "guestwalk: level");
   const aboveAddress = ENTRY_ADDRESS & ~(((<u64>1) << walk.physicalBits) - 1);
   const leaf = isLeaf(walk, level, entry);
   if (walk.levels == 2) {
@@ -292,6 +313,7 @@ function reservedBits(walk: GuestWalk, level: u32, entry: u64): u64 {
 
 /** Why the leaf `entry` does not permit the access, as bits of the error code; 0: it does. */
 function denial(walk: GuestWalk, entry: u64, rights: u64, forbidden: u64): u32 {
+  assert((rights & ~entry) == 0, "guestwalk: rights that the leaf does not give");
   if ((walk.cr4 & CR4_PKE) != 0 && isKeyClosed(walk, entry, rights)) return PF_PRESENT | PF_KEY;
   return permits(walk, rights, forbidden) ? 0 : PF_PRESENT;
 }
@@ -318,6 +340,7 @@ function permits(walk: GuestWalk, rights: u64, forbidden: u64): bool {
 }
 
 function fault(walk: GuestWalk, cause: u32): u32 {
+  assert((cause & ~(PF_PRESENT | PF_RESERVED | PF_KEY)) == 0, "guestwalk: cause of a fault");
   let code = cause;
   if ((walk.access & WALK_WRITE) != 0) code |= PF_WRITE;
   if ((walk.access & WALK_USER) != 0) code |= PF_USER;
@@ -328,11 +351,13 @@ function fault(walk: GuestWalk, cause: u32): u32 {
 }
 
 function finish(walk: GuestWalk, gva: u64, level: u32): u32 {
+  assert(level >= 1 && level <= 3, "guestwalk: level of a page");
   const pageBytes = (<u64>1) << levelShift(walk, level);
   let frame = walk.entry & ENTRY_ADDRESS & ~(pageBytes - 1);
   if (walk.levels == 2 && level == 2) {
     frame = (walk.entry & 0xffc0_0000) | (((walk.entry >> 13) & 0xff) << 32);
   }
+  assert((frame & (pageBytes - 1)) == 0, "guestwalk: a page is aligned");
   walk.gpa = frame | (gva & (pageBytes - 1));
   walk.pageBytes = pageBytes;
   return WALK_OK;

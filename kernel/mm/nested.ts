@@ -45,12 +45,14 @@ export function nestedSetLargestLeaf(level: u32): void {
 
 /** Bytes that a leaf at `level` maps. */
 function nestedLeafBytes(level: u32): u64 {
+  if (isDefined(CHECKED)) assert(level >= 1 && level <= 3, "nested: leaf level");
   return PAGE_BYTES << (9 * <u64>(level - 1));
 }
 
 // --- the two encodings ---------------------------------------------------------------------------------------------------
 
 function tableEntry(kind: u32, table: u64): u64 {
+  if (isDefined(CHECKED)) assert(kind == NESTED_EPT || kind == NESTED_NPT, "nested: kind of entry");
   return kind == NESTED_EPT ? eptTable(table) : nptTable(table);
 }
 
@@ -61,6 +63,7 @@ function leafEntry(kind: u32, hpa: u64, level: u32, rights: u32, memoryType: u32
 }
 
 function isPresent(kind: u32, entry: u64): bool {
+  if (isDefined(CHECKED)) assert(kind == NESTED_EPT || kind == NESTED_NPT, "nested: kind of entry");
   return kind == NESTED_EPT ? eptPresent(entry) : nptPresent(entry);
 }
 
@@ -84,12 +87,15 @@ function memoryTypeOf(kind: u32, entry: u64): u32 {
 // --- descending ------------------------------------------------------------------------------------------------------------
 
 function entryAddress(table: u64, gpa: u64, level: u32): u64 {
+  if (isDefined(CHECKED)) assert((table & (PAGE_BYTES - 1)) == 0, "nested: a table is a frame");
+  if (isDefined(CHECKED)) assert(level >= 1 && level <= NESTED_LEVELS, "nested: level");
   const index = (gpa >> (12 + 9 * <u64>(level - 1))) & (TABLE_ENTRIES - 1);
   return table + index * 8;
 }
 
 /** Replaces the leaf `entry` (at `slot`, `level` > 1) by a table of 512 leaves of the next level that mean the same. */
 function split(kind: u32, slot: u64, entry: u64, level: u32): u64 {
+  if (isDefined(CHECKED)) assert(level > 1 && isLeaf(kind, entry, level), "nested: only a large page splits");
   const table = frameAllocZeroed(1, PAGE_BYTES);
   if (table == NO_HPA) return NO_HPA;
   const bytes = nestedLeafBytes(level - 1);
@@ -108,6 +114,7 @@ function split(kind: u32, slot: u64, entry: u64, level: u32): u64 {
  * split. NO_HPA: no frame left.
  */
 function descend(root: u64, kind: u32, gpa: u64, target: u32): u64 {
+  if (isDefined(CHECKED)) assert(target >= 1 && target <= largestLeaf, "nested: leaf level");
   let table = root;
   for (let level = NESTED_LEVELS; level > target; level--) {
     const slot = entryAddress(table, gpa, level);
@@ -128,6 +135,7 @@ function descend(root: u64, kind: u32, gpa: u64, target: u32): u64 {
 
 /** Gives back the tables below a table entry of `level`. The recursion is as deep as the levels. */
 function freeBelow(kind: u32, entry: u64, level: u32): void {
+  if (isDefined(CHECKED)) assert(level >= 1 && level < NESTED_LEVELS, "nested: level");
   if (!isPresent(kind, entry) || isLeaf(kind, entry, level)) return;
   const table = addressOf(kind, entry);
   if (level > 2) {
@@ -138,6 +146,7 @@ function freeBelow(kind: u32, entry: u64, level: u32): void {
 
 /** The largest level at which a leaf for this piece of a range is allowed. */
 function leafLevel(gpa: u64, hpa: u64, bytes: u64): u32 {
+  if (isDefined(CHECKED)) assert(bytes >= PAGE_BYTES, "nested: range is not made of whole pages");
   for (let level = largestLeaf; level > 1; level--) {
     const size = nestedLeafBytes(level);
     if (((gpa | hpa) & (size - 1)) == 0 && bytes >= size) return level;
@@ -172,6 +181,7 @@ export function nestedMap(
   memoryType: u32,
 ): bool {
   checkRange(gpa, bytes);
+  if (isDefined(CHECKED)) assert(hpa <= U64.MAX_VALUE - bytes, "nested: host range wraps around");
   assert((hpa & (PAGE_BYTES - 1)) == 0, "nested: host address is not a page");
   assert((rights & NESTED_READ) != 0, "nested: a mapping without read access");
   let done: u64 = 0;
@@ -189,6 +199,7 @@ export function nestedMap(
 
 /** Entry `i` of a walk, from the root down. */
 export function nestedEntry(walk: NestedWalk, i: u32): WalkEntry {
+  if (isDefined(CHECKED)) assert(i < NESTED_LEVELS, "nested: entry of a walk");
   return tailItem<NestedWalk, WalkEntry>(walk, i);
 }
 
@@ -208,6 +219,8 @@ export function nestedWalk(root: u64, kind: u32, gpa: u64, walk: NestedWalk): bo
     table = addressOf(kind, entry);
     level--;
   }
+  if (isDefined(CHECKED))
+    assert(walk.length >= 1 && walk.length <= NESTED_LEVELS, "nested: a step for each level");
   const present = isPresent(kind, entry);
   walk.hpa = present ? addressOf(kind, entry) | (gpa & (nestedLeafBytes(level) - 1)) : NO_HPA;
   return present;

@@ -5,7 +5,15 @@
 //
 // The nested walk makes user accesses: US is set everywhere. PCD and PWT choose the memory type from the host's PAT, whose
 // power-up entries are 0 = write-back, 1 = write-through, 3 = uncacheable.
-import { MEMORY_UC, MEMORY_WB, MEMORY_WT, NESTED_EXECUTE, NESTED_READ, NESTED_WRITE } from "./rights";
+import {
+  MEMORY_UC,
+  MEMORY_WB,
+  MEMORY_WT,
+  NESTED_ALL,
+  NESTED_EXECUTE,
+  NESTED_READ,
+  NESTED_WRITE,
+} from "./rights";
 
 const PRESENT: u64 = 1 << 0;
 const WRITABLE: u64 = 1 << 1;
@@ -18,10 +26,13 @@ const ADDRESS_MASK: u64 = 0x000f_ffff_ffff_f000;
 
 /** Entry of a table at host-physical address `table`: all rights, which the leaf narrows. */
 export function nptTable(table: u64): u64 {
+  if (isDefined(CHECKED)) assert((table & ~ADDRESS_MASK) == 0, "npt: a table is a frame");
   return table | PRESENT | WRITABLE | USER;
 }
 
 function rightsBits(rights: u32): u64 {
+  if (isDefined(CHECKED))
+    assert((rights & NESTED_READ) != 0 && (rights & ~NESTED_ALL) == 0, "npt: rights include read");
   if (rights == 0) return 0;
   const write: u64 = (rights & NESTED_WRITE) != 0 ? WRITABLE : 0;
   const execute: u64 = (rights & NESTED_EXECUTE) != 0 ? 0 : NO_EXECUTE;
@@ -29,12 +40,16 @@ function rightsBits(rights: u32): u64 {
 }
 
 function memoryTypeBits(memoryType: u32): u64 {
+  if (isDefined(CHECKED))
+    assert(memoryType == MEMORY_UC || memoryType == MEMORY_WT || memoryType == MEMORY_WB, "npt: memory type");
   if (memoryType == MEMORY_WB) return 0;
   return memoryType == MEMORY_WT ? WRITE_THROUGH : CACHE_DISABLE | WRITE_THROUGH;
 }
 
 /** Leaf entry at `level` (1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB). */
 export function nptLeaf(hpa: u64, level: u32, rights: u32, memoryType: u32): u64 {
+  if (isDefined(CHECKED)) assert((hpa & ~ADDRESS_MASK) == 0, "npt: a page is made of frames");
+  if (isDefined(CHECKED)) assert(level >= 1 && level <= 3, "npt: leaf level");
   return hpa | rightsBits(rights) | memoryTypeBits(memoryType) | (level > 1 ? LEAF : 0);
 }
 
@@ -43,10 +58,12 @@ export function nptPresent(entry: u64): bool {
 }
 
 export function nptIsLeaf(entry: u64, level: u32): bool {
+  if (isDefined(CHECKED)) assert(level >= 1 && level <= 4, "npt: level");
   return level == 1 || (entry & LEAF) != 0;
 }
 
 export function nptAddress(entry: u64): u64 {
+  if (isDefined(CHECKED)) assert(nptPresent(entry), "npt: the entry maps nothing");
   return entry & ADDRESS_MASK;
 }
 
@@ -58,6 +75,7 @@ export function nptRights(entry: u64): u32 {
 
 /** Memory type of a leaf: MEMORY_*. */
 export function nptMemoryType(entry: u64): u32 {
+  if (isDefined(CHECKED)) assert(nptPresent(entry), "npt: the entry maps nothing");
   if ((entry & CACHE_DISABLE) != 0) return MEMORY_UC;
   return (entry & WRITE_THROUGH) != 0 ? MEMORY_WT : MEMORY_WB;
 }

@@ -54,6 +54,7 @@ let largestLeaf: u32 = 2;
 
 /** Builds the tables from the loader's memory map and switches to them. */
 export function pagingStart(): void {
+  assert(root == 0, "paging: started twice");
   root = newTable();
   if (cpuHasHugePages()) largestLeaf = 3;
   mapLinearMemory();
@@ -90,6 +91,7 @@ function mapOutwards(hpa: u64, bytes: u64, rights: u64): void {
 function mapLinearMemory(): void {
   const start = bootLayout(LAYOUT_LINEAR_START);
   const bytes = bootLayout(LAYOUT_LINEAR_BYTES);
+  assert(bytes > FRAME_BYTES, "paging: linear memory");
   mapRange(FRAME_BYTES, start + FRAME_BYTES, bytes - FRAME_BYTES, READ_WRITE);
 }
 
@@ -101,6 +103,7 @@ function mapImage(): void {
 
 function mapImagePart(startWord: u32, endWord: u32, rights: u64): void {
   const start = bootLayout(startWord);
+  assert(start >= IMAGE_BASE && bootLayout(endWord) >= start, "paging: part of the image");
   mapRange(start, start - IMAGE_BASE, bootLayout(endWord) - start, rights);
 }
 
@@ -122,15 +125,20 @@ function mapDirect(start: u64, end: u64, rights: u64): void {
 /** Maps whole pages with the largest leaves that fit. Pages that are mapped already stay as they are. */
 function mapRange(virtualAddress: u64, hpa: u64, bytes: u64, rights: u64): void {
   assert(((virtualAddress | hpa | bytes) & (FRAME_BYTES - 1)) == 0, "paging: partial page");
+  assert((rights & PAGE_WRITE) == 0 || (rights & PAGE_NO_EXECUTE) != 0, "paging: writable and executable");
+  assert(virtualAddress >= FRAME_BYTES, "paging: the null page stays unmapped");
+  assert(bytes == 0 || virtualAddress + (bytes - 1) >= virtualAddress, "paging: range wraps around");
   let done: u64 = 0;
   while (done < bytes) done += mapLeaf(virtualAddress + done, hpa + done, bytes - done, rights);
 }
 
 /** Maps one leaf of at most `bytes`. Returns the bytes that are now mapped from `virtualAddress` on. */
 function mapLeaf(virtualAddress: u64, hpa: u64, bytes: u64, rights: u64): u64 {
+  assert(bytes >= FRAME_BYTES, "paging: partial page");
   let table = root;
   let level = ROOT_LEVEL;
   while (true) {
+    assert(level >= 1, "paging: level");
     const span = leafBytes(level);
     const at = table + ((virtualAddress >> leafShift(level)) & 511) * 8;
     const entry = phys_load64(at);
@@ -149,6 +157,7 @@ function mapLeaf(virtualAddress: u64, hpa: u64, bytes: u64, rights: u64): u64 {
 }
 
 function leafShift(level: u32): u64 {
+  assert(level >= 1 && level <= ROOT_LEVEL, "paging: level");
   return 12 + 9 * (level - 1);
 }
 

@@ -2,10 +2,11 @@
 import { LAYOUT_IMAGE_END, LAYOUT_IMAGE_START } from "../abi/layout";
 import { bootLayout } from "../lib/layout";
 import { bootInfo, bootModule, MEMORY_USABLE, memoryRange } from "../lib/bootinfo";
-import { framesAdd, framesReserve } from "./frames";
+import { framesAdd, framesReserve, framesTotal } from "./frames";
 
 /** Fills the frame allocator. Ranges that the map declares both usable and reserved are reserved. */
 export function ramStart(): void {
+  assert(framesTotal() == 0, "ram: started twice");
   const info = bootInfo();
   for (let i: u32 = 0; i < info.rangeCount; i++) {
     const range = memoryRange(i);

@@ -17,6 +17,7 @@ import { WalkEntry } from "./walkentry";
 @unmanaged
 export class Trail {
   at(i: u32): WalkEntry {
+    assert(i < TRAIL_ENTRIES, "trail: entry of a trail");
     return changetype<WalkEntry>(changetype<usize>(this) + <usize>i * offsetof<WalkEntry>());
   }
 }
@@ -30,6 +31,7 @@ const ENTRY_BYTES: u64 = 8;
  * or leads through what is not RAM. What the processor holds is not part of it: see `trailPdpte`.
  */
 export function trailTake(trail: Trail, walk: GuestWalk, hpa: u64): bool {
+  assert(hpa != NO_HPA, "trail: the way leads to no RAM");
   if (walk.trailLength > TRAIL_ENTRIES || walk.outside) return false;
   // Without paging there is no way: the bytes themselves stand for it.
   let at = wordOf(hpa);
@@ -40,6 +42,7 @@ export function trailTake(trail: Trail, walk: GuestWalk, hpa: u64): bool {
       at = wordOf(step.hpa);
       value = walk.levels == 2 ? wordWith(step.hpa, step.value) : step.value;
     }
+    if (isDefined(CHECKED)) assert((at & (ENTRY_BYTES - 1)) == 0, "trail: an entry is aligned");
     trail.at(i).hpa = at;
     trail.at(i).value = value;
   }
@@ -58,6 +61,7 @@ function wordOf(hpa: u64): u64 {
 
 /** The word with the four bytes `value` at `hpa`; its other half, an entry's neighbour, as it is now. */
 function wordWith(hpa: u64, value: u64): u64 {
+  assert((hpa & 3) == 0, "trail: an entry is aligned");
   const word = phys_load64(wordOf(hpa));
   const isUpper = (hpa & 4) != 0;
   return isUpper ? (word & 0xffff_ffff) | (value << 32) : (word & 0xffff_ffff_0000_0000) | value;
@@ -75,6 +79,8 @@ const FOURTH: usize = 3 * SECOND;
  */
 export function trailHolds(trail: Trail): bool {
   const at = changetype<usize>(trail);
+  if (isDefined(CHECKED))
+    assert(((load<u64>(at, HPA) | load<u64>(at, THIRD + HPA)) & 7) == 0, "trail: an entry is aligned");
   return (
     phys_load64(load<u64>(at, HPA)) == load<u64>(at, VALUE) &&
     phys_load64(load<u64>(at, SECOND + HPA)) == load<u64>(at, SECOND + VALUE) &&

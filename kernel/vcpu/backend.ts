@@ -2,6 +2,7 @@
 // at boot by kernel/main.ts. AssemblyScript's function references are indices into the module's table: no closures.
 import { GuestWalk } from "../mm/guestwalk";
 import { Vcpu } from "./vcpu";
+import { GROUP_SINGLE_SEGMENTS } from "./registers";
 
 @unmanaged
 export class Backend {
@@ -62,12 +63,16 @@ export function backend(): Backend {
 
 /** Makes groups of guest state readable: a no-op for those already valid. */
 export function need(vcpu: Vcpu, groups: u32): void {
+  if (isDefined(CHECKED)) assert(groups >> 16 == 0, "backend: no such group");
   const missing = groups & ~vcpu.valid;
   if (missing != 0) backend().loadState(vcpu, missing);
 }
 
 /** The same, and marks them to be written back at the next entry. */
 export function change(vcpu: Vcpu, groups: u32): void {
+  if (isDefined(CHECKED))
+    assert((groups & GROUP_SINGLE_SEGMENTS) == 0, "backend: a single segment is to read only");
   need(vcpu, groups);
+  if (isDefined(CHECKED)) assert((vcpu.dirty & groups & ~vcpu.valid) == 0, "backend: dirty but not valid");
   vcpu.dirty |= groups;
 }

@@ -72,6 +72,7 @@ export function readInstruction(vcpu: Vcpu): CodeBytes {
   code.bytes1 = 0;
   code.count = 0;
   const exit = vcpu.exit;
+  if (isDefined(CHECKED)) assert(exit.kind < 64, "codebytes: exit class");
   if (((NO_INSTRUCTION >> exit.kind) & 1) != 0 || exit.interruptedEvent != 0) return code;
   const linear = backend().codeWalk(vcpu, code.walk);
   const length = exit.plainLength != 0 ? <u64>exit.plainLength : exit.nextRip - exit.rip;
@@ -88,11 +89,15 @@ export function instructionEnds(exit: ExitRecord): bool {
 }
 
 function bytesInPage(linear: u64): u64 {
+  if (isDefined(CHECKED))
+    assert(PAGE_BYTES > MAX_BYTES, "codebytes: an instruction lies in two pages at most");
   return PAGE_BYTES - (linear & (PAGE_BYTES - 1));
 }
 
 /** Appends `bytes` bytes of one page. False: they cannot be fetched, or are not in RAM. */
 function readPage(code: CodeBytes, linear: u64, bytes: u64): bool {
+  if (isDefined(CHECKED)) assert(bytes <= bytesInPage(linear), "codebytes: piece of a page");
+  if (isDefined(CHECKED)) assert(code.count + bytes <= MAX_BYTES, "codebytes: longer than an instruction");
   const walk = code.walk;
   if (walkGuest(walk, linear) != WALK_OK) return false;
   const hpa = guestTranslate(walk.memory, walk.gpa, bytes);

@@ -51,8 +51,10 @@ const RANGE_BYTES: usize = 8;
 
 /** The slot of `leaf`; one of LEAF_UNKNOWN when there is none. */
 export function cpuidSlot(table: CpuidTable, leaf: u32): CpuidSlot {
+  if (isDefined(CHECKED)) assert(table.unknown.kind == LEAF_UNKNOWN, "cpuid: table has not been built");
   const range = changetype<usize>(table) + <usize>(leaf >> RANGE_SHIFT) * RANGE_BYTES;
   const index = leaf & RANGE_MASK;
+  if (isDefined(CHECKED)) assert(load<u32>(range) <= RANGE_MASK, "cpuid: leaves of a range");
   if (index >= load<u32>(range)) return table.unknown;
   return changetype<CpuidSlot>(load<usize>(range, 4) + ((<usize>index) << CPUID_SLOT_SHIFT));
 }

@@ -36,11 +36,14 @@ const FIRST_CONDITION: u32 = 16;
 
 /** Bytes of a breakpoint's LEN field: 1, 2, 8, 4. */
 function breakpointBytes(field: u32): u64 {
+  assert(field <= 3, "debug: LEN is two bits");
   return field == 2 ? 8 : <u64>field + 1;
 }
 
 /** DR0 to DR3. GROUP_SYSTEM must be valid. */
 export function breakpointAddress(vcpu: Vcpu, index: u32): u64 {
+  assert(index < BREAKPOINTS, "debug: no such breakpoint");
+  assert((vcpu.valid & GROUP_SYSTEM) != 0, "debug: debug registers are not valid");
   switch (index) {
     case 0:
       return vcpu.dr0;
@@ -58,6 +61,8 @@ export function breakpointAddress(vcpu: Vcpu, index: u32): u64 {
  * ACCESS_*. Breakpoints on ports need CR4.DE.
  */
 export function breakpointsMet(vcpu: Vcpu, address: u64, bytes: u64, access: u32): u64 {
+  assert(bytes != 0 && bytes <= 64, "debug: bytes of an access");
+  assert(access >= ACCESS_WRITES && access <= ACCESS_READS, "debug: kind of access");
   need(vcpu, GROUP_SYSTEM | GROUP_CONTROL);
   if (access == ACCESS_PORT && (vcpu.cr4 & CR4_DE) == 0) return 0;
   const dr7 = <u32>vcpu.dr7;
@@ -72,6 +77,7 @@ export function breakpointsMet(vcpu: Vcpu, address: u64, bytes: u64, access: u32
     // Both ranges may end at the last address of all: their distances are compared, not their ends.
     if (first - address < bytes || address - first < length) met |= (<u64>1) << i;
   }
+  assert((met & ~DR6_BREAKPOINTS) == 0, "debug: four breakpoints");
   return met;
 }
 
@@ -92,6 +98,7 @@ export function setResumeFlag(vcpu: Vcpu, inside: bool): void {
  * DR6 reports, general detect ends, and so does recording and single-stepping of branches. Returns OUTCOME_INJECT.
  */
 export function raiseDebug(vcpu: Vcpu, conditions: u64): u32 {
+  assert(conditions != 0, "debug: a #DB about nothing");
   change(vcpu, GROUP_SYSTEM);
   vcpu.dr6 = (vcpu.dr6 & ~DR6_BREAKPOINTS) | conditions;
   vcpu.dr7 &= ~DR7_GENERAL_DETECT;

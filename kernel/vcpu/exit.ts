@@ -77,6 +77,7 @@ export class ExitRecord {
 
   // `detail` by the names that it has for a class of exits.
   get port(): u32 {
+    if (isDefined(CHECKED)) assert(this.detail <= 0xffff, "exit: port");
     return this.detail;
   }
   set port(value: u32) {

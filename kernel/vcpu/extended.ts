@@ -52,6 +52,7 @@ export function extendedEnable(): void {
 
 /** Gives a vCPU its area; boot time only. */
 export function extendedCreate(vcpu: Vcpu): void {
+  assert(vcpu.extendedArea == 0, "extended: created twice");
   vcpu.extendedArea = frameAllocZeroed((areaBytes + FRAME_BYTES - 1) / FRAME_BYTES, FRAME_BYTES);
   assert(vcpu.extendedArea != NO_HPA, "vcpu: no memory left for its extended state");
 }
@@ -71,6 +72,7 @@ export function extendedReset(vcpu: Vcpu): void {
 
 /** Copies the live registers into the area of the vCPU that owns them. */
 export function extendedSave(vcpu: Vcpu): void {
+  assert(vcpu.extendedArea != 0, "extended: no area");
   if (!hasXsave) {
     phys_fxsave(vcpu.extendedArea);
     return;
@@ -83,6 +85,7 @@ export function extendedSave(vcpu: Vcpu): void {
 
 /** Makes the vCPU's registers live: none of the vCPU that ran before is left. */
 export function extendedRestore(vcpu: Vcpu): void {
+  assert(vcpu.extendedArea != 0, "extended: no area");
   if (!hasXsave) {
     phys_fxrstor(vcpu.extendedArea);
     return;

@@ -43,6 +43,7 @@ export function liveEnable(): void {
 
 /** Gives a vCPU the storage that it needs; boot time only. */
 export function liveCreate(vcpu: Vcpu): void {
+  assert(vcpu.extendedArea == 0, "live: created twice");
   extendedCreate(vcpu);
   liveReset(vcpu);
 }
@@ -66,9 +67,11 @@ export function liveSaveBreakpoints(vcpu: Vcpu): void {
 export function liveSaveDebug(vcpu: Vcpu): void {
   liveSaveBreakpoints(vcpu);
   vcpu.dr6 = read_dr6();
+  assert(vcpu.dr6 >> 32 == 0, "live: DR6 has 32 bits");
 }
 
 export function liveRestoreDebug(vcpu: Vcpu): void {
+  assert(vcpu.dr6 >> 32 == 0, "live: DR6 has 32 bits");
   write_dr0(vcpu.dr0);
   write_dr1(vcpu.dr1);
   write_dr2(vcpu.dr2);

@@ -3,6 +3,7 @@
 // a machine of their own.
 import { GuestMemory } from "../mm/guestmem";
 import { Vcpu } from "./vcpu";
+import { isPortSize } from "../lib/sizes";
 
 // What comes of `Machine.populate`.
 
@@ -63,11 +64,15 @@ export function machine(): Machine {
 
 /** IN of `size` bytes. */
 export function portIn(vcpu: Vcpu, port: u32, size: u32): u32 {
+  if (isDefined(CHECKED)) assert(isPortSize(size), "machine: bytes of a port access");
+  if (isDefined(CHECKED)) assert(port <= 0xffff, "machine: port");
   return size == 1 ? machine().portRead(vcpu, port, size) : machine().portReadWide(vcpu, port, size);
 }
 
 /** OUT of `size` bytes. */
 export function portOut(vcpu: Vcpu, port: u32, size: u32, value: u32): void {
+  if (isDefined(CHECKED)) assert(isPortSize(size), "machine: bytes of a port access");
+  if (isDefined(CHECKED)) assert(port <= 0xffff, "machine: port");
   if (size == 1) machine().portWrite(vcpu, port, size, value);
   else machine().portWriteWide(vcpu, port, size, value);
 }

@@ -30,11 +30,15 @@ export const KNOWN_MSRS_BYTES: usize = (<usize>ENTRIES) << ENTRY_SHIFT;
 
 /** Where `msr` is if it is known: the entry may be another's. */
 export function knownMsr(known: KnownMsrs, msr: u32): KnownMsr {
+  if (isDefined(CHECKED)) assert(changetype<usize>(known) != 0, "msrs: no table");
   return changetype<KnownMsr>(changetype<usize>(known) + ((msr & (ENTRIES - 1)) << ENTRY_SHIFT));
 }
 
 /** Makes an MSR known, unless another has its place. */
 export function knowMsr(known: KnownMsrs, msr: u32, flags: u32, address: usize): void {
+  if (isDefined(CHECKED)) assert(address != 0, "msrs: an MSR without a value");
+  if (isDefined(CHECKED))
+    assert(flags != 0 && flags <= (MSR_READ | MSR_WRITE_SAME | MSR_WRITE_ZERO), "msrs: flags");
   const entry = knownMsr(known, msr);
   if (entry.address != 0) return;
   entry.msr = msr;

@@ -20,6 +20,7 @@ export function loadPdptes(vcpu: Vcpu, cr0: u64, cr3: u64, cr4: u64, efer: u64):
   const memory = machine().guestMemory(vcpu);
   const table = cr3 & PAE_TABLE;
   const bits = machine().physicalBits(vcpu);
+  if (isDefined(CHECKED)) assert(bits >= 32 && bits <= 52, "pdptes: physical-address width");
   // What is not RAM reads as all ones, present and reserved bits among them.
   const entry0 = guestLoad64(memory, table, U64.MAX_VALUE);
   const entry1 = guestLoad64(memory, table + 8, U64.MAX_VALUE);
@@ -43,5 +44,7 @@ export function setPdptes(vcpu: Vcpu, walk: GuestWalk): void {
   walk.pdptes = null;
   if (pagingLevels(walk.cr0, walk.cr4, walk.efer) != PAE_LEVELS) return;
   need(vcpu, GROUP_PDPTES);
+  if (isDefined(CHECKED))
+    assert((vcpu.dirty & GROUP_PDPTES & ~vcpu.valid) == 0, "pdptes: dirty but not valid");
   if ((vcpu.valid & GROUP_PDPTES) != 0) walk.pdptes = vcpu.pdptes;
 }

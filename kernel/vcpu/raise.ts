@@ -32,6 +32,8 @@ const NO_FAULTS: u32 =
  * for RF is 1" (SDM, "Instruction-Breakpoint Exception Condition"): the instruction that is returned to has met its own already.
  */
 function passBreakpoint(vcpu: Vcpu, vector: u32): void {
+  if (isDefined(CHECKED))
+    assert(vector < 32 && vector != VECTOR_NMI, "raise: exceptions are vectors below 32");
   if (((NO_FAULTS >> vector) & 1) != 0) return;
   change(vcpu, GROUP_STACK_FLAGS);
   vcpu.rflags |= RFLAGS_RF;
@@ -39,6 +41,8 @@ function passBreakpoint(vcpu: Vcpu, vector: u32): void {
 
 /** #GP, #SS, #PF … with an error code. Returns OUTCOME_INJECT, so that a handler can `return raiseWithError(…)`. */
 export function raiseWithError(vcpu: Vcpu, vector: u32, error: u32): u32 {
+  if (isDefined(CHECKED))
+    assert(vector != VECTOR_UD && vector != VECTOR_DE && vector != VECTOR_DB, "raise: it has no error code");
   passBreakpoint(vcpu, vector);
   vcpu.event = EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | vector;
   vcpu.eventError = error;
@@ -48,6 +52,8 @@ export function raiseWithError(vcpu: Vcpu, vector: u32, error: u32): u32 {
 
 /** #UD, #DB and others without an error code. */
 export function raise(vcpu: Vcpu, vector: u32): u32 {
+  if (isDefined(CHECKED))
+    assert(vector != VECTOR_GP && vector != VECTOR_PF && vector != VECTOR_SS, "raise: it has an error code");
   passBreakpoint(vcpu, vector);
   vcpu.event = EVENT_VALID | EVENT_EXCEPTION | vector;
   vcpu.eventError = 0;

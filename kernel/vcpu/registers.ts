@@ -37,6 +37,7 @@ export const GROUP_PDPTES: u32 = 1 << 7;
  * for it only while that group is not valid.
  */
 export function segmentGroup(index: u32): u32 {
+  if (isDefined(CHECKED)) assert(index <= SEG_TR, "registers: no such segment register");
   return 1 << (GROUP_SEGMENT_SHIFT + index);
 }
 export const GROUP_SEGMENT_SHIFT: u32 = 8;

@@ -30,6 +30,7 @@ function exceptionBit(event: u32): u32 {
 
 /** Two exceptions, the second while the first was being delivered, are a double fault. */
 function isDoubleFault(first: u32, second: u32): bool {
+  assert((first & second & EVENT_VALID) != 0, "reinject: two events combine");
   const one = exceptionBit(first);
   const two = exceptionBit(second);
   if ((one & CONTRIBUTORY) != 0) return (two & CONTRIBUTORY) != 0;
@@ -38,6 +39,7 @@ function isDoubleFault(first: u32, second: u32): bool {
 
 /** The second while a double fault was being delivered shuts the processor down. */
 function isTripleFault(first: u32, second: u32): bool {
+  assert((first & second & EVENT_VALID) != 0, "reinject: two events combine");
   return exceptionBit(first) == 1 << VECTOR_DF && (exceptionBit(second) & (CONTRIBUTORY | PAGE_FAULT)) != 0;
 }
 
@@ -48,6 +50,7 @@ function isTripleFault(first: u32, second: u32): bool {
 export function reinject(vcpu: Vcpu): bool {
   const exit = vcpu.exit;
   const first = exit.interruptedEvent;
+  assert((first & EVENT_VALID) != 0, "reinject: nothing was interrupted");
   if ((vcpu.event & EVENT_VALID) == 0) {
     vcpu.event = first;
     vcpu.eventError = exit.interruptedError;

@@ -41,6 +41,8 @@ const ACCESS_LDT: u32 = 0x82;
 const ACCESS_TSS: u32 = 0x8b;
 
 function setSegment(vcpu: Vcpu, index: u32, selector: u32, base: u64, access: u32): void {
+  assert(index <= SEG_TR, "reset: no such segment register");
+  assert(selector <= 0xffff && base >> 32 == 0, "reset: reset state is that of real mode");
   const segment = vcpu.segment(index);
   segment.selector = selector;
   segment.base = base;
@@ -80,6 +82,7 @@ export function powerUp(vcpu: Vcpu): void {
   vcpu.deferredEvent = 0;
   vcpu.interruptWindow = 0;
   vcpu.nmiWindow = 0;
+  assert((vcpu.event & EVENT_VALID) == 0, "reset: an event from before the reset");
   vcpu.valid = ALL_GROUPS;
   vcpu.dirty = ALL_GROUPS;
 }

@@ -188,6 +188,7 @@ export class Vcpu extends VcpuLink {
 
   /** Segment register `index` (SEG_*). GROUP_SEGMENTS must be valid. In memory the eight follow the exit record. */
   segment(index: u32): Segment {
+    if (isDefined(CHECKED)) assert(index < 8, "vcpu: no such segment register");
     return changetype<Segment>(changetype<usize>(this) + SEGMENTS_OFFSET + index * SEGMENT_STRIDE);
   }
 
@@ -198,11 +199,13 @@ export class Vcpu extends VcpuLink {
 
   /** General-purpose register `index` (its encoding, 0..15), 64 bits. RSP needs GROUP_STACK_FLAGS valid. */
   gpr(index: u32): u64 {
+    if (isDefined(CHECKED)) assert(index < 16, "vcpu: no such register");
     return load<u64>(changetype<usize>(this) + (index & 15) * 8);
   }
 
   /** Writes 64 bits of general-purpose register `index`. Writing RSP needs GROUP_STACK_FLAGS valid, and marks it dirty. */
   setGpr(index: u32, value: u64): void {
+    if (isDefined(CHECKED)) assert(index < 16, "vcpu: no such register");
     if ((index & 15) == RSP) this.dirty |= GROUP_STACK_FLAGS;
     store<u64>(changetype<usize>(this) + (index & 15) * 8, value);
   }
@@ -215,6 +218,7 @@ export class Vcpu extends VcpuLink {
 
   /** Asks for work before the next entry (REQUEST_*). */
   request(bits: u32): void {
+    if (isDefined(CHECKED)) assert(bits != 0 && bits < REQUEST_HOST << 1, "vcpu: no such request");
     this.requests |= bits;
   }
 }

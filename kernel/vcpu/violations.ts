@@ -12,6 +12,7 @@ export function violationsClear(): void {
 
 /** How many rules were found broken. */
 export function violationCount(): u32 {
+  if (isDefined(CHECKED)) assert(count <= MAX_VIOLATIONS, "violations: more rules than there is room for");
   return count;
 }
 
@@ -23,6 +24,7 @@ export function violation(index: u32): string {
 
 /** Notes `text`, a sentence that should hold, when it does not. */
 export function rule(holds: bool, text: string): void {
+  if (isDefined(CHECKED)) assert(count <= MAX_VIOLATIONS, "violations: more rules than there is room for");
   if (holds || count == MAX_VIOLATIONS) return;
   store<u32>(texts + count * 4, <u32>changetype<usize>(text));
   count++;

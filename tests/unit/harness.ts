@@ -34,6 +34,9 @@ async function compile(
       "--outFile",
       "out.wasm",
       "--sourceMap",
+      // Those assertions as well that the exit path of the image does without.
+      "--use",
+      "CHECKED=1",
     ],
     {
       readFile: async (name, base) =>

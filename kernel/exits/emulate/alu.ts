@@ -17,9 +17,12 @@ import {
   OP_XOR,
 } from "./instruction";
 import { sizeMask } from "./linear";
+import { isAccessSize } from "../../lib/sizes";
 
 /** `a` operation `b`; sets the flags. For CMP the result is that of SUB. */
 export function arithmetic(e: Emulator, operation: u32, a: u64, b: u64, size: u32): u64 {
+  assert(isAccessSize(size), "alu: operand size");
+  assert(((a | b) & ~sizeMask(size)) == 0, "alu: operands are zero-extended");
   switch (operation) {
     case OP_ADD:
       return add(e, a, b, 0, size);
@@ -42,6 +45,7 @@ export function arithmetic(e: Emulator, operation: u32, a: u64, b: u64, size: u3
 }
 
 function add(e: Emulator, a: u64, b: u64, c: u64, size: u32): u64 {
+  assert(c <= 1, "alu: one carry");
   const result = (a + b + c) & sizeMask(size);
   let flags = resultFlags(result, size) | adjustFlag(a, b, result);
   if (result < a || (c != 0 && result == a)) flags |= RFLAGS_CF;
@@ -51,6 +55,7 @@ function add(e: Emulator, a: u64, b: u64, c: u64, size: u32): u64 {
 }
 
 function subtract(e: Emulator, a: u64, b: u64, c: u64, size: u32): u64 {
+  assert(c <= 1, "alu: one carry");
   const result = (a - b - c) & sizeMask(size);
   let flags = resultFlags(result, size) | adjustFlag(a, b, result);
   if (a < b || (c != 0 && a == b)) flags |= RFLAGS_CF;
@@ -61,12 +66,14 @@ function subtract(e: Emulator, a: u64, b: u64, c: u64, size: u32): u64 {
 
 /** CF and OF are cleared; AF, undefined, too. */
 export function logical(e: Emulator, result: u64, size: u32): u64 {
+  assert((result & ~sizeMask(size)) == 0, "alu: operands are zero-extended");
   setFlags(e, resultFlags(result, size));
   return result;
 }
 
 /** NOT, NEG, INC, DEC. */
 export function unary(e: Emulator, operation: u32, a: u64, size: u32): u64 {
+  assert(isAccessSize(size) && (a & ~sizeMask(size)) == 0, "alu: operands are zero-extended");
   const held = carry(e);
   let result: u64 = 0;
   switch (operation) {
@@ -90,12 +97,14 @@ export function unary(e: Emulator, operation: u32, a: u64, size: u32): u64 {
 
 /** The value of `size` bytes, sign-extended. */
 export function signExtend(value: u64, size: u32): u64 {
+  assert(isAccessSize(size), "alu: operand size");
   const unused: u64 = 64 - 8 * size;
   return <u64>(<i64>(value << unused) >> unused);
 }
 
 /** The bytes of `value` in reverse order. */
 export function swapBytes(value: u64, size: u32): u64 {
+  assert(isAccessSize(size) && size > 1, "alu: operand size");
   let swapped: u64 = 0;
   for (let i: u32 = 0; i < size; i++) swapped = (swapped << 8) | ((value >> (8 * i)) & 0xff);
   return swapped;

@@ -7,10 +7,12 @@ import { setFlag } from "./flags";
 import { FORM_RM_R, OP_BT, OP_BTC, OP_BTS } from "./instruction";
 import { locate, sizeMask } from "./linear";
 import { effectiveAddress, loadRm, readRegister, storeRm } from "./operand";
+import { isAccessSize } from "../../lib/sizes";
 
 export function executeBitTest(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
+  assert(isAccessSize(size) && size > 1, "bits: operand size");
   const bits: u64 = 8 * size;
   const byRegister = i.form == FORM_RM_R;
   const offset = byRegister ? readRegister(e.vcpu, i, i.register, size) : i.immediate;
@@ -29,6 +31,8 @@ export function executeBitTest(e: Emulator): bool {
 }
 
 function changed(operation: u32, held: u64, bit: u64): u64 {
+  assert(bit != 0 && (bit & (bit - 1)) == 0, "bits: one bit");
+  assert(operation != OP_BT, "bits: BT changes nothing");
   if (operation == OP_BTS) return held | bit;
   return operation == OP_BTC ? held ^ bit : held & ~bit;
 }

@@ -16,6 +16,7 @@ import {
   VEX_F3,
   VEX_NO_PREFIX,
   VEX_PREFIX,
+  VEX_PRESENT,
   VEX_REGISTER,
 } from "./instruction";
 import { sizeMask } from "./linear";
@@ -51,6 +52,7 @@ export function isBmi(opcode: u32, prefix: u32, reg: u32): bool {
 export function executeBmi(e: Emulator): bool {
   const i = e.instruction;
   const size: u32 = e.mode == CODE_64 && (i.rex & REX_W) != 0 ? 8 : 4;
+  assert((i.vex & VEX_PRESENT) != 0, "bmi: encoded with VEX");
   if (isRealMode(e.vcpu)) {
     e.outcome = raise(e.vcpu, VECTOR_UD);
     return false;
@@ -72,6 +74,7 @@ export function executeBmi(e: Emulator): bool {
 }
 
 function compute(e: Emulator, value: u64, other: u64, size: u32): u64 {
+  assert(((value | other) & ~sizeMask(size)) == 0, "bmi: operands are zero-extended");
   const i = e.instruction;
   const prefix = i.vex & VEX_PREFIX;
   switch (i.opcode) {
@@ -98,12 +101,14 @@ function flagged(e: Emulator, result: u64, carry: bool, size: u32): u64 {
 
 /** CF: of BLSI that there was a bit, of the others that there was none. */
 function lowest(e: Emulator, operation: u32, value: u64, size: u32): u64 {
+  assert(operation >= 1 && operation <= 3, "bmi: operation");
   if (operation == 1) return flagged(e, (value - 1) & value, value == 0, size);
   if (operation == 2) return flagged(e, (value - 1) ^ value, value == 0, size);
   return flagged(e, (0 - value) & value, value != 0, size);
 }
 
 function zeroHigh(e: Emulator, value: u64, from: u64, size: u32): u64 {
+  assert(from <= 0xff, "bmi: index is a byte");
   const bits: u64 = 8 * size;
   const kept = from < bits ? ((<u64>1) << from) - 1 : U64.MAX_VALUE;
   return flagged(e, value & kept, from >= bits, size);
@@ -111,6 +116,7 @@ function zeroHigh(e: Emulator, value: u64, from: u64, size: u32): u64 {
 
 /** `control`: first bit, number of bits. */
 function extract(e: Emulator, value: u64, control: u64, size: u32): u64 {
+  assert((value & ~sizeMask(size)) == 0, "bmi: operands are zero-extended");
   const start = control & 0xff;
   const length = (control >> 8) & 0xff;
   const from = start < 64 ? value >> start : 0;
@@ -118,12 +124,14 @@ function extract(e: Emulator, value: u64, control: u64, size: u32): u64 {
 }
 
 function shifted(i: Instruction, value: u64, count: u64, size: u32): u64 {
+  assert(count < 64, "bmi: count is masked");
   const prefix = i.vex & VEX_PREFIX;
   if (prefix == VEX_F2) return value >> count;
   return prefix == VEX_F3 ? <u64>(<i64>signExtend(value, size) >> count) : value << count;
 }
 
 function rotate(value: u64, count: u64, size: u32): u64 {
+  assert(count < 8 * size, "bmi: count is masked");
   const bits: u64 = 8 * size;
   return count == 0 ? value : (value >> count) | (value << (bits - count));
 }
@@ -146,6 +154,7 @@ function scatter(value: u64, mask: u64): u64 {
 
 /** MULX: the upper half of the product by rDX last, so that it stays if both are one register. */
 function multiply(e: Emulator, value: u64, size: u32): void {
+  assert(size == 4 || size == 8, "bmi: operand size");
   const i = e.instruction;
   const factor = readRegister(e.vcpu, i, RDX, size);
   const low = value * factor;

@@ -72,6 +72,7 @@ import {
   isVexAllowed, NO_VECTOR_MOVE, VECTOR_66, VECTOR_ACTION, VECTOR_F2, VECTOR_F3, VECTOR_HIGH, VECTOR_LOW,
   VECTOR_NO_PREFIX, VECTOR_PREFIX_SHIFT, VECTOR_STORE, vectorMove,
 } from "./vectoropcodes";
+import { isAccessSize } from "../../lib/sizes";
 
 const OPCODE_MOVNTI: u32 = 0x1c3;
 /** One bit for each control register that there is. */
@@ -90,6 +91,8 @@ const DECODE_UNSUPPORTED: u32 = 3;
  * `i` but the bytes are results; `length` is valid only with DECODE_OK.
  */
 export function decode(i: Instruction): u32 {
+  assert(i.available <= MAX_INSTRUCTION_BYTES, "decode: more bytes than an instruction has");
+  assert(i.mode == CODE_16 || i.mode == CODE_32 || i.mode == CODE_64, "decode: code size");
   i.length = 0;
   i.prefixes = 0;
   i.rex = 0;
@@ -122,6 +125,7 @@ export function decode(i: Instruction): u32 {
   if (i.operation == OP_VECTOR && !i.memory) i.operation = OP_OTHER;
   i.form = i.attributes & ATTRIBUTE_FORM;
   if (i.segment == NO_REGISTER) i.segment = defaultSegment(i);
+  assert(i.segment <= SEG_GS, "decode: no such segment register");
   if (isUndefined(i)) return DECODE_UNDEFINED;
   // Where a second source is wanted, the upper bit does not count; where none is, it must be right as well.
   if (i.mode != CODE_64) i.vex &= ~8;
@@ -132,6 +136,7 @@ export function decode(i: Instruction): u32 {
 
 /** The next `bytes` bytes (1, 2, 4 or 8), zero-extended. */
 function take(i: Instruction, bytes: u32): u64 {
+  assert(isAccessSize(bytes), "decode: bytes of a field");
   let value: u64 = 0;
   if (i.length + bytes <= MAX_INSTRUCTION_BYTES) {
     const at = changetype<usize>(i) + i.length;
@@ -168,6 +173,7 @@ function decodePrefixes(i: Instruction): void {
 }
 
 function legacyPrefix(i: Instruction, byte: u32): bool {
+  assert(byte <= 0xff, "decode: a byte");
   switch (byte) {
     case 0x26: return segmentPrefix(i, SEG_ES);
     case 0x2e: return segmentPrefix(i, SEG_CS);
@@ -186,6 +192,7 @@ function legacyPrefix(i: Instruction, byte: u32): bool {
 
 /** In 64-bit mode the prefixes of ES, CS, SS and DS do nothing. */
 function segmentPrefix(i: Instruction, segment: u32): bool {
+  assert(segment <= SEG_GS, "decode: no such segment register");
   if (i.mode != CODE_64 || segment == SEG_FS || segment == SEG_GS) {
     i.segment = segment;
     i.prefixes |= PREFIX_SEGMENT;
@@ -224,6 +231,7 @@ function decodeOpcode(i: Instruction): u32 {
 }
 
 function findVectorMove(i: Instruction): void {
+  assert(i.vector == NO_VECTOR_MOVE, "decode: found twice");
   let prefix = (i.prefixes & PREFIX_OPERAND) != 0 ? VECTOR_66 : VECTOR_NO_PREFIX;
   if ((i.prefixes & PREFIX_REP) != 0) prefix = VECTOR_F3;
   else if ((i.prefixes & PREFIX_REPNE) != 0) prefix = VECTOR_F2;
@@ -242,6 +250,7 @@ function isVex(byte: u32): bool {
 //
 // Outside 64-bit mode R, X and B are 0, and there are registers 0 to 7 only; W widens nothing.
 function decodeVex(i: Instruction, lead: u32): u32 {
+  assert(isVex(lead), "decode: not VEX");
   const refused = PREFIX_LOCK | PREFIX_OPERAND | PREFIX_REP | PREFIX_REPNE;
   if ((i.prefixes & refused) != 0 || i.rex != 0) return DECODE_UNDEFINED;
   const first = <u32>take(i, 1);
@@ -294,9 +303,11 @@ function decodeModrm(i: Instruction): void {
 }
 
 function selectFromGroup(i: Instruction): void {
+  assert((i.attributes & GROUP) != 0, "decode: not a group");
   const group = i.attributes & ATTRIBUTE_OPERATION;
   const reg = (i.modrm >> 3) & 7;
   i.attributes = (i.attributes & ~(ATTRIBUTE_OPERATION | GROUP)) | groupAttributes(group, reg);
+  assert((i.attributes & GROUP) == 0, "decode: a group of groups");
   // TEST is the one operation of F6 and F7 that has an immediate.
   const opcode = i.opcode;
   if ((opcode == 0xf6 || opcode == 0xf7) && reg <= 1) i.attributes |= opcode == 0xf6 ? IMM8 : IMMZ;
@@ -319,6 +330,7 @@ function decodeSizes(i: Instruction): void {
     if (isSystemMove(attributes)) i.operandSize = 4;
   }
   if ((attributes & BYTE) != 0) i.operandSize = 1;
+  assert(isAccessSize(i.operandSize) && isAccessSize(i.addressSize), "decode: operand size");
 }
 
 /** Near branches and moves of control and debug registers ignore the operand-size prefix in 64-bit mode. */
@@ -334,12 +346,14 @@ function isSystemMove(attributes: u32): bool {
 }
 
 function decodeAddress(i: Instruction): void {
+  assert(i.memory && (i.attributes & MODRM) != 0, "decode: no address");
   if (i.addressSize == 2) decodeAddress16(i);
   else decodeAddress32(i);
 }
 
 /** The eight address forms of 16-bit code: BX+SI, BX+DI, BP+SI, BP+DI, SI, DI, BP or disp16, BX. */
 function decodeAddress16(i: Instruction): void {
+  assert(i.mode != CODE_64, "decode: not in 64-bit mode");
   const mod = i.modrm >> 6;
   const rm = i.modrm & 7;
   const bx: u32 = 3;
@@ -360,6 +374,7 @@ function decodeAddress16(i: Instruction): void {
 }
 
 function decodeAddress32(i: Instruction): void {
+  assert(i.rm < 16, "decode: no such register");
   const mod = i.modrm >> 6;
   i.base = i.rm;
   if ((i.modrm & 7) == RSP) decodeSib(i);
@@ -415,6 +430,7 @@ function isUndefined(i: Instruction): bool {
 
 /** There are CR0, CR2, CR3, CR4 and CR8, and DR0 to DR7. */
 function isSystemRegister(i: Instruction): bool {
+  assert(isSystemMove(i.attributes), "decode: another instruction");
   if (i.operation == OP_MOV_FROM_DR || i.operation == OP_MOV_TO_DR) return i.register < 8;
   return i.register < 9 && ((1 << i.register) & CONTROL_REGISTERS) != 0;
 }
@@ -430,12 +446,14 @@ function isSegmentMove(i: Instruction): bool {
 
 /** ES, CS, SS, DS, FS, GS; CS is not for MOV to load. */
 function isSegmentRegister(i: Instruction): bool {
+  assert(isSegmentMove(i), "decode: another instruction");
   const number = (i.modrm >> 3) & 7;
   return number <= SEG_GS && (number != SEG_CS || i.operation == OP_STORE_SEGMENT);
 }
 
 /** A second source register only where there is one; L and W as the row wants them. */
 function isVexRight(i: Instruction): bool {
+  assert((i.vex & VEX_PRESENT) != 0, "decode: encoded with VEX");
   // BMI: L is 0; of them RORX alone, which has an immediate, has no second source.
   if (i.operation == OP_BMI) {
     const single = (i.attributes & ATTRIBUTE_IMMEDIATE) != IMM_NONE;

@@ -70,6 +70,7 @@ export function isStillThere(e: Emulator, d: Decoded): bool {
 
 /** Whether the processor still holds `entry` for an address: one that has loaded its CR3 anew may not. */
 function holdsPdpte(vcpu: Vcpu, linear: u64, entry: u64): bool {
+  assert((entry & 1) != 0, "decoded: the walk used an entry that is not present");
   need(vcpu, GROUP_PDPTES);
   return vcpu.pdptes.at(<u32>(linear >> 30) & (PDPTES - 1)) == entry;
 }

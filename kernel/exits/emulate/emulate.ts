@@ -83,7 +83,9 @@ function moveAtFault(e: Emulator): bool {
 
 /** Tells the backend what `moveAtFault` has done, for the next time. RSP, which is not kept where the others are, is left out. */
 function rememberMove(e: Emulator): void {
+  assert(e.instruction.length != 0 && e.instruction.length <= 15, "emulation: length of an instruction");
   const i = e.instruction;
+  assert(i.operation == OP_MOV && i.operandSize == 4 && i.register < 16, "emulation: a MOV of four bytes");
   const immediate = i.form == FORM_RM_IMM;
   const write = immediate || (i.form != FORM_R_RM && i.form != FORM_ACC_MOFFS);
   if (!immediate && i.register == RSP) return;

@@ -110,6 +110,7 @@ const EMULATOR_BYTES: usize = DECODED_OFFSET + DECODED_SLOTS * DECODED_BYTES;
 
 /** Gives a vCPU its emulator; boot time only, when the machine's functions are installed. */
 export function emulatorCreate(vcpu: Vcpu): void {
+  assert(changetype<usize>(vcpu.emulator) == 0, "emulation: created twice");
   const at = arenaAlloc(EMULATOR_BYTES, 64);
   const e = changetype<Emulator>(at);
   vcpu.emulator = e;
@@ -132,6 +133,7 @@ export function scratchInstruction(e: Emulator): Instruction {
 
 /** The instruction that the vCPU's last emulated exit was about. */
 export function emulatedInstruction(vcpu: Vcpu): Instruction {
+  assert(changetype<usize>(vcpu.emulator) != 0, "emulation: the vCPU has no emulator");
   return changetype<Emulator>(vcpu.emulator).instruction;
 }
 
@@ -145,6 +147,8 @@ export function startEmulator(vcpu: Vcpu): Emulator {
   // All at once: asking has its price too.
   const code = (vcpu.valid & GROUP_SEGMENTS) != 0 ? 0 : segmentGroup(SEG_CS);
   need(vcpu, GROUP_CONTROL | GROUP_STACK_FLAGS | code);
+  if (isDefined(CHECKED))
+    assert(changetype<usize>(vcpu.emulator) != 0, "emulation: the vCPU has no emulator");
   const e = changetype<Emulator>(vcpu.emulator);
   e.mode = codeSize(vcpu);
   e.outcome = OUTCOME_RESUME;
@@ -158,6 +162,7 @@ export function startEmulator(vcpu: Vcpu): Emulator {
 
 /** From now on the instruction's accesses are compared with the guest's breakpoints, if the exit record says that it has any. */
 export function watchAccesses(e: Emulator): void {
+  if (isDefined(CHECKED)) assert(e.breakpoints == 0, "emulation: watched twice");
   const exit = e.vcpu.exit;
   if (exit.plainLength == 0) e.breakpoints = exit.breakpoints;
 }
@@ -166,11 +171,15 @@ export function watchAccesses(e: Emulator): void {
 export function segmentOf(vcpu: Vcpu, index: u32): Segment {
   const single = segmentGroup(index);
   if ((vcpu.valid & (GROUP_SEGMENTS | single)) == 0) backend().loadState(vcpu, single);
+  if (isDefined(CHECKED))
+    assert((vcpu.valid & (GROUP_SEGMENTS | single)) != 0, "emulation: the segment register is not valid");
   return vcpu.segment(index);
 }
 
 /** CODE_16, CODE_32 or CODE_64. GROUP_CONTROL must be valid. */
 export function codeSize(vcpu: Vcpu): u32 {
+  if (isDefined(CHECKED))
+    assert((vcpu.valid & GROUP_CONTROL) != 0, "emulation: control registers are not valid");
   const access = segmentOf(vcpu, SEG_CS).access;
   if ((vcpu.efer & EFER_LMA) != 0 && (access & SEGMENT_LONG) != 0) return CODE_64;
   return (access & SEGMENT_DEFAULT_BIG) != 0 ? CODE_32 : CODE_16;
@@ -178,6 +187,8 @@ export function codeSize(vcpu: Vcpu): u32 {
 
 /** CPL: the backends keep it in SS.DPL; 0 in real mode, 3 in virtual-8086 mode. */
 export function privilegeLevel(vcpu: Vcpu): u32 {
+  if (isDefined(CHECKED))
+    assert((vcpu.valid & GROUP_CONTROL) != 0, "emulation: control registers are not valid");
   if ((vcpu.cr0 & CR0_PE) == 0) return 0;
   if ((vcpu.rflags & RFLAGS_VM) != 0) return 3;
   return (segmentOf(vcpu, SEG_SS).access >> SEGMENT_DPL_SHIFT) & 3;
@@ -185,16 +196,20 @@ export function privilegeLevel(vcpu: Vcpu): u32 {
 
 /** IOPL: the privilege that port access and changes of IF need. */
 export function ioPrivilege(vcpu: Vcpu): u32 {
+  if (isDefined(CHECKED)) assert((vcpu.valid & GROUP_STACK_FLAGS) != 0, "emulation: flags are not valid");
   return <u32>((vcpu.rflags & RFLAGS_IOPL) >> 12);
 }
 
 /** WALK_USER, WALK_SMAP_OPEN: as what data accesses of the instruction are made. */
 export function dataAccess(vcpu: Vcpu): u32 {
+  if (isDefined(CHECKED)) assert((vcpu.valid & GROUP_STACK_FLAGS) != 0, "emulation: flags are not valid");
   if (privilegeLevel(vcpu) == 3) return WALK_USER;
   return (vcpu.rflags & RFLAGS_AC) != 0 ? WALK_SMAP_OPEN : 0;
 }
 
 /** Real mode or virtual-8086 mode: segments are paragraphs. */
 export function isRealMode(vcpu: Vcpu): bool {
+  if (isDefined(CHECKED))
+    assert((vcpu.valid & GROUP_CONTROL) != 0, "emulation: control registers are not valid");
   return (vcpu.cr0 & CR0_PE) == 0 || (vcpu.rflags & RFLAGS_VM) != 0;
 }

@@ -8,10 +8,12 @@ import { setFlag } from "./flags";
 import { FORM_ACC_REG, OP_ADD, OP_CMP, PREFIX_LOCK } from "./instruction";
 import { executeCompareExchange16 } from "./special";
 import { loadRm, openRmSized, readRegister, readRm, storeRm, writeRegister } from "./operand";
+import { isAccessSize } from "../../lib/sizes";
 
 export function executeExchange(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
+  assert(isAccessSize(size), "exchange: operand size");
   if (i.form == FORM_ACC_REG) {
     const other = (i.opcode & 7) | ((i.rex & 1) << 3);
     // 90 without REX.B is NOP: it does not even clear the upper half of RAX.

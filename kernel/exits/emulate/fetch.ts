@@ -33,6 +33,8 @@ export function fetchInstruction(e: Emulator): bool {
   }
   const i = decodedInstruction(d);
   e.instruction = i;
+  if (isDefined(CHECKED))
+    assert(i.length != 0 && i.length <= MAX_INSTRUCTION_BYTES, "fetch: length of an instruction");
   e.nextRip = wrapRip(e, e.vcpu.rip + i.length);
   return true;
 }
@@ -54,6 +56,7 @@ function fetchAnew(e: Emulator, d: Decoded): bool {
   const result = decode(i);
   if (result == DECODE_TRUNCATED && i.available < MAX_INSTRUCTION_BYTES) return fetchAcrossPages(e);
   if (result != DECODE_OK) return failDecode(e, result);
+  if (isDefined(CHECKED)) assert(i.length != 0 && i.length <= i.available, "fetch: length of an instruction");
   e.nextRip = wrapRip(e, vcpu.rip + i.length);
   const inOnePage = (codeAddress(e, vcpu.rip) & 0xfff) + CODE_BYTES <= 4096;
   if (supplied || (inOnePage && hpa != NO_HPA)) remember(d, vcpu, e.mode, hpa, e.walk);
@@ -61,6 +64,7 @@ function fetchAnew(e: Emulator, d: Decoded): bool {
 }
 
 function takeSuppliedBytes(i: Instruction, vcpu: Vcpu): void {
+  if (isDefined(CHECKED)) assert(vcpu.exit.byteCount != 0, "fetch: no bytes");
   const exit = vcpu.exit;
   i.bytes0 = exit.bytes0;
   i.bytes1 = exit.bytes1;
@@ -69,6 +73,7 @@ function takeSuppliedBytes(i: Instruction, vcpu: Vcpu): void {
 
 /** Only an instruction that goes on in the next page reads that page. */
 function fetchAcrossPages(e: Emulator): bool {
+  if (isDefined(CHECKED)) assert(e.instruction.available != 0, "fetch: no bytes of the first page");
   const i = e.instruction;
   if (!copyBytes(e, e.vcpu.rip)) return false;
   const result = decode(i);
@@ -79,6 +84,7 @@ function fetchAcrossPages(e: Emulator): bool {
 
 /** An instruction of more than 15 bytes is #GP. */
 function failDecode(e: Emulator, result: u32): bool {
+  if (isDefined(CHECKED)) assert(result != DECODE_OK, "fetch: nothing failed");
   if (result == DECODE_TRUNCATED) return failWith(e, VECTOR_GP, 0);
   if (result == DECODE_UNDEFINED) e.outcome = raise(e.vcpu, VECTOR_UD);
   else return refuse(e);
@@ -92,6 +98,8 @@ export function wrapRip(e: Emulator, rip: u64): u64 {
 
 /** Appends bytes up to the end of their page, or to the longest instruction's length. */
 function copyBytes(e: Emulator, rip: u64): bool {
+  if (isDefined(CHECKED))
+    assert(e.instruction.available < MAX_INSTRUCTION_BYTES, "fetch: more bytes than an instruction has");
   const i = e.instruction;
   const operand: Operand = e.source;
   const gva = codeAddress(e, rip + i.available);
@@ -109,5 +117,7 @@ function copyBytes(e: Emulator, rip: u64): bool {
     phys_read(changetype<usize>(i) + i.available, operand.hpa, length);
   }
   i.available += length;
+  if (isDefined(CHECKED))
+    assert(i.available <= MAX_INSTRUCTION_BYTES, "fetch: more bytes than an instruction has");
   return true;
 }

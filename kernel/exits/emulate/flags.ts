@@ -11,9 +11,11 @@ import {
 } from "../../arch/cr";
 import { Emulator } from "./emulator";
 import { sizeMask } from "./linear";
+import { isAccessSize } from "../../lib/sizes";
 
 /** The sign bit of a value of `size` bytes. */
 export function signBit(size: u32): u64 {
+  assert(isAccessSize(size), "flags: operand size");
   return (<u64>1) << (8 * size - 1);
 }
 
@@ -28,11 +30,13 @@ export function resultFlags(result: u64, size: u32): u64 {
 
 /** Replaces the six arithmetic flags. */
 export function setFlags(e: Emulator, flags: u64): void {
+  assert((flags & ~RFLAGS_ARITHMETIC) == 0, "flags: not an arithmetic flag");
   e.flags = (e.flags & ~RFLAGS_ARITHMETIC) | flags;
 }
 
 /** Sets or clears one flag. */
 export function setFlag(e: Emulator, flag: u64, on: bool): void {
+  assert((flag & RFLAGS_ARITHMETIC) == flag && flag != 0, "flags: not an arithmetic flag");
   e.flags = on ? e.flags | flag : e.flags & ~flag;
 }
 

@@ -21,12 +21,14 @@ import { Emulator, ioPrivilege, privilegeLevel } from "./emulator";
 import { failWith, locate, readOperand, sizeMask } from "./linear";
 import { readRegister, writeRegister } from "./operand";
 import { isTarget, peekStack, pushValue, setStackPointer, stackSize } from "./stack";
+import { CODE_64 } from "./instruction";
 
 const REGISTERS: u32 = 8;
 const MAX_NESTING: u32 = 31;
 
 /** PUSHA: RAX at the highest address, RDI at the lowest; RSP as it was. */
 export function executePushAll(e: Emulator): bool {
+  assert(e.mode != CODE_64, "frames: not in 64-bit mode");
   const size = e.instruction.operandSize;
   const top = (e.vcpu.rsp - REGISTERS * size) & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, top, REGISTERS * size, WALK_WRITE)) return false;
@@ -39,6 +41,7 @@ export function executePushAll(e: Emulator): bool {
 
 /** POPA leaves RSP's copy alone. */
 export function executePopAll(e: Emulator): bool {
+  assert(e.mode != CODE_64, "frames: not in 64-bit mode");
   const i = e.instruction;
   const size = i.operandSize;
   const top = e.vcpu.rsp & sizeMask(stackSize(e));
@@ -58,12 +61,14 @@ function mayMoveFlags(e: Emulator): bool {
 }
 
 export function executePushFlags(e: Emulator): bool {
+  assert(e.instruction.operandSize > 1, "frames: operand size");
   return mayMoveFlags(e) && pushValue(e, e.flags & ~(RFLAGS_RF | RFLAGS_VM), e.instruction.operandSize);
 }
 
 /** What POPF changes depends on privilege (SDM, "Effect of POPF/POPFD/POPFQ on the EFLAGS Register"). */
 export function executePopFlags(e: Emulator): bool {
   const size = e.instruction.operandSize;
+  assert(size > 1, "frames: operand size");
   if (!mayMoveFlags(e) || !peekStack(e, 0, size)) return false;
   let changed = RFLAGS_ARITHMETIC | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC | RFLAGS_ID;
   const cpl = privilegeLevel(e.vcpu);
@@ -88,6 +93,7 @@ export function executeEnter(e: Emulator): bool {
 function buildFrame(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
+  assert(size > 1, "frames: operand size");
   const level = i.second & MAX_NESTING;
   const mask = sizeMask(stackSize(e));
   let enclosing = readRegister(e.vcpu, i, RBP, stackSize(e));
@@ -110,6 +116,7 @@ function buildFrame(e: Emulator): bool {
 export function executeLeave(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
+  assert(size > 1, "frames: operand size");
   const frame = readRegister(e.vcpu, i, RBP, stackSize(e));
   if (!locate(e, e.source, SEG_SS, frame, size, WALK_READ)) return false;
   setStackPointer(e, frame + size);
@@ -118,6 +125,7 @@ export function executeLeave(e: Emulator): bool {
 }
 
 export function executeCallRelative(e: Emulator): bool {
+  assert(e.instruction.operandSize > 1, "frames: operand size");
   const i = e.instruction;
   const target = (e.nextRip + i.immediate) & sizeMask(i.operandSize);
   if (!isTarget(e, target)) return failWith(e, VECTOR_GP, 0);
@@ -127,6 +135,7 @@ export function executeCallRelative(e: Emulator): bool {
 }
 
 export function executeReturn(e: Emulator): bool {
+  assert(e.instruction.operandSize > 1, "frames: operand size");
   const i = e.instruction;
   if (!peekStack(e, 0, i.operandSize)) return false;
   if (!isTarget(e, e.value)) return failWith(e, VECTOR_GP, 0);

@@ -39,13 +39,24 @@ import {
   GROUP_SYSTEM,
   SEG_CS,
   SEG_FS,
+  SEG_GS,
   SEG_SS,
   Segment,
   SEGMENT_DEFAULT_BIG,
   SEGMENT_UNUSABLE,
 } from "../../vcpu/registers";
-import { dataAccess, Emulator, isRealMode, Operand, privilegeLevel, segmentOf } from "./emulator";
+import {
+  dataAccess,
+  Emulator,
+  isRealMode,
+  MAX_OPERAND_BYTES,
+  NO_GPA,
+  Operand,
+  privilegeLevel,
+  segmentOf,
+} from "./emulator";
 import { CODE_64 } from "./instruction";
+import { isAccessSize } from "../../lib/sizes";
 
 // Segment types (SDM, "Code- and Data-Segment Descriptor Types").
 const TYPE_CODE: u32 = 1 << 3;
@@ -62,6 +73,7 @@ export function failWith(e: Emulator, vector: u32, error: u32): bool {
 }
 
 function failSegment(e: Emulator, segment: u32): bool {
+  if (isDefined(CHECKED)) assert(segment <= SEG_GS, "linear: no such segment register");
   return failWith(e, segment == SEG_SS ? VECTOR_SS : VECTOR_GP, 0);
 }
 
@@ -89,6 +101,8 @@ export function locate(
 
 /** The first half of `locate`: segmentation, into `e.linear`. */
 export function toLinear(e: Emulator, segment: u32, offset: u64, size: u32, access: u32): bool {
+  if (isDefined(CHECKED)) assert(segment <= SEG_GS, "linear: no such segment register");
+  if (isDefined(CHECKED)) assert(size != 0 && size <= MAX_OPERAND_BYTES, "linear: bytes of an operand");
   let gva = offset;
   if (e.mode == CODE_64) {
     if (segment >= SEG_FS) gva += segmentOf(e.vcpu, segment).base;
@@ -104,6 +118,7 @@ export function toLinear(e: Emulator, segment: u32, offset: u64, size: u32, acce
 
 /** The second half: alignment, paging, breakpoints, of `size` bytes at `e.linear`. */
 export function locateAccess(e: Emulator, operand: Operand, size: u32, access: u32): bool {
+  if (isDefined(CHECKED)) assert(size != 0 && size <= MAX_OPERAND_BYTES, "linear: bytes of an operand");
   const gva = e.linear;
   // Far pointers and descriptor-table registers are as aligned as their parts: two bytes.
   const alignment = size & (0 - size);
@@ -115,6 +130,7 @@ export function locateAccess(e: Emulator, operand: Operand, size: u32, access: u
 
 /** Notes the breakpoints that the access meets: they are reported when the instruction completes. */
 function meetBreakpoints(e: Emulator, gva: u64, size: u32, access: u32): void {
+  if (isDefined(CHECKED)) assert(e.breakpoints != 0, "linear: no breakpoint is enabled");
   const kind = (access & WALK_WRITE) != 0 ? ACCESS_WRITES : ACCESS_READS;
   e.vcpu.exit.meet(breakpointsMet(e.vcpu, gva, size, kind));
 }
@@ -125,6 +141,7 @@ function meetBreakpoints(e: Emulator, gva: u64, size: u32, access: u32): void {
  * The processor has then made all checks for this very access, and has walked the guest's tables.
  */
 export function isFaultAddress(e: Emulator, size: u32, access: u32): bool {
+  if (isDefined(CHECKED)) assert(size != 0 && size <= MAX_OPERAND_BYTES, "linear: bytes of an operand");
   // Offset 0 wraps around, and is no less than anything.
   if ((<u32>e.faultGpa & PAGE_OFFSET) - 1 >= PAGE_BYTES - size) return false;
   // A read-modify-write may be reported as the read alone: the right to write is then still to be checked.
@@ -134,6 +151,7 @@ export function isFaultAddress(e: Emulator, size: u32, access: u32): bool {
 /** Takes the reported address as that of `e.target`, if it is. */
 export function useFaultAddress(e: Emulator, size: u32, access: u32): bool {
   if (!isFaultAddress(e, size, access)) return false;
+  if (isDefined(CHECKED)) assert(e.faultGpa != NO_GPA, "linear: there is no fault");
   const operand = e.target;
   operand.gpa = e.faultGpa;
   operand.hpa = NO_HPA;
@@ -144,6 +162,8 @@ export function useFaultAddress(e: Emulator, size: u32, access: u32): bool {
 
 /** The same at a guest-linear address, with the walk's access bits (WALK_*) given in full and no checks of segments. */
 export function locateLinear(e: Emulator, operand: Operand, gva: u64, size: u32, access: u32): bool {
+  if (isDefined(CHECKED))
+    assert(size != 0 && size <= PAGE_BYTES, "linear: an operand lies in two pages at most");
   const room = <u32>(PAGE_BYTES - (gva & PAGE_OFFSET));
   operand.size = size;
   operand.first = size;
@@ -166,6 +186,7 @@ export function locateLinear(e: Emulator, operand: Operand, gva: u64, size: u32,
 
 /** Guest-linear to guest-physical, into `e.walk.gpa`. */
 function translate(e: Emulator, gva: u64, access: u32): bool {
+  if (isDefined(CHECKED)) assert(e.walk.memory === e.memory, "linear: memory of another VM");
   const walk = e.walk;
   const vcpu = e.vcpu;
   walk.cr0 = vcpu.cr0;
@@ -210,6 +231,7 @@ function typeAllows(rights: u32, access: u32): bool {
 }
 
 function withinLimit(segment: Segment, offset: u64, size: u32): bool {
+  if (isDefined(CHECKED)) assert(size != 0, "linear: bytes of an operand");
   const last = offset + size - 1;
   const limit = <u64>segment.limit;
   const downwards = (segment.access & (TYPE_CODE | TYPE_EXPAND_DOWN)) == TYPE_EXPAND_DOWN;
@@ -232,6 +254,7 @@ export function fetchAccess(e: Emulator): u32 {
 
 /** Reads the operand once, zero-extended. */
 export function readOperand(e: Emulator, operand: Operand): u64 {
+  if (isDefined(CHECKED)) assert(isAccessSize(operand.size), "linear: bytes of an operand");
   if (operand.first != operand.size) return readSplit(e, operand);
   const hpa = operand.hpa;
   // What nobody answers reads as ones, however many were asked for.
@@ -250,6 +273,7 @@ export function readOperand(e: Emulator, operand: Operand): u64 {
 
 /** Writes the operand's low bytes. */
 export function writeOperand(e: Emulator, operand: Operand, value: u64): void {
+  if (isDefined(CHECKED)) assert(isAccessSize(operand.size), "linear: bytes of an operand");
   if (operand.first != operand.size) {
     writeSplit(e, operand, value);
     return;
@@ -280,6 +304,8 @@ export function writeOperand(e: Emulator, operand: Operand, value: u64): void {
  * so the instruction is to be run again. A device register is just written.
  */
 export function replaceOperand(e: Emulator, operand: Operand, held: u64, value: u64): bool {
+  if (isDefined(CHECKED)) assert(isAccessSize(operand.size), "linear: bytes of an operand");
+  if (isDefined(CHECKED)) assert((held & ~sizeMask(operand.size)) == 0, "linear: operands are zero-extended");
   const hpa = operand.hpa;
   if (operand.first != operand.size || hpa == NO_HPA) {
     writeOperand(e, operand, value);
@@ -306,22 +332,28 @@ export function replaceOperand(e: Emulator, operand: Operand, held: u64, value: 
 
 /** All ones in the low `size` bytes. */
 export function sizeMask(size: u32): u64 {
+  if (isDefined(CHECKED)) assert(size != 0 && size <= 8, "linear: bytes of a mask");
   return U64.MAX_VALUE >> (64 - 8 * size);
 }
 
 // An operand that crosses a page is accessed byte by byte: its halves may be different devices.
 
 function readSplit(e: Emulator, operand: Operand): u64 {
+  if (isDefined(CHECKED))
+    assert(operand.first != 0 && operand.first < operand.size, "linear: pieces of an operand");
   let value: u64 = 0;
   for (let i: u32 = 0; i < operand.size; i++) value |= readByte(e, operand, i) << (8 * i);
   return value;
 }
 
 function writeSplit(e: Emulator, operand: Operand, value: u64): void {
+  if (isDefined(CHECKED))
+    assert(operand.first != 0 && operand.first < operand.size, "linear: pieces of an operand");
   for (let i: u32 = 0; i < operand.size; i++) writeByte(e, operand, i, (value >> (8 * i)) & 0xff);
 }
 
 function readByte(e: Emulator, operand: Operand, i: u32): u64 {
+  if (isDefined(CHECKED)) assert(i < operand.size, "linear: byte of an operand");
   const second = i >= operand.first;
   const offset: u64 = second ? i - operand.first : i;
   const hpa = second ? operand.hpa2 : operand.hpa;
@@ -330,6 +362,7 @@ function readByte(e: Emulator, operand: Operand, i: u32): u64 {
 }
 
 function writeByte(e: Emulator, operand: Operand, i: u32, value: u64): void {
+  if (isDefined(CHECKED)) assert(i < operand.size && value <= 0xff, "linear: byte of an operand");
   const second = i >= operand.first;
   const offset: u64 = second ? i - operand.first : i;
   const hpa = second ? operand.hpa2 : operand.hpa;

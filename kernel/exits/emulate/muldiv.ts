@@ -8,9 +8,11 @@ import { Emulator } from "./emulator";
 import { resultFlags, setFlags } from "./flags";
 import { sizeMask } from "./linear";
 import { readRegister, writeRegister } from "./operand";
+import { isAccessSize } from "../../lib/sizes";
 
 /** CF and OF: the product does not fit in its lower half. SF and PF follow the lower half; ZF and AF are cleared. */
 function setProductFlags(e: Emulator, low: u64, size: u32, fits: bool): void {
+  assert(isAccessSize(size), "muldiv: operand size");
   setFlags(e, (resultFlags(low, size) & ~RFLAGS_ZF) | (fits ? 0 : RFLAGS_CF | RFLAGS_OF));
 }
 
@@ -24,6 +26,7 @@ function signedHigh(a: u64, b: u64): u64 {
 
 /** MUL, or signed IMUL, of the accumulator by `b`: into rDX:rAX, for bytes AX. */
 export function multiply(e: Emulator, signed: bool, b: u64, size: u32): void {
+  assert(isAccessSize(size) && (b & ~sizeMask(size)) == 0, "muldiv: operands are zero-extended");
   const vcpu = e.vcpu;
   const i = e.instruction;
   const a = readRegister(vcpu, i, RAX, size);
@@ -44,6 +47,7 @@ export function multiply(e: Emulator, signed: bool, b: u64, size: u32): void {
 
 /** IMUL with a destination register: the lower half of the product. */
 export function multiplyTruncated(e: Emulator, a: u64, b: u64, size: u32): u64 {
+  assert(isAccessSize(size) && size > 1, "muldiv: operand size");
   const x = signExtend(a, size);
   const y = signExtend(b, size);
   const low = x * y;
@@ -54,6 +58,7 @@ export function multiplyTruncated(e: Emulator, a: u64, b: u64, size: u32): u64 {
 
 /** DIV, or signed IDIV, of rDX:rAX (for bytes AX) by `b`. False: #DE. Flags, all undefined, are left alone. */
 export function divide(e: Emulator, signed: bool, b: u64, size: u32): bool {
+  assert(isAccessSize(size) && (b & ~sizeMask(size)) == 0, "muldiv: operands are zero-extended");
   const bits: u64 = 8 * size;
   const mask = sizeMask(size);
   const a = readRegister(e.vcpu, e.instruction, RAX, size);
@@ -74,6 +79,7 @@ export function divide(e: Emulator, signed: bool, b: u64, size: u32): bool {
   }
   const divisor = negativeDivisor ? (0 - b) & mask : b;
   if (high >= divisor) return failDivision(e);
+  assert(divisor != 0, "muldiv: divisor");
   const quotient = div_wide(high, low, divisor);
   const remainder = low - quotient * divisor;
   const limit: u64 = signed ? (mask >> 1) + (negative != negativeDivisor ? 1 : 0) : mask;
@@ -88,6 +94,7 @@ export function divide(e: Emulator, signed: bool, b: u64, size: u32): bool {
 }
 
 function storeQuotient(e: Emulator, quotient: u64, remainder: u64, size: u32): void {
+  assert(isAccessSize(size), "muldiv: operand size");
   if (size == 1) {
     writeRegister(e.vcpu, e.instruction, RAX, 2, ((remainder & 0xff) << 8) | (quotient & 0xff));
     return;

@@ -182,16 +182,19 @@ const twoByte: StaticArray<u32> = [
 
 /** Attributes of a one-byte opcode. */
 export function oneByteOpcode(opcode: u32): u32 {
+  assert(opcode <= 0xff, "opcodes: opcode");
   return unchecked(oneByte[opcode & 0xff]);
 }
 
 /** Attributes of an opcode after 0F. */
 export function twoByteOpcode(opcode: u32): u32 {
+  assert(opcode <= 0xff, "opcodes: opcode");
   return unchecked(twoByte[opcode & 0xff]);
 }
 
 /** Attributes of an opcode after 0F 38 with these prefixes; some opcodes are another instruction with each. */
 export function threeByteOpcode(opcode: u32, prefixes: u32): u32 {
+  assert(opcode <= 0xff, "opcodes: opcode");
   const repeat = prefixes & (PREFIX_REP | PREFIX_REPNE);
   switch (opcode) {
     case 0xf0: return repeat == PREFIX_REPNE ? OP_CRC32 | GvEv | SOURCE8 : OP_MOVBE | GvEv | MEMORY_ONLY;
@@ -209,5 +212,6 @@ export function immediateOpcode(): u32 {
 
 /** What group `group` adds to an opcode's attributes for ModRM's reg field `reg`. */
 export function groupAttributes(group: u32, reg: u32): u32 {
+  assert(group < 16 && reg < 8, "opcodes: group");
   return unchecked(groups[((group << 3) | (reg & 7)) & 0x7f]);
 }

@@ -4,20 +4,24 @@ import { Vcpu } from "../../vcpu/vcpu";
 import { Emulator } from "./emulator";
 import { BASE_RIP, Instruction, NO_REGISTER, PREFIX_LOCK } from "./instruction";
 import { locate, readOperand, useFaultAddress, replaceOperand, sizeMask, writeOperand } from "./linear";
+import { isAccessSize } from "../../lib/sizes";
 
 /** Without REX, byte registers 4 to 7 are AH, CH, DH and BH. */
 function isHighByte(i: Instruction, number: u32, size: u32): bool {
+  assert(number < 16, "operand: no such register");
   return size == 1 && i.rex == 0 && number >= 4 && number < 8;
 }
 
 /** The low `size` bytes of a register, zero-extended. */
 export function readRegister(vcpu: Vcpu, i: Instruction, number: u32, size: u32): u64 {
+  assert(isAccessSize(size), "operand: operand size");
   if (isHighByte(i, number, size)) return (vcpu.gpr(number - 4) >> 8) & 0xff;
   return vcpu.gpr(number) & sizeMask(size);
 }
 
 /** Writes the low `size` bytes of a register. Writes of 4 bytes clear the upper half; narrower ones leave the rest. */
 export function writeRegister(vcpu: Vcpu, i: Instruction, number: u32, size: u32, value: u64): void {
+  assert(isAccessSize(size), "operand: operand size");
   if (isHighByte(i, number, size)) {
     vcpu.setGpr(number - 4, (vcpu.gpr(number - 4) & ~0xff00) | ((value & 0xff) << 8));
     return;
@@ -30,6 +34,9 @@ export function writeRegister(vcpu: Vcpu, i: Instruction, number: u32, size: u32
 /** Offset of the memory operand in its segment. */
 export function effectiveAddress(e: Emulator): u64 {
   const i = e.instruction;
+  assert(isAccessSize(i.addressSize) && i.addressSize > 1 && i.scale <= 3, "operand: address size");
+  assert(i.index < 16 || i.index == NO_REGISTER, "operand: no such register");
+  assert(i.base < 16 || i.base == NO_REGISTER || i.base == BASE_RIP, "operand: no such register");
   let address = i.displacement;
   if (i.base == BASE_RIP) address += e.nextRip;
   else if (i.base != NO_REGISTER) address += e.vcpu.gpr(i.base);
@@ -62,6 +69,7 @@ export function loadRm(e: Emulator): u64 {
 /** Writes the opened r/m operand. With LOCK, fails if memory no longer holds `held`: the instruction is then run again. */
 export function storeRm(e: Emulator, held: u64, value: u64): bool {
   const i = e.instruction;
+  assert(!i.memory || e.target.size <= 8, "operand: operand size");
   if (!i.memory) writeRegister(e.vcpu, i, i.rm, i.operandSize, value);
   else if ((i.prefixes & PREFIX_LOCK) != 0) return replaceOperand(e, e.target, held, value);
   else writeOperand(e, e.target, value);

@@ -9,6 +9,7 @@ import { VECTOR_GP } from "../../vcpu/raise";
 import { SEG_TR, Segment } from "../../vcpu/registers";
 import { Emulator, ioPrivilege, privilegeLevel, segmentOf } from "./emulator";
 import { failWith, locateLinear, readOperand } from "./linear";
+import { isPortSize } from "../../lib/sizes";
 
 const MAP_OFFSET_AT: u32 = 102;
 /** Least limit of a TSS with a map, and bit 3 of its type: it has the 32-bit or the 64-bit form. */
@@ -17,6 +18,7 @@ const TYPE_32: u32 = 8;
 
 /** False, with the exception pending: the guest may not access `size` ports from `port` on. */
 export function mayUsePort(e: Emulator, port: u32, size: u32): bool {
+  assert(port <= 0xffff && isPortSize(size), "ports: port");
   const vcpu = e.vcpu;
   if ((vcpu.cr0 & CR0_PE) == 0) return true;
   if ((vcpu.rflags & RFLAGS_VM) == 0 && privilegeLevel(vcpu) <= ioPrivilege(vcpu)) return true;
@@ -33,6 +35,7 @@ export function mayUsePort(e: Emulator, port: u32, size: u32): bool {
 
 /** Two bytes of the TSS into `e.value`, read as the processor does: not as the user. */
 function readWord(e: Emulator, tss: Segment, offset: u32): bool {
+  assert(offset <= 0x1_2000, "ports: outside of a TSS");
   if (!locateLinear(e, e.source, tss.base + offset, 2, WALK_READ)) return false;
   e.value = readOperand(e, e.source);
   return true;

@@ -23,6 +23,7 @@ export function refuse(e: Emulator): bool {
 }
 
 function logRefused(e: Emulator): void {
+  assert(e.refused != 0, "refuse: nothing was refused");
   if (!logStart(LOG_ERROR)) return;
   logText("vm");
   logDecimal(e.vcpu.vmIndex);
@@ -39,6 +40,7 @@ function logRefused(e: Emulator): void {
 }
 
 function logInstruction(i: Instruction): void {
+  assert(i.available <= 15, "refuse: more bytes than an instruction has");
   const count = i.length != 0 && i.length < i.available ? i.length : i.available;
   for (let n: u32 = 0; n < count; n++) {
     logText(" ");

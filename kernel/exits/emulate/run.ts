@@ -22,8 +22,10 @@ export function emulateAnywhere(vcpu: Vcpu): u32 {
 
 /** Executes the instruction that has been fetched, whatever it is, and returns the outcome of the exit. */
 export function runInstruction(e: Emulator): u32 {
+  assert(e.instruction.length != 0 && e.instruction.length <= 15, "run: length of an instruction");
   const vcpu = e.vcpu;
   const operation = e.instruction.operation;
+  assert(e.instruction.mode == e.mode, "run: decoded for another mode");
   if (operation >= OP_MOVS && operation <= OP_OUTS) return runString(e);
   if (usesStack(operation) || operation >= OP_PUSHA) e.faultGpa = NO_GPA;
   if (!execute(e)) return e.outcome;

@@ -47,11 +47,13 @@ export function isLongMode(e: Emulator): bool {
 }
 
 export function failSelector(e: Emulator, vector: u32, selector: u32): bool {
+  assert(selector <= 0xffff, "segments: selector");
   return failWith(e, vector, selector & SELECTOR_INDEX);
 }
 
 /** Reads a selector's descriptor into `e.value`. */
 export function readDescriptor(e: Emulator, selector: u32): bool {
+  assert((selector & SELECTOR_INDEX) != 0, "segments: a null selector has no descriptor");
   need(e.vcpu, GROUP_SEGMENTS | GROUP_TABLES);
   const at = descriptorAddress(e, selector);
   if (at == U64.MAX_VALUE) return failSelector(e, VECTOR_GP, selector);
@@ -63,6 +65,7 @@ export function readDescriptor(e: Emulator, selector: u32): bool {
 
 /** The processor marks a descriptor that it loads as accessed. */
 function markAccessed(e: Emulator, selector: u32, access: u32): bool {
+  assert(access <= 0xff, "segments: access rights");
   if ((access & ACCESSED) != 0) return true;
   const at = descriptorAddress(e, selector) + 5;
   if (!isLongMode(e)) return writeSystem(e, at, 1, access | ACCESSED);
@@ -72,6 +75,8 @@ function markAccessed(e: Emulator, selector: u32, access: u32): bool {
 }
 
 function setParagraph(e: Emulator, index: u32, selector: u32): void {
+  assert(index <= SEG_GS, "segments: no such segment register");
+  assert(selector <= 0xffff, "segments: selector");
   change(e.vcpu, GROUP_SEGMENTS);
   if ((e.vcpu.rflags & RFLAGS_VM) != 0) {
     setVirtual8086(e, index, selector);
@@ -87,6 +92,8 @@ function setParagraph(e: Emulator, index: u32, selector: u32): void {
 
 /** Loads ES, SS, DS, FS or GS. False: the exception is pending, and nothing has changed. */
 function loadDataSegment(e: Emulator, index: u32, selector: u32): bool {
+  assert(index <= SEG_GS && index != SEG_CS, "segments: no data segment register");
+  assert(selector <= 0xffff, "segments: selector");
   if (isRealMode(e.vcpu)) {
     setParagraph(e, index, selector);
     return true;
@@ -106,6 +113,7 @@ function loadDataSegment(e: Emulator, index: u32, selector: u32): bool {
 
 /** A null selector leaves a register that holds no segment; SS may have one in 64-bit code of the kernel. */
 function loadNull(e: Emulator, index: u32, selector: u32): bool {
+  assert((selector & SELECTOR_INDEX) == 0, "segments: not a null selector");
   const cpl = privilegeLevel(e.vcpu);
   if (index == SEG_SS && (e.mode != CODE_64 || cpl == 3 || selector != cpl)) return failWith(e, VECTOR_GP, 0);
   change(e.vcpu, GROUP_SEGMENTS);
@@ -118,6 +126,7 @@ function loadNull(e: Emulator, index: u32, selector: u32): bool {
 }
 
 function mayLoad(index: u32, selector: u32, access: u32, cpl: u32): bool {
+  assert(cpl <= 3 && access <= 0xff, "segments: access rights");
   if ((access & SEGMENT_CODE_OR_DATA) == 0) return false;
   const code = (access & TYPE_CODE) != 0;
   const flag = (access & TYPE_READABLE_WRITABLE) != 0;
@@ -130,6 +139,7 @@ function mayLoad(index: u32, selector: u32, access: u32, cpl: u32): bool {
 
 export function executeStoreSegment(e: Emulator): bool {
   const i = e.instruction;
+  assert(((i.modrm >> 3) & 7) <= SEG_GS, "segments: no such segment register");
   const selector = segmentOf(e.vcpu, (i.modrm >> 3) & 7).selector;
   if (!i.memory) {
     writeRegister(e.vcpu, i, i.rm, i.operandSize, selector);
@@ -202,6 +212,7 @@ function readFarPointer(e: Emulator): bool {
 export function executeLoadFar(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
+  assert(size > 1, "segments: operand size");
   if (!readFarPointer(e)) return false;
   const offset = part(e.block.memory(), size);
   if (!loadDataSegment(e, farSegment(i.opcode), <u32>part(e.block.memory() + size, 2))) return false;
@@ -231,6 +242,7 @@ export function executeFarTransfer(e: Emulator): bool {
 /** CS above the return address, as one: what faults has changed nothing. */
 function pushReturn(e: Emulator): bool {
   const size = e.instruction.operandSize;
+  assert(size > 1, "segments: operand size");
   const top = (e.vcpu.rsp - 2 * size) & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, top, 2 * size, WALK_WRITE)) return false;
   setPart(e.block.memory(), size, e.nextRip);
@@ -243,6 +255,7 @@ function pushReturn(e: Emulator): bool {
 export function executeFarReturn(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
+  assert(size > 1, "segments: operand size");
   const top = e.vcpu.rsp & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, top, 2 * size, WALK_READ)) return false;
   readBlock(e, e.source);
@@ -256,6 +269,7 @@ export function executeFarReturn(e: Emulator): bool {
 
 /** Whether control may go to `selector`:`offset` without a change of privilege. Leaves the descriptor in `e.value`. */
 function checkCode(e: Emulator, selector: u32, offset: u64): bool {
+  assert(selector <= 0xffff, "segments: selector");
   if (isRealMode(e.vcpu)) return offset <= <u64>segmentOf(e.vcpu, SEG_CS).limit || failWith(e, VECTOR_GP, 0);
   if ((selector & SELECTOR_INDEX) == 0) return failWith(e, VECTOR_GP, 0);
   if (!readDescriptor(e, selector)) return false;
@@ -279,17 +293,20 @@ function checkCode(e: Emulator, selector: u32, offset: u64): bool {
 
 /** A system descriptor to which control may be transferred. */
 function isGateOrTask(e: Emulator, access: u32): bool {
+  assert((access & SEGMENT_CODE_OR_DATA) == 0, "segments: not a system descriptor");
   const bit: u32 = 1 << (access & SEGMENT_TYPE_MASK);
   return ((isLongMode(e) ? LONG_TRANSFER_TYPES : TRANSFER_TYPES) & bit) != 0;
 }
 
 export function limitOf(descriptor: u64): u64 {
   const limit = (descriptor & 0xffff) | ((descriptor >> 32) & 0xf0000);
+  assert(limit <= 0xfffff, "segments: 20 bits of a limit");
   return (descriptor & (1 << 55)) != 0 ? (limit << 12) | 0xfff : limit;
 }
 
 /** Loads CS and goes on at `offset`. False: the descriptor could not be marked as accessed. */
 function enterCode(e: Emulator, selector: u32, offset: u64, descriptor: u64): bool {
+  assert(selector <= 0xffff, "segments: selector");
   e.nextRip = offset;
   if (isRealMode(e.vcpu)) {
     setParagraph(e, SEG_CS, selector);

@@ -84,6 +84,7 @@ export function executeLoadSelector(e: Emulator): bool {
 }
 
 function loadNoTable(e: Emulator, selector: u32): bool {
+  assert((selector & SELECTOR_INDEX) == 0, "selectors: not a null selector");
   change(e.vcpu, GROUP_SEGMENTS);
   const segment = e.vcpu.segment(SEG_LDTR);
   segment.selector = selector;
@@ -95,6 +96,7 @@ function loadNoTable(e: Emulator, selector: u32): bool {
 
 /** Bits 32 to 63 of the base into `e.value`: in long mode these descriptors have 16 bytes, and the base must be canonical. */
 function readUpperBase(e: Emulator, selector: u32, descriptor: u64): bool {
+  assert((selector & SELECTOR_LOCAL) == 0, "selectors: it is in the GDT");
   const lower = ((descriptor >> 16) & 0xffffff) | ((descriptor >> 56) << 24);
   e.value = 0;
   if (!isLongMode(e)) return true;
@@ -111,6 +113,7 @@ function readUpperBase(e: Emulator, selector: u32, descriptor: u64): bool {
 }
 
 function markBusy(e: Emulator, selector: u32, descriptor: u64): bool {
+  assert((selector & SELECTOR_LOCAL) == 0, "selectors: it is in the GDT");
   const at = descriptorAddress(e, selector) + 4;
   if (!locateLinear(e, e.target, at, 4, WALK_WRITE)) return false;
   writeOperand(e, e.target, (descriptor >> 32) | TSS_BUSY);
@@ -121,6 +124,7 @@ function markBusy(e: Emulator, selector: u32, descriptor: u64): bool {
 
 /** The selector's descriptor into `e.value`, or 0, which describes nothing. False: reading a table faulted. */
 function findDescriptor(e: Emulator, selector: u32): bool {
+  assert(selector <= 0xffff, "selectors: selector");
   e.value = 0;
   if ((selector & SELECTOR_INDEX) == 0) return true;
   need(e.vcpu, GROUP_SEGMENTS | GROUP_TABLES);
@@ -145,6 +149,7 @@ export function executeVerify(e: Emulator): bool {
 /** LAR: access rights; LSL: the limit. ZF: the descriptor is of a kind that has them, and code at this privilege may see it. */
 export function executeDescribe(e: Emulator): bool {
   const i = e.instruction;
+  assert(i.opcode == OPCODE_LSL || i.opcode == OPCODE_LSL - 1, "selectors: LAR or LSL");
   if (!readSelector(e)) return false;
   const selector = <u32>e.value;
   if (!findDescriptor(e, selector)) return false;
@@ -166,11 +171,13 @@ function describedTypes(long: bool, limit: bool): u32 {
 }
 
 function isSystem(access: u32, types: u32): bool {
+  assert(types <= 0xffff, "selectors: sixteen types");
   return (access & SEGMENT_CODE_OR_DATA) == 0 && (types & (1 << (access & SEGMENT_TYPE_MASK))) != 0;
 }
 
 /** Whether CPL and RPL are privileged enough; conforming code is for everyone. */
 function isVisible(e: Emulator, selector: u32, access: u32): bool {
+  assert(access <= 0xff, "selectors: access rights");
   const conforming = SEGMENT_CODE_OR_DATA | TYPE_CODE | TYPE_CONFORMING;
   if ((access & conforming) == conforming) return true;
   const dpl = (access >> SEGMENT_DPL_SHIFT) & 3;

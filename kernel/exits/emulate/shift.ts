@@ -5,9 +5,11 @@ import { Emulator } from "./emulator";
 import { carry, resultFlags, setFlag, setFlags, signBit } from "./flags";
 import { OP_RCL, OP_RCR, OP_ROL, OP_ROR, OP_SAR, OP_SHR } from "./instruction";
 import { sizeMask } from "./linear";
+import { isAccessSize } from "../../lib/sizes";
 
 /** Shifts and rotates of `a`. `count` is masked here; with a masked count of 0 nothing changes, flags neither. */
 export function shift(e: Emulator, operation: u32, a: u64, count: u64, size: u32): u64 {
+  assert(isAccessSize(size) && (a & ~sizeMask(size)) == 0, "shift: operands are zero-extended");
   const masked = count & (size == 8 ? 63 : 31);
   if (masked == 0) return a;
   if (operation == OP_ROL || operation == OP_ROR) return rotate(e, operation == OP_ROL, a, masked, size);
@@ -18,6 +20,7 @@ export function shift(e: Emulator, operation: u32, a: u64, count: u64, size: u32
 }
 
 function shiftLeft(e: Emulator, a: u64, count: u64, size: u32): u64 {
+  assert(count != 0 && count < 64, "shift: count is masked");
   const bits: u64 = 8 * size;
   const result = count < 64 ? (a << count) & sizeMask(size) : 0;
   const out = count <= bits && ((a >> (bits - count)) & 1) != 0;
@@ -30,6 +33,7 @@ function shiftLeft(e: Emulator, a: u64, count: u64, size: u32): u64 {
 
 /** SHR, or signed SAR. `a` is zero- or sign-extended to 64 bits accordingly. */
 function shiftRight(e: Emulator, signed: bool, a: u64, count: u64, size: u32): u64 {
+  assert(count != 0 && count < 64, "shift: count is masked");
   // One short of the whole count, so that the bit shifted out last is still there.
   const before = signed ? <u64>(<i64>a >> (count - 1)) : a >> (count - 1);
   const result = (signed ? <u64>(<i64>before >> 1) : before >> 1) & sizeMask(size);
@@ -42,6 +46,7 @@ function shiftRight(e: Emulator, signed: bool, a: u64, count: u64, size: u32): u
 
 /** ROL, ROR: only CF and OF change. */
 function rotate(e: Emulator, left: bool, a: u64, count: u64, size: u32): u64 {
+  assert(count != 0 && count < 64, "shift: count is masked");
   const bits: u64 = 8 * size;
   const by = count % bits;
   const up = left ? by : (bits - by) % bits;
@@ -56,6 +61,7 @@ function rotate(e: Emulator, left: bool, a: u64, count: u64, size: u32): u64 {
 
 /** RCL, RCR: CF is one more bit of the operand. Bit by bit, at most 63 times. */
 function rotateCarry(e: Emulator, left: bool, a: u64, count: u64, size: u32): u64 {
+  assert(count != 0 && count < 64, "shift: count is masked");
   const steps = count % (8 * size + 1);
   const sign = signBit(size);
   let result = a;
@@ -74,6 +80,8 @@ function rotateCarry(e: Emulator, left: bool, a: u64, count: u64, size: u32): u6
 
 /** SHLD (left) and SHRD of `a`, with bits from `b`. Counts above 16 of 16-bit operands, which are undefined, go round `b`. */
 export function shiftDouble(e: Emulator, left: bool, a: u64, b: u64, count: u64, size: u32): u64 {
+  assert(isAccessSize(size) && size > 1, "shift: operand size");
+  assert(((a | b) & ~sizeMask(size)) == 0, "shift: operands are zero-extended");
   const by = count & (size == 8 ? 63 : 31);
   if (by == 0) return a;
   const bits: u64 = 8 * size;
@@ -99,6 +107,7 @@ export function shiftDouble(e: Emulator, left: bool, a: u64, b: u64, count: u64,
 
 /** BSF, BSR: index of the lowest or highest set bit of `a`, which is not 0. */
 export function scanBits(highest: bool, a: u64): u64 {
+  assert(a != 0, "shift: there is no bit");
   return highest ? 63 - clz(a) : ctz(a);
 }
 
@@ -107,6 +116,7 @@ export function scanBits(highest: bool, a: u64): u64 {
  * flags, undefined, are cleared.
  */
 export function countZeros(e: Emulator, leading: bool, a: u64, size: u32): u64 {
+  assert((a & ~sizeMask(size)) == 0, "shift: operands are zero-extended");
   const bits: u64 = 8 * size;
   const result = a == 0 ? bits : leading ? clz(a) - (64 - bits) : ctz(a);
   setFlags(e, (a == 0 ? RFLAGS_CF : 0) | (result == 0 ? RFLAGS_ZF : 0));

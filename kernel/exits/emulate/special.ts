@@ -7,7 +7,7 @@ import { signExtend } from "./alu";
 import { part, readBlock, setPart, writeBlock } from "./block";
 import { Emulator, isRealMode } from "./emulator";
 import { setFlag } from "./flags";
-import { PREFIX_REP, REX_W, SOURCE8 } from "./instruction";
+import { CODE_64, PREFIX_REP, REX_W, SOURCE8 } from "./instruction";
 import { failWith, locate, locateAccess, readOperand, sizeMask, toLinear } from "./linear";
 import { effectiveAddress, loadRmSized, openRmSized, readRegister, storeRm, writeRegister } from "./operand";
 
@@ -18,6 +18,7 @@ const RPL: u64 = 3;
 /** AL = [rBX + AL]. */
 export function executeTranslate(e: Emulator): bool {
   const i = e.instruction;
+  assert(i.addressSize > 1, "special: address size");
   const at = (readRegister(e.vcpu, i, RBX, i.addressSize) + (e.vcpu.rax & 0xff)) & sizeMask(i.addressSize);
   if (!locate(e, e.target, i.segment, at, 1, WALK_READ)) return false;
   writeRegister(e.vcpu, i, RAX, 1, readOperand(e, e.target));
@@ -26,6 +27,7 @@ export function executeTranslate(e: Emulator): bool {
 
 /** #BR unless the signed index is within both bounds. */
 export function executeBound(e: Emulator): bool {
+  assert(e.mode != CODE_64, "special: not in 64-bit mode");
   const i = e.instruction;
   const size = i.operandSize;
   if (!openRmSized(e, 2 * size, WALK_READ)) return false;
@@ -40,6 +42,7 @@ export function executeBound(e: Emulator): bool {
 
 /** Raises the selector's RPL to that of the register; ZF: it did. */
 export function executeAdjustPrivilege(e: Emulator): bool {
+  assert(e.mode != CODE_64, "special: not in 64-bit mode");
   const i = e.instruction;
   if (isRealMode(e.vcpu)) {
     e.outcome = raise(e.vcpu, VECTOR_UD);
@@ -87,6 +90,7 @@ export function executeAddCarry(e: Emulator): bool {
 /** CMPXCHG16B: aligned, and two accesses to a device. RAM is reached only when the code or its page tables are not RAM. */
 export function executeCompareExchange16(e: Emulator): bool {
   const i = e.instruction;
+  assert(i.memory && i.operandSize == 8, "special: sixteen bytes of memory");
   const vcpu = e.vcpu;
   if (!toLinear(e, i.segment, effectiveAddress(e), 16, WALK_WRITE)) return false;
   if ((e.linear & 15) != 0) return failWith(e, VECTOR_GP, 0);

@@ -6,6 +6,7 @@ import { Emulator, segmentOf } from "./emulator";
 import { CODE_64, FORM_IMM, FORM_REG } from "./instruction";
 import { failWith, isCanonical, locate, readOperand, sizeMask, writeOperand } from "./linear";
 import { openRm, readRegister, readRm, storeRm, writeRegister } from "./operand";
+import { isAccessSize } from "../../lib/sizes";
 
 /** Bytes of the stack pointer in use: 8 in 64-bit mode, else as SS says. */
 export function stackSize(e: Emulator): u32 {
@@ -15,12 +16,14 @@ export function stackSize(e: Emulator): u32 {
 
 export function setStackPointer(e: Emulator, value: u64): void {
   const size = stackSize(e);
+  assert(size == 2 || size == 4 || size == 8, "stack: bytes of the stack pointer");
   const mask = sizeMask(size);
   e.vcpu.setGpr(RSP, size == 8 ? value : (e.vcpu.rsp & ~mask) | (value & mask));
 }
 
 /** Pushes `size` bytes. */
 export function pushValue(e: Emulator, value: u64, size: u32): bool {
+  assert(isAccessSize(size) && size > 1, "stack: bytes of an element");
   const top = (e.vcpu.rsp - size) & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, top, size, WALK_WRITE)) return false;
   writeOperand(e, e.source, value);
@@ -30,6 +33,7 @@ export function pushValue(e: Emulator, value: u64, size: u32): bool {
 
 /** Reads `size` bytes on the stack, `offset` above its top, into `e.value`; the stack pointer stays. */
 export function peekStack(e: Emulator, offset: u64, size: u32): bool {
+  assert(isAccessSize(size) && size > 1, "stack: bytes of an element");
   const at = (e.vcpu.rsp + offset) & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, at, size, WALK_READ)) return false;
   e.value = readOperand(e, e.source);
@@ -43,6 +47,7 @@ function opcodeRegister(e: Emulator): u32 {
 
 export function executePush(e: Emulator): bool {
   const i = e.instruction;
+  assert(i.operandSize > 1, "stack: bytes of an element");
   if (i.form == FORM_IMM) return pushValue(e, i.immediate, i.operandSize);
   if (i.form == FORM_REG)
     return pushValue(e, readRegister(e.vcpu, i, opcodeRegister(e), i.operandSize), i.operandSize);
@@ -53,6 +58,7 @@ export function executePush(e: Emulator): bool {
 export function executePop(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
+  assert(size > 1, "stack: bytes of an element");
   const before = e.vcpu.rsp;
   if (!locate(e, e.source, SEG_SS, before & sizeMask(stackSize(e)), size, WALK_READ)) return false;
   setStackPointer(e, before + size);
@@ -82,6 +88,7 @@ export function executeJump(e: Emulator): bool {
 }
 
 export function executeCall(e: Emulator): bool {
+  assert(e.instruction.operandSize > 1, "stack: operand size");
   if (!readRm(e, WALK_READ)) return false;
   const target = e.value;
   if (!isTarget(e, target)) return failWith(e, VECTOR_GP, 0);

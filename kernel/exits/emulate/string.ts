@@ -29,6 +29,10 @@ import { mayUsePort } from "./ports";
 
 /** Runs the string instruction in `e.instruction` and returns the outcome of the exit. */
 export function runString(e: Emulator): u32 {
+  assert(
+    e.instruction.operation >= OP_MOVS && e.instruction.operation <= OP_OUTS,
+    "string: not a string instruction",
+  );
   const i = e.instruction;
   const vcpu = e.vcpu;
   const repeated = (i.prefixes & (PREFIX_REP | PREFIX_REPNE)) != 0;
@@ -57,6 +61,7 @@ export function runString(e: Emulator): u32 {
 
 /** Only with breakpoints enabled is the record's word about those met written. */
 function isBreakpointMet(e: Emulator): bool {
+  assert(e.faultGpa == NO_GPA, "string: an operand at a fault's address");
   return e.breakpoints != 0 && e.vcpu.exit.met != 0;
 }
 
@@ -128,6 +133,7 @@ function isPortString(operation: u32): bool {
 
 /** Notes the breakpoints on the port of INS or OUTS. */
 function meetPort(e: Emulator): void {
+  assert(isPortString(e.instruction.operation), "string: no port");
   if (e.breakpoints == 0) return;
   e.vcpu.exit.meet(breakpointsMet(e.vcpu, port(e), e.instruction.operandSize, ACCESS_PORT));
 }
@@ -137,6 +143,7 @@ function port(e: Emulator): u32 {
 }
 
 function compare(e: Emulator, a: u64, b: u64, size: u32): void {
+  assert(((a | b) & ~sizeMask(size)) == 0, "string: operands are zero-extended");
   arithmetic(e, OP_CMP, a, b, size);
   e.vcpu.rflags = e.flags;
   e.vcpu.dirty |= GROUP_STACK_FLAGS;
@@ -148,16 +155,19 @@ function atSource(e: Emulator): bool {
 }
 
 function atTarget(e: Emulator, access: u32): bool {
+  assert(access == WALK_READ || access == WALK_WRITE, "string: access");
   return at(e, e.target, SEG_ES, RDI, access);
 }
 
 function at(e: Emulator, operand: Operand, segment: u32, register: u32, access: u32): bool {
+  assert(register == RSI || register == RDI, "string: index register");
   const i = e.instruction;
   return locate(e, operand, segment, readRegister(e.vcpu, i, register, i.addressSize), i.operandSize, access);
 }
 
 /** Moves an index register by one element, down when DF is set. */
 function step(e: Emulator, register: u32): void {
+  assert(register == RSI || register == RDI, "string: index register");
   const i = e.instruction;
   const by: u64 = i.operandSize;
   const old = readRegister(e.vcpu, i, register, i.addressSize);

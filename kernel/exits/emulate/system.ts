@@ -35,6 +35,7 @@ function baseBytes(e: Emulator): u32 {
 }
 
 export function executeStoreTable(e: Emulator): bool {
+  assert(e.instruction.memory, "system: a table register is stored in memory");
   const vcpu = e.vcpu;
   if (!mayLook(e) || !openRmSized(e, 2 + baseBytes(e), WALK_WRITE)) return false;
   need(vcpu, GROUP_TABLES);
@@ -46,11 +47,13 @@ export function executeStoreTable(e: Emulator): bool {
 }
 
 export function executeLoadTable(e: Emulator): bool {
+  assert(e.instruction.memory, "system: a table register is loaded from memory");
   const vcpu = e.vcpu;
   const i = e.instruction;
   if (!isKernel(e) || !openRmSized(e, 2 + baseBytes(e), WALK_READ)) return false;
   readBlock(e, e.target);
   const limit = <u32>part(e.block.memory(), 2);
+  assert(limit <= 0xffff, "system: limit");
   let base = part(e.block.memory() + 2, baseBytes(e));
   if (e.mode == CODE_64 && !isCanonical(e, base)) return failWith(e, VECTOR_GP, 0);
   // With 16-bit operands the base has 24 bits.

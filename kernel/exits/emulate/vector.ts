@@ -11,6 +11,7 @@ import { CODE_64, Instruction, REX_W, VEX_L, VEX_REGISTER } from "./instruction"
 import { failWith, locateAccess, toLinear } from "./linear";
 import { effectiveAddress } from "./operand";
 import {
+  NO_VECTOR_MOVE,
   VECTOR_ACTION,
   VECTOR_ALIGNED,
   VECTOR_BROADCAST,
@@ -31,10 +32,12 @@ const AVX_STATE: u64 = XCR0_SSE | XCR0_AVX;
 
 export function executeVector(e: Emulator): bool {
   const i = e.instruction;
+  assert(i.memory && i.vector != NO_VECTOR_MOVE, "vector: a move of memory");
   const row = i.vector;
   const store = (row & VECTOR_STORE) != 0;
   const wide = e.mode == CODE_64 && (i.rex & REX_W) != 0;
   const bytes = vectorBytes(row, (i.vex & VEX_L) != 0, wide);
+  assert(bytes != 0 && bytes <= YMM_BYTES, "vector: bytes of a vector");
   if (!isAvailable(e) || !locateVector(e, bytes, store ? WALK_WRITE : WALK_READ)) return false;
   return store ? storeVector(e) : loadVector(e, bytes);
 }
@@ -59,6 +62,7 @@ function isAvailable(e: Emulator): bool {
 }
 
 function locateVector(e: Emulator, bytes: u32, access: u32): bool {
+  assert((bytes & (bytes - 1)) == 0, "vector: bytes of a vector");
   const i = e.instruction;
   if (!toLinear(e, i.segment, effectiveAddress(e), bytes, access)) return false;
   if ((i.vector & VECTOR_ALIGNED) != 0 && (e.linear & (bytes - 1)) != 0) return failWith(e, VECTOR_GP, 0);
@@ -67,10 +71,12 @@ function locateVector(e: Emulator, bytes: u32, access: u32): bool {
 
 /** There are eight MMX registers, whatever REX says. */
 function registerNumber(i: Instruction): u32 {
+  assert(i.register < 16, "vector: no such register");
   return (i.vector & VECTOR_MMX) != 0 ? i.register & 7 : i.register;
 }
 
 function storeVector(e: Emulator): bool {
+  assert((e.instruction.vector & VECTOR_STORE) != 0, "vector: a load");
   const i = e.instruction;
   const width = (i.vector & VECTOR_MMX) != 0 ? MMX_BYTES : (i.vex & VEX_L) != 0 ? YMM_BYTES : XMM_BYTES;
   if (simd_read(registerNumber(i), e.block.memory(), width) == 0) return fail(e, VECTOR_MF);
@@ -81,6 +87,7 @@ function storeVector(e: Emulator): bool {
 
 /** Builds the register from what is in memory, and loads it as the instruction would, with VEX all of it. */
 function loadVector(e: Emulator, bytes: u32): bool {
+  assert((e.instruction.vector & VECTOR_STORE) == 0, "vector: a store");
   const i = e.instruction;
   const register = e.block.register();
   memory.fill(register, 0, YMM_BYTES);
@@ -98,6 +105,7 @@ function loadVector(e: Emulator, bytes: u32): bool {
 
 /** The register is asked first: a device must not be read for an instruction that faults. */
 function loadMmx(e: Emulator, bytes: u32): bool {
+  assert(bytes == 4 || bytes == 8, "vector: bytes of an MMX operand");
   const register = e.block.register();
   if (simd_read(registerNumber(e.instruction), register, MMX_BYTES) == 0) return fail(e, VECTOR_MF);
   readBlock(e, e.target);
@@ -107,6 +115,7 @@ function loadMmx(e: Emulator, bytes: u32): bool {
 }
 
 function arrange(e: Emulator, action: u32, bytes: u32, width: u32): void {
+  assert(width == XMM_BYTES || width == YMM_BYTES, "vector: bytes of a register");
   const to = e.block.register();
   switch (action) {
     case VECTOR_HIGH:
@@ -131,5 +140,6 @@ function arrange(e: Emulator, action: u32, bytes: u32, width: u32): void {
 }
 
 function repeat(to: usize, length: u32, from: usize, bytes: u32): void {
+  assert(bytes != 0 && length % bytes == 0, "vector: a whole number of elements");
   for (let n: u32 = 0; n < length; n += bytes) memory.copy(to + n, from, bytes);
 }

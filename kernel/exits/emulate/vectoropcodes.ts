@@ -95,6 +95,7 @@ const moves: StaticArray<u32> = [
 
 /** The row of an opcode with a prefix VECTOR_*, with VEX or without; NO_VECTOR_MOVE. */
 export function vectorMove(opcode: u32, prefix: u32, vex: bool): u32 {
+  assert(opcode <= 0x3ff && prefix <= VECTOR_F2, "vectors: opcode");
   for (let n = 0; n < moves.length; n++) {
     const row = unchecked(moves[n]);
     if ((row & 0xfff) != (opcode | prefix)) continue;
@@ -105,6 +106,7 @@ export function vectorMove(opcode: u32, prefix: u32, vex: bool): u32 {
 
 /** Whether VEX.L and VEX.W may be as they are; else #UD. */
 export function isVexAllowed(row: u32, long: bool, wide: bool): bool {
+  assert(row != NO_VECTOR_MOVE, "vectors: no move");
   if ((row & L0) != 0 && long) return false;
   if ((row & L1) != 0 && !long) return false;
   return (row & W0) == 0 || !wide;
@@ -112,6 +114,7 @@ export function isVexAllowed(row: u32, long: bool, wide: bool): bool {
 
 /** Bytes of the memory operand. */
 export function vectorBytes(row: u32, long: bool, wide: bool): u32 {
+  assert(row != NO_VECTOR_MOVE, "vectors: no move");
   switch (row & BYTES_MASK) {
     case FULL: return long ? 32 : 16;
     case WORD: return wide ? 8 : 4;
