@@ -51,6 +51,9 @@ const COMPLAINTS = new RegExp(
   "i",
 );
 
+/** What Linux says of an emulator that stood still between two reads of a clock, because its host was busy. */
+const STALLS = /clocksource: (Long readout interval|.*read-back delay of)/;
+
 /** Sections of a command's output, each after a line `== NAME`. */
 function sections(output: string): Map<string, string> {
   return new Map(
@@ -77,7 +80,7 @@ describe.each(SETTINGS)("%s", (_name, setting) => {
     const { status, stdout, stderr } = await run(setting, EXAMINATION);
     expect(status, stderr).toBe(5);
     const part = sections(stdout);
-    const log = (part.get("log") ?? "").split("\n").filter((line) => line !== "");
+    const log = (part.get("log") ?? "").split("\n").filter((line) => line !== "" && !STALLS.test(line));
     expect(log.length).toBeGreaterThan(100);
     expect(log.filter((line) => /^<[0-4]>/.test(line) || COMPLAINTS.test(line))).toEqual([]);
     expect(part.get("interrupts")).toMatch(/IO-APIC\s+4-edge\s+ttyS0/);
@@ -131,14 +134,16 @@ describe.each([
       "dmesg | grep hpet0",
       `echo hpet > ${source}/current_clocksource; cat ${source}/*_clocksource`,
       "a=$(cut -d' ' -f1 /proc/uptime); sleep 2; b=$(cut -d' ' -f1 /proc/uptime); echo slept $a $b",
-      "dmesg | grep -ci unstable",
+      "dmesg | grep -i clocksource",
     ];
-    const { stdout, stderr } = await run(setting, commands.join("\n"), "no-kvmclock");
+    // Two clocks are compared: both must go on between two reads, whatever else the host does.
+    const icount = setting.machine === "qemu-tcg" ? ["--icount"] : [];
+    const { stdout, stderr } = await run(setting, commands.join("\n"), "no-kvmclock", icount);
     expect(stdout, stderr).toMatch(/hpet0: 3 comparators, 64-bit 100\.000000 MHz counter/);
     expect(stdout).toMatch(/^tsc hpet acpi_pm *\nhpet$/m);
     const slept = /slept (\S+) (\S+)/.exec(stdout);
     expect(Number(slept?.[2]) - Number(slept?.[1])).toBeGreaterThanOrEqual(2);
-    expect(stdout).toMatch(/^0$/m);
+    expect(stdout).not.toMatch(/unstable/i);
   }, 300_000);
 
   test("a guest that sleeps in S0 is woken by the RTC's alarm, through ACPI's event", async () => {
