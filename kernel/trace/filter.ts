@@ -110,8 +110,8 @@ function detailPasses(vcpu: Vcpu): bool {
   const exit = vcpu.exit;
   const isMsr = exit.kind == EXIT_RDMSR || exit.kind == EXIT_WRMSR;
   return (
-    only(RANGE_PORT, exit.kind == EXIT_IO, exit.port) &&
-    only(RANGE_MSR, isMsr, exit.msr) &&
+    only(RANGE_PORT, exit.kind == EXIT_IO, exit.detail) &&
+    only(RANGE_MSR, isMsr, exit.detail) &&
     only(RANGE_LEAF, exit.kind == EXIT_CPUID, <u32>vcpu.rax)
   );
 }
