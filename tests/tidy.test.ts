@@ -341,6 +341,17 @@ describe("size", () => {
     expect(all.filter((f) => f.lines > 45).length / Math.max(all.length, 1)).toBeLessThan(0.05);
   });
 
+  /** Folders that have at least as many assertions as functions. */
+  const asserting = ["kernel/devices", "kernel/mm"];
+
+  test.each(asserting)("%s has an assertion for each function on average", (folder) => {
+    const all = typescript.filter((file) => within(file, folder));
+    const functions = all.flatMap(functionsOf).length;
+    const assertions = all.flatMap((file) => read(file).match(/\bassert\(/g) ?? []).length;
+    expect(functions).toBeGreaterThan(0);
+    expect(assertions / functions).toBeGreaterThanOrEqual(1);
+  });
+
   test("no line is longer than 130 columns", () => {
     const long = sources.flatMap((file) =>
       read(file)

@@ -78,6 +78,7 @@ export function acpiPmReset(d: AcpiPm): void {
 
 /** Port read at `offset` from the base port, of any width. */
 export function acpiPmRead(d: AcpiPm, offset: u32, size: u32, now: u64): u32 {
+  if (isDefined(CHECKED)) assert(offset < ACPI_PM_BYTES, "acpi_pm: port");
   assert(isPortSize(size), "acpi_pm: bytes of an access");
   acpiPmAdvance(d, now);
   const timer = <u32>ticksAt(now);
@@ -88,6 +89,7 @@ export function acpiPmRead(d: AcpiPm, offset: u32, size: u32, now: u64): u32 {
 
 /** Port write of any width. Status bits are cleared by writing ones; the timer is read-only. */
 export function acpiPmWrite(d: AcpiPm, offset: u32, size: u32, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert(offset < ACPI_PM_BYTES, "acpi_pm: port");
   assert(isPortSize(size), "acpi_pm: bytes of an access");
   acpiPmAdvance(d, now);
   for (let i: u32 = 0; i < size; i++) writeByte(d, offset + i, (value >> (i * 8)) & 0xff);
@@ -104,7 +106,9 @@ export function acpiPmLine(d: AcpiPm, now: u64): bool {
 export function acpiPmDeadline(d: AcpiPm, now: u64): u64 {
   acpiPmAdvance(d, now);
   if ((d.enable & TIMER) == 0 || (d.status & TIMER) != 0) return u64.MAX_VALUE;
-  return nsAt((d.toggles + 1) << TIMER_TOGGLE_SHIFT);
+  const due = nsAt((d.toggles + 1) << TIMER_TOGGLE_SHIFT);
+  if (isDefined(CHECKED)) assert(due >= now, "acpi_pm: the change is to come");
+  return due;
 }
 
 export function acpiPmAdvance(d: AcpiPm, now: u64): void {
@@ -120,6 +124,7 @@ export function acpiPmAdvance(d: AcpiPm, now: u64): void {
  * whether an event has happened.
  */
 export function acpiPmSetRtcSignal(d: AcpiPm, level: bool): bool {
+  if (isDefined(CHECKED)) assert((d.status & ~ENABLE_WRITABLE) == 0, "acpi_pm: an event that there is not");
   const rises = level && !d.rtcSignal;
   d.rtcSignal = level;
   if (rises) d.status |= RTC;
@@ -128,11 +133,13 @@ export function acpiPmSetRtcSignal(d: AcpiPm, level: bool): bool {
 
 /** PM timer ticks up to VM time `now`. */
 function ticksAt(now: u64): u64 {
+  if (isDefined(CHECKED)) assert(mul_high(now, PM_TIMER_HZ) < SECOND, "acpi_pm: ticks have 64 bits");
   return div_wide(mul_high(now, PM_TIMER_HZ), now * PM_TIMER_HZ, SECOND);
 }
 
 /** First VM time at which `tick` has come, or U64.MAX_VALUE. */
 function nsAt(tick: u64): u64 {
+  if (isDefined(CHECKED)) assert(tick != 0, "acpi_pm: VM time 0 is no deadline");
   const high = mul_high(tick, SECOND);
   if (high >= PM_TIMER_HZ) return u64.MAX_VALUE;
   return div_wide(high, tick * SECOND, PM_TIMER_HZ) + 1;
@@ -208,5 +215,6 @@ function replaceByte(value: u32, index: u32, byte: u32): u32 {
 
 /** SLP_EN with SLP_TYP: only S5 exists. */
 function sleep(d: AcpiPm): void {
+  if (isDefined(CHECKED)) assert((d.control & SLEEP_ENABLE) == 0, "acpi_pm: SLP_EN is not kept");
   if (((d.control >> SLEEP_TYPE_SHIFT) & 7) == SLEEP_TYPE_S5) d.powerOffRequested = true;
 }

@@ -18,6 +18,7 @@ export function daysFromDate(year: u32, month: u32, day: u32): i64 {
   const marchYear: i64 = <i64>year - (month <= 2 ? 1 : 0);
   const era: i64 = (marchYear >= 0 ? marchYear : marchYear - 399) / 400;
   const yearOfEra = marchYear - era * 400;
+  assert(yearOfEra >= 0 && yearOfEra < 400, "calendar: year of an era");
   const monthFromMarch: i64 = (<i64>month + 9) % 12;
   const dayOfYear = (153 * monthFromMarch + 2) / 5 + <i64>day - 1;
   const dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear;
@@ -42,5 +43,6 @@ export function dateFromDays(days: i64, date: CalendarDate): void {
 /** Day of the week, 1 = Sunday … 7 = Saturday, of the day `days` after 1970-01-01 (a Thursday). */
 export function weekdayOf(days: i64): u32 {
   const weekday = (days + 4) % 7;
+  assert(weekday > -7 && weekday < 7, "calendar: day of a week");
   return <u32>(weekday < 0 ? weekday + 7 : weekday) + 1;
 }

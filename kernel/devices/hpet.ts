@@ -153,7 +153,10 @@ export function hpetTakeEdges(d: Hpet): u32 {
 /** Pin that timer `index` is routed to; 0 for none. */
 export function hpetRoute(d: Hpet, index: u32): u32 {
   assert(index < HPET_TIMERS, "hpet: no such timer");
-  return (timer(d, index).config & ROUTE_MASK) >> ROUTE_SHIFT;
+  const pin = (timer(d, index).config & ROUTE_MASK) >> ROUTE_SHIFT;
+  if (isDefined(CHECKED))
+    assert(pin == 0 || (d.pins & (1 << pin)) != 0, "hpet: a pin that it cannot be routed to");
+  return pin;
 }
 
 /** Whether timer `index` is level-triggered. */
@@ -211,6 +214,7 @@ function bytesMask(size: u32): u64 {
 }
 
 function replace(old: u64, value: u64, mask: u64): u64 {
+  if (isDefined(CHECKED)) assert(mask != 0, "hpet: nothing is written");
   return (old & ~mask) | (value & mask);
 }
 
@@ -223,11 +227,14 @@ function nsAfter(from: u64, ticks: u64): u64 {
 
 /** The main counter as of the tick seen last. */
 function counter(d: Hpet): u64 {
+  if (isDefined(CHECKED)) assert(d.seen <= u64.MAX_VALUE / TICK_NS, "hpet: tick");
   return (d.config & ENABLE_CNF) != 0 ? d.base + d.seen : d.base;
 }
 
 /** Bits that timer `t` compares. */
 function width(t: HpetTimer): u64 {
+  if (isDefined(CHECKED))
+    assert((t.config & ~(TIMER_WRITABLE | PERIODIC_WRITABLE)) == 0, "hpet: configuration of a timer");
   return (t.config & MODE32_CNF) != 0 ? LOW_HALF : u64.MAX_VALUE;
 }
 
@@ -249,6 +256,7 @@ function match(d: Hpet, index: u32, elapsed: u64): void {
   assert(elapsed != 0, "hpet: time goes on");
   const t = timer(d, index);
   const ticks = distance(d, t);
+  if (isDefined(CHECKED)) assert(ticks != 0, "hpet: a match of the past");
   if (elapsed < ticks) return;
   if (isPeriodic(t)) {
     const period = t.period & width(t);

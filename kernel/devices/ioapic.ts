@@ -68,6 +68,7 @@ export function ioapicReset(d: Ioapic): void {
   memory.fill(changetype<usize>(d), 0, offsetof<Ioapic>());
   d.asserted = asserted;
   for (let pin: u32 = 0; pin < IOAPIC_PINS; pin++) store<u64>(entryAt(d, pin), ENTRY_MASKED);
+  assert(ready(d) == 0 && d.unmasked == 0, "ioapic: all entries are masked");
 }
 
 /**
@@ -106,6 +107,7 @@ export function ioapicSetPin(d: Ioapic, pin: u32, asserted: bool): void {
 
 /** Pins with a message to send now. */
 function ready(d: Ioapic): u32 {
+  if (isDefined(CHECKED)) assert((d.remoteIrr & ~d.level) == 0, "ioapic: only levels await an EOI");
   return d.edges | (d.asserted & d.level & d.unmasked & ~d.remoteIrr & ~d.extInt);
 }
 
@@ -151,11 +153,13 @@ export function ioapicEoi(d: Ioapic, vector: u32): void {
  * the PIC.
  */
 export function ioapicExtIntPending(d: Ioapic): bool {
+  if (isDefined(CHECKED)) assert((d.unmasked | d.extInt) >> IOAPIC_PINS == 0, "ioapic: pin");
   return (d.asserted & d.unmasked & d.extInt) != 0;
 }
 
 /** Whether a pin can send an NMI or INIT, which wake a CPU that takes no interrupts. */
 export function ioapicMaySendSignals(d: Ioapic): bool {
+  if (isDefined(CHECKED)) assert((d.unmasked | d.level) >> IOAPIC_PINS == 0, "ioapic: pin");
   for (let pin: u32 = 0; pin < IOAPIC_PINS; pin++) {
     const mode = load<u64>(entryAt(d, pin)) & ENTRY_MODE_MASK;
     if ((d.unmasked & (1 << pin)) != 0 && (mode == ENTRY_NMI || mode == ENTRY_INIT)) return true;

@@ -20,6 +20,7 @@ import {
   BASE_X2APIC,
   DELIVERY_EXTINT,
   DELIVERY_NMI,
+  FIRST_LEGAL_VECTOR,
   hardwareEnabled,
   IRR,
   ISR,
@@ -72,6 +73,7 @@ export function lapicNew(): Lapic {
 
 /** Power-up state: enabled in xAPIC mode, software-disabled. `bootCpu` sets the BSP flag. */
 export function lapicReset(l: Lapic, apicId: u32, bootCpu: bool): void {
+  assert(apicId >> 20 == 0, "lapic: APIC ID");
   l.base = BASE_DEFAULT | BASE_ENABLE | (bootCpu ? BASE_BSP : 0);
   l.apicId = apicId;
   l.lintLevels = 0;
@@ -103,12 +105,17 @@ function lapicInit(l: Lapic): void {
   l.timerExpiry = 0;
   l.tscDeadline = 0;
   memory.fill(changetype<usize>(l) + offsetof<Lapic>(), 0, 3 * SET_BYTES);
+  assert(
+    setHighest(l, IRR) == NO_VECTOR && setHighest(l, ISR) == NO_VECTOR,
+    "lapic: an interrupt outlives INIT",
+  );
 }
 
 /**
  * The "virtual wire" in which firmware hands the boot CPU over: LINT0 passes the PIC's INTR, LINT1 is NMI.
  */
 export function lapicSetVirtualWire(l: Lapic): void {
+  assert(hardwareEnabled(l), "lapic: virtual wire of a disabled APIC");
   l.svr = SVR_ENABLE | 0xff;
   l.lvtLint0 = DELIVERY_EXTINT << LVT_MODE_SHIFT;
   l.lvtLint1 = DELIVERY_NMI << LVT_MODE_SHIFT;
@@ -121,6 +128,7 @@ export function lapicBaseAddress(l: Lapic): usize {
 
 /** IA32_APIC_BASE. */
 export function lapicBase(l: Lapic): u64 {
+  if (isDefined(CHECKED)) assert((l.base & BASE_RESERVED) == 0, "lapic: IA32_APIC_BASE");
   return l.base;
 }
 
@@ -131,6 +139,7 @@ export function lapicBase(l: Lapic): u64 {
 export function lapicSetBase(l: Lapic, value: u64): bool {
   if ((value & BASE_RESERVED) != 0) return false;
   const before = l.base & (BASE_ENABLE | BASE_X2APIC);
+  if (isDefined(CHECKED)) assert(before != BASE_X2APIC, "lapic: x2APIC mode while disabled");
   const after = value & (BASE_ENABLE | BASE_X2APIC);
   if (after == BASE_X2APIC) return false;
   if (before == 0 && after == (BASE_ENABLE | BASE_X2APIC)) return false;
@@ -142,6 +151,7 @@ export function lapicSetBase(l: Lapic, value: u64): bool {
 
 /** Task-priority class 0..15, as MOV from CR8 gives it. */
 export function lapicTprClass(l: Lapic): u32 {
+  if (isDefined(CHECKED)) assert(l.tpr <= 0xff, "lapic: task priority");
   return l.tpr >> 4;
 }
 
@@ -153,20 +163,26 @@ export function lapicSetTprClass(l: Lapic, value: u32): void {
 /** Vector that the CPU would take now if it could, or NO_VECTOR. */
 export function lapicHighestPending(l: Lapic): i32 {
   const vector = setHighest(l, IRR);
+  if (isDefined(CHECKED)) assert(vector == NO_VECTOR || <u32>vector >= FIRST_LEGAL_VECTOR, "lapic: vector");
   if (vector < 0 || !hardwareEnabled(l)) return NO_VECTOR;
   return (<u32>vector & 0xf0) > (processorPriority(l) & 0xf0) ? vector : NO_VECTOR;
 }
 
 /** The same for the `vector` that `lapicHighestPending` has just given. Returns it. */
 export function lapicAccept(l: Lapic, vector: u32): u32 {
+  if (isDefined(CHECKED)) assert(<i32>vector == lapicHighestPending(l), "lapic: another one is the highest");
   setRemove(l, IRR, vector);
   setAdd(l, ISR, vector);
+  if (isDefined(CHECKED))
+    assert(setHighest(l, ISR) == <i32>vector, "lapic: it interrupts only what is lower");
   return vector;
 }
 
 /** Vector of a level-triggered interrupt whose EOI is to be broadcast to the IOAPICs, once, or NO_VECTOR. */
 export function lapicTakeEoi(l: Lapic): i32 {
   const vector = l.eoiVector;
+  if (isDefined(CHECKED))
+    assert(vector == NO_VECTOR || (<u32>vector >= FIRST_LEGAL_VECTOR && vector <= 0xff), "lapic: vector");
   l.eoiVector = NO_VECTOR;
   return vector;
 }

@@ -1,9 +1,11 @@
 // Guest accesses to the local APIC's registers, as xAPIC MMIO and as x2APIC MSRs (Intel SDM volume 3, "Local
 // APIC Register Address Map" and "x2APIC Register Address Space"). Version 14h with six LVT entries.
+import { isPortSize } from "../lib/sizes";
 import { ipiSend, x2apicLogicalId } from "./lapic_ipi";
 import { endOfInterrupt, isLevelFixed, sampleLevelLint } from "./lapic_pins";
 import {
   ESR_ILLEGAL_REGISTER,
+  hardwareEnabled,
   inX2apicMode,
   inXapicMode,
   IRR,
@@ -15,6 +17,7 @@ import {
   processorPriority,
   setWord,
   softwareEnabled,
+  SVR_ENABLE,
   TMR,
 } from "./lapic_state";
 import {
@@ -75,6 +78,7 @@ const ICR_LOW_WRITABLE: u32 = 0x000ccfff;
  * zero. Outside xAPIC mode nobody answers.
  */
 export function lapicRead(l: Lapic, offset: u32, size: u32, now: u64): u32 {
+  if (isDefined(CHECKED)) assert(isPortSize(size) && offset <= 0xfff, "lapic: an access");
   if (!inXapicMode(l)) return 0xffffffff;
   const inside = offset & 15;
   if (inside + size > 4) return 0;
@@ -84,6 +88,7 @@ export function lapicRead(l: Lapic, offset: u32, size: u32, now: u64): u32 {
 
 /** xAPIC MMIO write. Only 32-bit writes at a register's address count. */
 export function lapicWrite(l: Lapic, offset: u32, size: u32, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert(isPortSize(size) && offset <= 0xfff, "lapic: an access");
   if (!inXapicMode(l) || (offset & 15) != 0 || size != 4) return;
   if (offset >> 4 == EOI) endOfInterrupt(l);
   else writeXapic(l, (offset >> 4) & 0xff, value, now);
@@ -97,6 +102,7 @@ export function lapicHasMsr(l: Lapic, msr: u32): bool {
 
 /** RDMSR of a register that `lapicHasMsr` knows. */
 export function lapicMsrRead(l: Lapic, msr: u32, now: u64): u64 {
+  if (isDefined(CHECKED)) assert(lapicHasMsr(l, msr), "lapic: no such register");
   const register = msr - X2APIC_FIRST_MSR;
   return register == ICR_LOW ? l.icr : readRegister(l, register, now);
 }
@@ -122,6 +128,7 @@ export function lapicMsrWrite(l: Lapic, msr: u32, value: u64, now: u64): bool {
 }
 
 function readRegister(l: Lapic, register: u32, now: u64): u32 {
+  if (isDefined(CHECKED)) assert(register <= 0xff, "lapic: register");
   switch (register) {
     case ID:
       return inX2apicMode(l) ? l.apicId : l.apicId << 24;
@@ -173,6 +180,7 @@ function readRegister(l: Lapic, register: u32, now: u64): u32 {
 
 /** ISR, TMR and IRR: eight registers each, one after the other. */
 function readSetRegister(l: Lapic, register: u32): u32 {
+  if (isDefined(CHECKED)) assert(register <= 0xff, "lapic: register");
   if (register >= ISR_FIRST && register < TMR_FIRST) return setWord(l, ISR, register & 7);
   if (register >= TMR_FIRST && register < IRR_FIRST) return setWord(l, TMR, register & 7);
   if (register >= IRR_FIRST && register < ESR) return setWord(l, IRR, register & 7);
@@ -182,6 +190,8 @@ function readSetRegister(l: Lapic, register: u32): u32 {
 
 /** Writes that exist in xAPIC mode only, and those of both modes. */
 function writeXapic(l: Lapic, register: u32, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert(inXapicMode(l), "lapic: a register of xAPIC mode");
+  if (isDefined(CHECKED)) assert(register != EOI && register <= 0xff, "lapic: register");
   switch (register) {
     case LDR:
       l.ldr = value & 0xff000000;
@@ -204,6 +214,8 @@ function writeXapic(l: Lapic, register: u32, value: u32, now: u64): void {
 
 /** Writes common to both modes; reserved bits are dropped (x2APIC mode has refused them before). */
 function writeRegister(l: Lapic, register: u32, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert(register != EOI && register != ICR_LOW, "lapic: a command is no register");
+  if (isDefined(CHECKED)) assert(hardwareEnabled(l), "lapic: a disabled APIC has no registers");
   switch (register) {
     case TPR:
       l.tpr = value & 0xff;
@@ -238,6 +250,7 @@ function writeRegister(l: Lapic, register: u32, value: u32, now: u64): void {
 
 /** Software-disabling masks the whole local vector table. */
 function writeSpuriousVector(l: Lapic, value: u32): void {
+  if (isDefined(CHECKED)) assert((value & ~SVR_WRITABLE) == 0, "lapic: spurious vector");
   l.svr = value;
   if (softwareEnabled(l)) return;
   l.lvtTimer |= LVT_MASKED;
@@ -246,10 +259,13 @@ function writeSpuriousVector(l: Lapic, value: u32): void {
   l.lvtLint0 |= LVT_MASKED;
   l.lvtLint1 |= LVT_MASKED;
   l.lvtError |= LVT_MASKED;
+  if (isDefined(CHECKED)) assert((l.svr & SVR_ENABLE) == 0, "lapic: masked while it is enabled");
 }
 
 /** While the APIC is software-disabled, mask bits cannot be cleared. */
 function writeLvt(l: Lapic, register: u32, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert((l.lvtTimer & ~TIMER_WRITABLE) == 0, "lapic: local vector table");
+  if (isDefined(CHECKED)) assert((l.lvtError & ~ERROR_WRITABLE) == 0, "lapic: local vector table");
   const forced: u32 = softwareEnabled(l) ? 0 : LVT_MASKED;
   switch (register) {
     case LVT_TIMER:
@@ -281,6 +297,8 @@ function writeLvt(l: Lapic, register: u32, value: u32, now: u64): void {
 
 /** Remote IRR is read-only, and means something to level-triggered fixed entries only. */
 function keptRemoteIrr(before: u32, value: u32): u32 {
+  if (isDefined(CHECKED))
+    assert((before & ~(LINT_WRITABLE | LVT_REMOTE_IRR)) == 0, "lapic: local vector table");
   return isLevelFixed(value) ? before & LVT_REMOTE_IRR : 0;
 }
 
@@ -288,6 +306,7 @@ function keptRemoteIrr(before: u32, value: u32): u32 {
 
 /** Registers that RDMSR can read in x2APIC mode. */
 function readableInX2apic(register: u32): bool {
+  if (isDefined(CHECKED)) assert(register <= 0xff, "lapic: register");
   if (register >= ISR_FIRST && register <= ESR) return true;
   switch (register) {
     case ID:
@@ -306,6 +325,8 @@ function readableInX2apic(register: u32): bool {
 
 /** Registers besides the ICR that WRMSR can write in x2APIC mode. */
 function hasX2apicWrite(register: u32): bool {
+  if (isDefined(CHECKED)) assert(register != ICR_LOW, "lapic: the ICR has 64 bits");
+  if (isDefined(CHECKED)) assert(register <= 0xff, "lapic: register");
   switch (register) {
     case TPR:
     case EOI:
@@ -321,6 +342,7 @@ function hasX2apicWrite(register: u32): bool {
 
 /** Bits that WRMSR may set in x2APIC mode; others are reserved and fault. EOI and ESR take zero only. */
 function writableInX2apic(register: u32): u32 {
+  if (isDefined(CHECKED)) assert(register != ICR_LOW, "lapic: the ICR has 64 bits");
   switch (register) {
     case TPR:
     case SELF_IPI:

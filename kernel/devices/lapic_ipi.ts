@@ -52,6 +52,7 @@ export function x2apicLogicalId(l: Lapic): u32 {
 
 /** Carries out an ICR command as far as this CPU goes; leaves it for the platform if others may be meant. */
 export function ipiSend(l: Lapic, icr: u64): void {
+  if (isDefined(CHECKED)) assert(hardwareEnabled(l), "lapic ipi: a disabled APIC sends nothing");
   const mode = modeOf(icr);
   if (mode == DELIVERY_INIT && (icr & (ICR_ASSERT | ICR_LEVEL)) == ICR_LEVEL) return; // INIT level de-assert
   const fixed = mode == DELIVERY_FIXED || mode == DELIVERY_LOWEST;
@@ -67,6 +68,8 @@ export function ipiSend(l: Lapic, icr: u64): void {
   if (toSelf) lapicIpi(l, icr);
   const takenBySelf = toSelf && mode == DELIVERY_LOWEST;
   l.ipiPending = shorthand != SHORTHAND_SELF && !takenBySelf;
+  if (isDefined(CHECKED))
+    assert(!l.ipiPending || icr == l.icr, "lapic ipi: the platform carries what the ICR holds");
 }
 
 /**
@@ -75,8 +78,7 @@ export function ipiSend(l: Lapic, icr: u64): void {
  */
 export function lapicTakeIpi(l: Lapic): u64 {
   if (isDefined(CHECKED))
-    if (isDefined(CHECKED))
-      assert(!l.ipiPending || shorthandOf(l.icr) != SHORTHAND_SELF, "lapic ipi: to itself alone");
+    assert(!l.ipiPending || shorthandOf(l.icr) != SHORTHAND_SELF, "lapic ipi: to itself alone");
   if (!l.ipiPending) return NO_IPI;
   l.ipiPending = false;
   return l.icr;
@@ -93,6 +95,8 @@ export function lapicIpiMatches(icr: u64, source: Lapic, target: Lapic): bool {
 }
 
 function icrDestinationMatches(icr: u64, source: Lapic, target: Lapic): bool {
+  if (isDefined(CHECKED))
+    assert(shorthandOf(icr) == SHORTHAND_NONE, "lapic ipi: a shorthand has no destination");
   const logical = (icr & ICR_LOGICAL) != 0;
   if (inX2apicMode(source)) return matches(target, <u32>(icr >> 32), logical, X2APIC_BROADCAST);
   return lapicMatches(target, <u32>(icr >> 56), logical);
@@ -139,6 +143,7 @@ export function lapicMatches(l: Lapic, destination: u32, logical: bool): bool {
 }
 
 function matches(l: Lapic, destination: u32, logical: bool, broadcast: u32): bool {
+  if (isDefined(CHECKED)) assert(destination <= broadcast, "lapic ipi: destination");
   if (!hardwareEnabled(l)) return false;
   if (destination == broadcast) return true;
   if (!logical) return destination == l.apicId;

@@ -53,6 +53,7 @@ export function lapicExtIntPending(l: Lapic): bool {
 
 /** Whether LINT0 can bring an NMI or INIT, which wake a CPU that takes no interrupts. */
 export function lapicMayGetSignals(l: Lapic): bool {
+  if (isDefined(CHECKED)) assert(l.lintLevels <= 3, "lapic pins: two pins");
   if (!hardwareEnabled(l) || (l.lvtLint0 & LVT_MASKED) != 0) return false;
   const mode = (l.lvtLint0 >> LVT_MODE_SHIFT) & 7;
   return mode == DELIVERY_NMI || mode == DELIVERY_INIT;
@@ -78,6 +79,7 @@ export function endOfInterrupt(l: Lapic): void {
   if (isDefined(CHECKED)) assert(<u32>vector >= FIRST_LEGAL_VECTOR, "lapic pins: vector in service");
   setRemove(l, ISR, <u32>vector);
   if (!setHas(l, TMR, <u32>vector)) return;
+  if (isDefined(CHECKED)) assert(!setHas(l, ISR, <u32>vector), "lapic pins: its service has ended");
   if ((l.svr & SVR_SUPPRESS_EOI) == 0) l.eoiVector = vector;
   if ((l.lvtLint0 & (LVT_REMOTE_IRR | LVT_VECTOR)) == (LVT_REMOTE_IRR | <u32>vector)) {
     l.lvtLint0 &= ~LVT_REMOTE_IRR;

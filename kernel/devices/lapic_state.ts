@@ -106,12 +106,12 @@ export const SIGNAL_SIPI: u32 = 1 << 2;
 /** Whether the APIC is enabled in IA32_APIC_BASE. */
 export function hardwareEnabled(l: Lapic): bool {
   if (isDefined(CHECKED))
-    if (isDefined(CHECKED))
-      assert((l.base & (BASE_ENABLE | BASE_X2APIC)) != BASE_X2APIC, "lapic: x2APIC mode while disabled");
+    assert((l.base & (BASE_ENABLE | BASE_X2APIC)) != BASE_X2APIC, "lapic: x2APIC mode while disabled");
   return (l.base & BASE_ENABLE) != 0;
 }
 
 export function softwareEnabled(l: Lapic): bool {
+  if (isDefined(CHECKED)) assert(l.svr >> 13 == 0, "lapic: spurious vector");
   return (l.svr & SVR_ENABLE) != 0;
 }
 
@@ -130,6 +130,7 @@ export function setWord(l: Lapic, which: usize, word: u32): u32 {
 }
 
 export function setHas(l: Lapic, which: usize, vector: u32): bool {
+  if (isDefined(CHECKED)) assert(vector <= 0xff, "lapic: vector");
   return ((setWord(l, which, vector >> 5) >> (vector & 31)) & 1) != 0;
 }
 
@@ -158,8 +159,7 @@ export function setHighest(l: Lapic, which: usize): i32 {
   if (summary == 0) return NO_VECTOR;
   const word = 31 - <u32>clz(summary);
   if (isDefined(CHECKED))
-    if (isDefined(CHECKED))
-      assert(load<u32>(set + (word << 2)) != 0, "lapic: the summary tells what the set has not");
+    assert(load<u32>(set + (word << 2)) != 0, "lapic: the summary tells what the set has not");
   return <i32>((word << 5) + 31 - clz(load<u32>(set + (word << 2))));
 }
 

@@ -24,6 +24,7 @@ function divideShift(l: Lapic): u64 {
 }
 
 function inTscDeadlineMode(l: Lapic): bool {
+  if (isDefined(CHECKED)) assert(l.lvtTimer >> 19 == 0, "lapic timer: local vector table");
   return (l.lvtTimer & MODE_MASK) == MODE_TSC_DEADLINE;
 }
 
@@ -43,6 +44,7 @@ export function timerCurrentCount(l: Lapic, now: u64): u32 {
 
 /** Writing the initial count starts the timer, zero stops it; TSC-deadline mode ignores it. */
 export function timerSetInitialCount(l: Lapic, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert(!l.timerArmed || l.timerExpiry > now, "lapic timer: not up to date");
   if (inTscDeadlineMode(l)) return;
   if (isDefined(CHECKED)) assert(l.tscDeadline == 0, "lapic timer: a deadline in another mode");
   l.initialCount = value;
@@ -52,6 +54,7 @@ export function timerSetInitialCount(l: Lapic, value: u32, now: u64): void {
 
 /** A new divisor applies to what is left of the count. */
 export function timerSetDivide(l: Lapic, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert(!l.timerArmed || l.timerExpiry > now, "lapic timer: not up to date");
   const left = timerCurrentCount(l, now);
   l.divide = value & DIVIDE_WRITABLE;
   if (l.timerArmed && !inTscDeadlineMode(l)) l.timerExpiry = now + ((<u64>left) << divideShift(l));
@@ -71,8 +74,7 @@ export function timerSetLvt(l: Lapic, value: u32): void {
 /** IA32_TSC_DEADLINE: zero unless armed. */
 export function lapicTscDeadline(l: Lapic, now: u64): u64 {
   if (isDefined(CHECKED))
-    if (isDefined(CHECKED))
-      assert(l.tscDeadline == 0 || inTscDeadlineMode(l), "lapic timer: a deadline in another mode");
+    assert(l.tscDeadline == 0 || inTscDeadlineMode(l), "lapic timer: a deadline in another mode");
   lapicAdvance(l, now);
   return l.tscDeadline;
 }
@@ -115,5 +117,6 @@ export function lapicAdvance(l: Lapic, now: u64): void {
     l.timerArmed = false;
     l.tscDeadline = 0;
   }
+  if (isDefined(CHECKED)) assert(!l.timerArmed || l.timerExpiry > now, "lapic timer: the expiry is to come");
   if ((l.lvtTimer & LVT_MASKED) == 0) lapicDeliver(l, l.lvtTimer & LVT_VECTOR, false);
 }

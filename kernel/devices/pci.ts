@@ -16,6 +16,8 @@ const CLASS_REVISION: u32 = 0x08;
 const SUBSYSTEM: u32 = 0x2c;
 const INTERRUPT_LINE: u32 = 0x3c;
 const REGISTERS: u32 = 256;
+/** Bytes of a function in the ECAM window: what is behind its registers reads as ones. */
+const ECAM_FUNCTION_BYTES: u32 = 4096;
 
 /** Decoding, bus mastering, parity response, SERR#, INTx disable. */
 const COMMAND_WRITABLE: u32 = 0x0547;
@@ -56,6 +58,7 @@ export function pciNew(): Pci {
 
 /** Power-on values of every function; the functions stay. */
 export function pciReset(d: Pci): void {
+  assert((d.present & 1) != 0, "pci: no host bridge");
   d.address = 0;
   for (let slot: u32 = 0; slot < MAX_PCI_SLOTS; slot++) {
     memory.copy(image(d, slot, VALUES), image(d, slot, POWER_ON), REGISTERS);
@@ -94,6 +97,7 @@ export function pciDefine(d: Pci, slot: u32, register: u32, size: u32, value: u3
 
 /** A function's register as the guest sees it; absent functions and bytes past the end read as ones. */
 export function pciConfigRead(d: Pci, slot: u32, register: u32, size: u32): u32 {
+  if (isDefined(CHECKED)) assert(slot <= MAX_PCI_SLOTS && register < ECAM_FUNCTION_BYTES, "pci: register");
   assert(isPortSize(size), "pci: bytes of an access");
   let value: u32 = 0;
   for (let i: u32 = 0; i < size; i++) {
@@ -106,6 +110,7 @@ export function pciConfigRead(d: Pci, slot: u32, register: u32, size: u32): u32 
 
 /** The guest's write: only writable bits change. */
 export function pciConfigWrite(d: Pci, slot: u32, register: u32, size: u32, value: u32): void {
+  if (isDefined(CHECKED)) assert(slot <= MAX_PCI_SLOTS && register < ECAM_FUNCTION_BYTES, "pci: register");
   assert(size != 0 && size <= 4, "pci: bytes of an access");
   if (!isPresent(d, slot)) return;
   for (let i: u32 = 0; i < size && register + i < REGISTERS; i++) {
@@ -140,12 +145,12 @@ export function pciWrite(d: Pci, offset: u32, size: u32, value: u32, _now: u64):
 /** ECAM window of bus 0 on; `offset` = bus << 20 | device << 15 | function << 12 | register. */
 export function pciEcamRead(d: Pci, offset: u32, size: u32, _now: u64): u32 {
   assert(isPortSize(size), "pci: bytes of an access");
-  return pciConfigRead(d, ecamSlot(offset), offset & 0xfff, size);
+  return pciConfigRead(d, ecamSlot(offset), offset & (ECAM_FUNCTION_BYTES - 1), size);
 }
 
 export function pciEcamWrite(d: Pci, offset: u32, size: u32, value: u32, _now: u64): void {
   assert(isPortSize(size), "pci: bytes of an access");
-  pciConfigWrite(d, ecamSlot(offset), offset & 0xfff, size, value);
+  pciConfigWrite(d, ecamSlot(offset), offset & (ECAM_FUNCTION_BYTES - 1), size, value);
 }
 
 function image(d: Pci, slot: u32, which: usize): usize {
@@ -154,6 +159,7 @@ function image(d: Pci, slot: u32, which: usize): usize {
 }
 
 function isPresent(d: Pci, slot: u32): bool {
+  if (isDefined(CHECKED)) assert((d.present & 1) != 0, "pci: no host bridge");
   return slot < MAX_PCI_SLOTS && (d.present & (1 << slot)) != 0;
 }
 

@@ -90,6 +90,7 @@ export function pic8259Reset(d: Pic8259): void {
 }
 
 function resetChip(c: Pic8259Chip): void {
+  assert(c.inputs <= 0xff, "pic8259: a set of eight requests");
   const inputs = c.inputs;
   memory.fill(changetype<usize>(c), 0, offsetof<Pic8259Chip>());
   c.inputs = inputs;
@@ -97,6 +98,7 @@ function resetChip(c: Pic8259Chip): void {
 
 /** Port read: PIC_* group plus the port's place in it. A wider access reads the group's second port too. */
 export function pic8259Read(d: Pic8259, offset: u32, size: u32, _now: u64): u32 {
+  if (isDefined(CHECKED)) assert(offset < PIC_ELCR + 2, "pic8259: port");
   if (isDefined(CHECKED)) assert(isPortSize(size), "pic8259: bytes of an access");
   let value = readPort(d, offset);
   if (size > 1) value |= ((offset & 1) == 0 ? readPort(d, offset + 1) : 0xff) << 8;
@@ -105,6 +107,7 @@ export function pic8259Read(d: Pic8259, offset: u32, size: u32, _now: u64): u32 
 
 /** Port write; a wider access writes the group's second port too. */
 export function pic8259Write(d: Pic8259, offset: u32, size: u32, value: u32, _now: u64): void {
+  if (isDefined(CHECKED)) assert(offset < PIC_ELCR + 2, "pic8259: port");
   if (isDefined(CHECKED)) assert(isPortSize(size), "pic8259: bytes of an access");
   writePort(d, offset, value & 0xff);
   if (size > 1 && (offset & 1) == 0) writePort(d, offset + 1, (value >> 8) & 0xff);
@@ -127,6 +130,11 @@ export function pic8259IsLevel(d: Pic8259, irq: u32): bool {
 
 /** INTR: an unmasked request of sufficient priority waits. */
 export function pic8259Line(d: Pic8259, _now: u64): bool {
+  if (isDefined(CHECKED))
+    assert(
+      ((master(d).inputs & (1 << CASCADE)) != 0) == (pendingRequest(slave(d)) != NONE),
+      "pic8259: the cascade is the slave's INT",
+    );
   return pendingRequest(master(d)) != NONE;
 }
 
@@ -137,9 +145,11 @@ export function pic8259Line(d: Pic8259, _now: u64): bool {
  */
 export function pic8259Acknowledge(d: Pic8259): u32 {
   const first = master(d);
+  if (isDefined(CHECKED)) assert((first.base & 7) == 0, "pic8259: vector base");
   const request = acknowledge(first);
   if (request != CASCADE || first.single) return first.base + (request == NONE ? SPURIOUS : request);
   const second = slave(d);
+  if (isDefined(CHECKED)) assert((second.base & 7) == 0, "pic8259: vector base");
   const inner = acknowledge(second);
   pulseCascade(d);
   return second.base + (inner == NONE ? SPURIOUS : inner);
@@ -153,6 +163,7 @@ function pulseCascade(d: Pic8259): void {
 
 /** The slave's INT output drives the master's request 2. */
 function cascade(d: Pic8259): void {
+  if (isDefined(CHECKED)) assert((master(d).elcr & (1 << CASCADE)) == 0, "pic8259: the cascade is an edge");
   setInput(master(d), CASCADE, pendingRequest(slave(d)) != NONE);
 }
 
@@ -208,6 +219,7 @@ function acknowledge(c: Pic8259Chip): u32 {
   const request = pendingRequest(c);
   if (request == NONE) return NONE;
   const bit: u32 = 1 << request;
+  if (isDefined(CHECKED)) assert((c.irr & ~c.imr & bit) != 0, "pic8259: not requested");
   if (!isLevel(c, bit)) c.irr &= ~bit;
   if (!c.autoEoi) c.isr |= bit;
   else if (c.rotateOnAutoEoi) c.highest = (request + 1) & 7;
@@ -216,6 +228,7 @@ function acknowledge(c: Pic8259Chip): u32 {
 }
 
 function readPort(d: Pic8259, offset: u32): u32 {
+  if (isDefined(CHECKED)) assert(offset < PIC_ELCR + 2, "pic8259: port");
   switch (offset) {
     case PIC_MASTER:
     case PIC_SLAVE:
@@ -233,6 +246,7 @@ function readPort(d: Pic8259, offset: u32): u32 {
 }
 
 function writePort(d: Pic8259, offset: u32, value: u32): void {
+  if (isDefined(CHECKED)) assert(offset < PIC_ELCR + 2, "pic8259: port");
   if (isDefined(CHECKED)) assert(value <= 0xff, "pic8259: a byte");
   // What is written to the master does not reach the cascade. Masks are most of it.
   if (offset == PIC_MASTER + 1) return writeOdd(master(d), value);
@@ -266,12 +280,14 @@ function setTrigger(c: Pic8259Chip, elcr: u32): void {
 
 function readEven(d: Pic8259, second: bool): u32 {
   const c = second ? slave(d) : master(d);
+  if (isDefined(CHECKED)) assert((c.irr | c.isr) <= 0xff, "pic8259: a set of eight requests");
   if (c.poll) return readPoll(d, c);
   return c.readIsr ? c.isr : c.irr;
 }
 
 function readOdd(d: Pic8259, second: bool): u32 {
   const c = second ? slave(d) : master(d);
+  if (isDefined(CHECKED)) assert(c.imr <= 0xff, "pic8259: a set of eight requests");
   return c.poll ? readPoll(d, c) : c.imr;
 }
 
@@ -293,6 +309,7 @@ function writeEven(c: Pic8259Chip, value: u32): void {
 
 /** ICW1 clears edge latches, masks, service and modes; the inputs must rise again. */
 function beginInitialization(c: Pic8259Chip, value: u32): void {
+  assert((value & ICW1) != 0, "pic8259: another word");
   c.allLevel = (value & ICW1_LEVEL) != 0;
   c.single = (value & ICW1_SINGLE) != 0;
   c.needsIcw4 = (value & ICW1_NEEDS_ICW4) != 0;
@@ -311,6 +328,7 @@ function beginInitialization(c: Pic8259Chip, value: u32): void {
 }
 
 function writeOdd(c: Pic8259Chip, value: u32): void {
+  if (isDefined(CHECKED)) assert(c.expect <= EXPECT_ICW4, "pic8259: word expected");
   if (isDefined(CHECKED)) assert(value <= 0xff, "pic8259: a byte");
   if (c.expect == EXPECT_OCW1) c.imr = value;
   else initialize(c, value);
@@ -383,7 +401,9 @@ function writeOcw2(c: Pic8259Chip, value: u32): void {
 
 /** Ends the highest-priority request in service; masked ones are passed over in special mask mode. */
 function nonSpecificEoi(c: Pic8259Chip): u32 {
+  if (isDefined(CHECKED)) assert((c.isr | c.imr) <= 0xff, "pic8259: a set of eight requests");
   const request = highestOf(c, c.specialMask ? c.isr & ~c.imr : c.isr);
+  if (isDefined(CHECKED)) assert(request == NONE || (c.isr & (1 << request)) != 0, "pic8259: not in service");
   if (request != NONE) c.isr &= ~(1 << request);
   return request;
 }

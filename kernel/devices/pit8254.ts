@@ -75,6 +75,7 @@ export function pit8254Reset(d: Pit8254): void {
 
 /** Port read, one byte: the PC's timer sits on an 8-bit bus, so a wider access reads the next ports too. */
 export function pit8254Read(d: Pit8254, offset: u32, size: u32, now: u64): u32 {
+  if (isDefined(CHECKED)) assert(offset <= PIT_PORT_B, "pit8254: port");
   assert(isPortSize(size), "pit8254: bytes of an access");
   if (offset == PIT_PORT_B) return pit8254ReadPortB(d, size, now);
   const tick = ticksAt(now);
@@ -86,6 +87,7 @@ export function pit8254Read(d: Pit8254, offset: u32, size: u32, now: u64): u32 {
 
 /** Read of PIT_PORT_B, which calibrations poll in tight loops: only counter 2 shows here. */
 export function pit8254ReadPortB(d: Pit8254, size: u32, now: u64): u32 {
+  if (isDefined(CHECKED)) assert(isPortSize(size), "pit8254: bytes of an access");
   if (isDefined(CHECKED)) assert((d.portB & ~PORT_B_WRITABLE) == 0, "pit8254: port B");
   const tick = ticksAt(now);
   const c = counter(d, 2);
@@ -97,6 +99,7 @@ export function pit8254ReadPortB(d: Pit8254, size: u32, now: u64): u32 {
 
 /** Port write; a wider access writes the next ports too. */
 export function pit8254Write(d: Pit8254, offset: u32, size: u32, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert(offset <= PIT_PORT_B, "pit8254: port");
   assert(isPortSize(size), "pit8254: bytes of an access");
   const tick = ticksAt(now);
   catchUp(d, tick);
@@ -125,6 +128,7 @@ export function pit8254Deadline(d: Pit8254, now: u64): u64 {
   const tick = ticksAt(now);
   catchUp(d, tick);
   const event = counterNextEvent(counter(d, 0), tick);
+  if (isDefined(CHECKED)) assert(event > tick, "pit8254: the edge is to come");
   if (event == NO_TICK) return u64.MAX_VALUE;
   const due = nsAt(event);
   return counter(d, 0).count * SECOND < MIN_TIMER_PERIOD_NS * PIT_HZ
@@ -143,6 +147,7 @@ function counter(d: Pit8254, index: u32): PitCounter {
 
 /** Tick of the input clock at VM time `now`. */
 function ticksAt(now: u64): u64 {
+  if (isDefined(CHECKED)) assert(mul_high(now, PIT_HZ) < SECOND, "pit8254: ticks have 64 bits");
   return FIRST_TICK + div_wide(mul_high(now, PIT_HZ), now * PIT_HZ, SECOND);
 }
 
@@ -160,6 +165,8 @@ function catchUp(d: Pit8254, tick: u64): void {
   d.edges += counterAdvance(counter(d, 0), tick);
   counterAdvance(counter(d, 1), tick);
   counterAdvance(counter(d, 2), tick);
+  if (isDefined(CHECKED))
+    assert(counter(d, 0).seen >= tick && counter(d, 2).seen >= tick, "pit8254: not up to date");
 }
 
 function readPort(d: Pit8254, offset: u32, tick: u64): u32 {
@@ -168,10 +175,12 @@ function readPort(d: Pit8254, offset: u32, tick: u64): u32 {
 }
 
 function refresh(tick: u64): u32 {
+  if (isDefined(CHECKED)) assert(tick >= FIRST_TICK, "pit8254: before VM time 0");
   return ((tick / REFRESH_TICKS) & 1) != 0 ? PORT_B_REFRESH : 0;
 }
 
 function writePort(d: Pit8254, offset: u32, value: u32, tick: u64): void {
+  if (isDefined(CHECKED)) assert(offset <= PIT_PORT_B, "pit8254: port");
   assert(value <= 0xff, "pit8254: a byte");
   if (offset < COUNTERS) {
     counterWrite(counter(d, offset), value, tick);

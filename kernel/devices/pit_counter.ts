@@ -67,15 +67,18 @@ export function counterReset(c: PitCounter, gate: bool, tick: u64): void {
 }
 
 function isPeriodic(c: PitCounter): bool {
+  if (isDefined(CHECKED)) assert(c.mode <= MODE_HARDWARE_STROBE, "pit: mode");
   return c.mode == MODE_RATE || c.mode == MODE_SQUARE_WAVE;
 }
 
 function isHardwareTriggered(c: PitCounter): bool {
+  if (isDefined(CHECKED)) assert(c.mode <= MODE_HARDWARE_STROBE, "pit: mode");
   return c.mode == MODE_ONE_SHOT || c.mode == MODE_HARDWARE_STROBE;
 }
 
 /** Whether the count has reached the counting element. */
 function isLoaded(c: PitCounter, tick: u64): bool {
+  if (isDefined(CHECKED)) assert(!c.active || c.count != 0, "pit: active without a count");
   return c.active && tick >= c.start;
 }
 
@@ -92,6 +95,7 @@ export function counterOut(c: PitCounter, tick: u64): bool {
 
 /** The same while it is not active. */
 export function counterIdleOut(c: PitCounter): bool {
+  if (isDefined(CHECKED)) assert(!c.active, "pit: it is counting");
   return c.mode != MODE_TERMINAL_COUNT;
 }
 
@@ -294,6 +298,7 @@ function nextBoundary(c: PitCounter, tick: u64): u64 {
  * 1 and 5.
  */
 export function counterSetGate(c: PitCounter, gate: bool, tick: u64): void {
+  if (isDefined(CHECKED)) assert(!c.active || !c.frozen || !c.gate, "pit: an open gate freezes nothing");
   if (gate == c.gate) return;
   c.gate = gate;
   if (isHardwareTriggered(c)) {
@@ -335,6 +340,7 @@ export function counterLatchCount(c: PitCounter, tick: u64): void {
   if (c.countLatched) return;
   c.countLatched = true;
   c.latchedCount = currentCount(c, tick);
+  if (isDefined(CHECKED)) assert(c.latchedCount <= 0xffff, "pit: count");
 }
 
 /** Latches the status: 7 OUT, 6 null count, 5..4 access, 3..1 mode, 0 BCD. Ignored while one is held. */
@@ -353,6 +359,7 @@ export function counterLatchStatus(c: PitCounter, tick: u64): void {
 
 /** A byte read from the counter's port: a latched status first, then the latched or running count. */
 export function counterRead(c: PitCounter, tick: u64): u32 {
+  if (isDefined(CHECKED)) assert(c.latchedStatus <= 0xff, "pit: status");
   if (c.statusLatched) {
     c.statusLatched = false;
     return c.latchedStatus;

@@ -86,15 +86,19 @@ export function rtcReset(d: Rtc): void {
   setCmos(d, REGISTER_B, B_24_HOURS);
   setCmos(d, REGISTER_C, 0);
   setCmos(d, REGISTER_D, D_VALID);
+  assert(!interrupting(d), "rtc: no interrupts after a reset");
 }
 
 /** Sets the clock so that it shows `unixSeconds` (UTC), just begun, at `now`. */
 export function rtcSetTime(d: Rtc, unixSeconds: u64, now: u64): void {
+  assert(unixSeconds <= <u64>i64.MAX_VALUE, "rtc: time");
   setClock(d, <i64>unixSeconds, 0, now);
 }
 
 /** Fills the CMOS bytes in which firmware tells memory sizes: bytes of RAM below and from 4 GiB on. */
 export function rtcSetMemory(d: Rtc, bytesBelow4G: u64, bytesAbove4G: u64): void {
+  assert(bytesBelow4G <= (<u64>1) << 32, "rtc: memory below 4 GiB");
+  assert(bytesAbove4G >> 40 == 0, "rtc: the bytes tell up to 1 TiB");
   const kib = bytesBelow4G >> 10;
   const extended = kib > 1024 ? min<u64>(kib - 1024, 0xffff) : 0;
   const above16M = bytesBelow4G > 16 << 20 ? min<u64>((bytesBelow4G - (16 << 20)) >> 16, 0xffff) : 0;
@@ -112,6 +116,7 @@ export function rtcSetMemory(d: Rtc, bytesBelow4G: u64, bytesAbove4G: u64): void
 
 /** Port read; the index port cannot be read. A wider access reads the next port too. */
 export function rtcRead(d: Rtc, offset: u32, size: u32, now: u64): u32 {
+  if (isDefined(CHECKED)) assert(offset <= DATA, "rtc: port");
   assert(isPortSize(size), "rtc: bytes of an access");
   rtcAdvance(d, now);
   assert(d.phase < SECOND, "rtc: phase");
@@ -123,6 +128,7 @@ export function rtcRead(d: Rtc, offset: u32, size: u32, now: u64): u32 {
 
 /** Port write; a wider access writes the next port too. */
 export function rtcWrite(d: Rtc, offset: u32, size: u32, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert(offset <= DATA, "rtc: port");
   assert(isPortSize(size), "rtc: bytes of an access");
   rtcAdvance(d, now);
   for (let i: u32 = 0; i < size; i++) {
@@ -138,6 +144,7 @@ export function rtcWrite(d: Rtc, offset: u32, size: u32, value: u32, now: u64): 
 
 /** IRQ 8: an enabled flag is up, until register C is read. */
 export function rtcLine(d: Rtc, now: u64): bool {
+  if (isDefined(CHECKED)) assert(d.phase < SECOND, "rtc: phase");
   rtcAdvance(d, now);
   return interrupting(d);
 }
@@ -156,11 +163,13 @@ export function rtcDeadline(d: Rtc, now: u64): u64 {
   if ((enabled & B_PERIODIC) != 0 && period != 0) {
     next = min<u64>(next, chainTime((tickAt(chain) / period + 1) * period));
   }
+  if (isDefined(CHECKED)) assert(next > chain, "rtc: the event is to come");
   return next == u64.MAX_VALUE ? next : next - d.phase;
 }
 
 /** Raises the flags of events up to `now`. */
 export function rtcAdvance(d: Rtc, now: u64): void {
+  if (isDefined(CHECKED)) assert((cmos(d, REGISTER_C) & ~C_FLAGS) == 0, "rtc: flags");
   if (dividerReset(d)) return;
   const from = d.seenTick;
   const tick = tickAt(now + d.phase);
@@ -188,20 +197,28 @@ function setCmos(d: Rtc, index: u32, value: u32): void {
 }
 
 function setWord(d: Rtc, index: u32, value: u64): void {
+  assert(index < CMOS_BYTES - 1, "rtc: register");
   setCmos(d, index, <u32>value & 0xff);
   setCmos(d, index + 1, <u32>(value >> 8) & 0xff);
 }
 
 /** Whether software has stopped the clock: to set it, or by holding the divider chain in reset. */
 function isHeld(d: Rtc): bool {
+  if (isDefined(CHECKED))
+    assert(
+      (cmos(d, REGISTER_B) & (B_SET | B_UPDATE)) != (B_SET | B_UPDATE),
+      "rtc: a stopped clock ends no updates",
+    );
   return (cmos(d, REGISTER_B) & B_SET) != 0 || dividerReset(d);
 }
 
 function dividerReset(d: Rtc): bool {
+  if (isDefined(CHECKED)) assert((cmos(d, REGISTER_A) & A_UPDATING) == 0, "rtc: UIP is made when it is read");
   return (cmos(d, REGISTER_A) & A_DIVIDER_RESET) == A_DIVIDER_RESET;
 }
 
 function interrupting(d: Rtc): bool {
+  if (isDefined(CHECKED)) assert((cmos(d, REGISTER_C) & ~C_FLAGS) == 0, "rtc: flags");
   return (cmos(d, REGISTER_C) & cmos(d, REGISTER_B) & C_FLAGS) != 0;
 }
 
@@ -234,6 +251,7 @@ function setClock(d: Rtc, seconds: i64, part: u64, now: u64): void {
   d.phase = (part + SECOND - (now % SECOND)) % SECOND;
   d.base = seconds - <i64>((now + d.phase) / SECOND);
   d.seenTick = tickAt(now + d.phase);
+  assert((now + d.phase) % SECOND == part, "rtc: the second begins elsewhere");
 }
 
 function readRegister(d: Rtc, index: u32, now: u64): u32 {
@@ -267,6 +285,7 @@ function takeFlags(d: Rtc): u32 {
 }
 
 function isUpdating(d: Rtc, now: u64): bool {
+  if (isDefined(CHECKED)) assert(d.phase < SECOND, "rtc: phase");
   return !isHeld(d) && (now + d.phase) % SECOND >= SECOND - UPDATE_NS;
 }
 
@@ -326,6 +345,7 @@ function writeControl(d: Rtc, index: u32, value: u32, now: u64): void {
 
 /** Writes the time at `now` into the time registers, in the format that register B asks for. */
 function showTime(d: Rtc, now: u64): void {
+  assert(!isHeld(d), "rtc: a stopped clock shows what was written");
   const seconds = d.base + <i64>((now + d.phase) / SECOND);
   let days = seconds / DAY_SECONDS;
   let rest = seconds % DAY_SECONDS;
@@ -348,6 +368,7 @@ function showTime(d: Rtc, now: u64): void {
 
 /** Sets the clock to what the time registers hold, `part` ns into that second. */
 function takeTime(d: Rtc, part: u64, now: u64): void {
+  assert(!isHeld(d), "rtc: a stopped clock keeps its time");
   assert(part < SECOND, "rtc: part of a second");
   const year = decode(d, cmos(d, RTC_CENTURY)) * 100 + decode(d, cmos(d, YEAR));
   const month = min<u32>(max<u32>(decode(d, cmos(d, MONTH)), 1), 12);
@@ -376,6 +397,7 @@ function encodeHour(d: Rtc, hour: u32): u32 {
 }
 
 function decodeHour(d: Rtc, byte: u32): u32 {
+  assert(byte <= 0xff, "rtc: a byte");
   if ((cmos(d, REGISTER_B) & B_24_HOURS) != 0) return decode(d, byte);
   return (decode(d, byte & ~HOURS_PM) % 12) + ((byte & HOURS_PM) != 0 ? 12 : 0);
 }

@@ -41,6 +41,7 @@ function registerByte(d: Testdev, offset: u32): usize {
 
 /** Bytes that are not the register's read as ones. */
 export function testdevRead(d: Testdev, offset: u32, size: u32, _now: u64): u32 {
+  if (isDefined(CHECKED)) assert(offset < TESTDEV_PORTS, "testdev: port");
   assert(isPortSize(size), "testdev: bytes of an access");
   let value: u32 = 0;
   for (let i: u32 = 0; i < size; i++) {
@@ -51,6 +52,7 @@ export function testdevRead(d: Testdev, offset: u32, size: u32, _now: u64): u32 
 }
 
 export function testdevWrite(d: Testdev, offset: u32, size: u32, value: u32, _now: u64): void {
+  if (isDefined(CHECKED)) assert(offset < TESTDEV_PORTS, "testdev: port");
   assert(isPortSize(size), "testdev: bytes of an access");
   for (let i: u32 = 0; i < size; i++) {
     const byte = registerByte(d, offset + i);
@@ -83,6 +85,7 @@ export function testdevMemoryWrite(d: Testdev, offset: u32, size: u32, value: u3
 export function testdevSetLevel(d: Testdev, line: u32, level: bool): bool {
   assert(line < 24, "testdev: line");
   const bit: u32 = 1 << line;
+  if (isDefined(CHECKED)) assert(d.levels >> 24 == 0, "testdev: line");
   if (((d.levels & bit) != 0) == level) return false;
   d.levels ^= bit;
   return true;

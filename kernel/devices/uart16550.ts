@@ -125,6 +125,7 @@ export function uart16550Reset(d: Uart16550): void {
 
 /** Register read at `offset` 0..7; a wider access reads the following registers too, as the bus splits it. */
 export function uart16550Read(d: Uart16550, offset: u32, size: u32, now: u64): u32 {
+  if (isDefined(CHECKED)) assert(offset <= SCRATCH, "uart: register");
   if (isDefined(CHECKED)) assert(isPortSize(size), "uart: bytes of an access");
   uart16550Advance(d, now);
   if (size == 1) return readRegister(d, offset, now);
@@ -135,6 +136,7 @@ export function uart16550Read(d: Uart16550, offset: u32, size: u32, now: u64): u
 
 /** Register write at `offset` 0..7; a wider access writes the following registers too. */
 export function uart16550Write(d: Uart16550, offset: u32, size: u32, value: u32, now: u64): void {
+  if (isDefined(CHECKED)) assert(offset <= SCRATCH, "uart: register");
   if (isDefined(CHECKED)) assert(isPortSize(size), "uart: bytes of an access");
   uart16550Advance(d, now);
   for (let i: u32 = 0; i < size; i++) writeRegister(d, offset + i, (value >> (i * 8)) & 0xff, now);
@@ -209,6 +211,7 @@ function timeoutNs(d: Uart16550): u64 {
 }
 
 function readRegister(d: Uart16550, offset: u32, now: u64): u32 {
+  if (isDefined(CHECKED)) assert(d.lcr <= 0xff && d.divisor <= 0xffff, "uart: register");
   switch (offset) {
     case DATA:
       return (d.lcr & LCR_DIVISOR_LATCH) != 0 ? d.divisor & 0xff : readReceiver(d, now);
@@ -317,16 +320,19 @@ function writeFifoControl(d: Uart16550, value: u32): void {
 }
 
 function writeModemControl(d: Uart16550, value: u32): void {
+  assert(value <= 0xff, "uart: a byte");
   const before = modemInputs(d);
   d.mcr = value & MCR_WRITABLE;
   const after = modemInputs(d);
   const changed = (before ^ after) & (MSR_CTS | MSR_DSR | MSR_DCD);
   const ringEnded = before & ~after & MSR_RI;
   d.modemChanges |= ((changed | ringEnded) >> 4) & MSR_CHANGES;
+  if (isDefined(CHECKED)) assert((d.modemChanges & ~MSR_CHANGES) == 0, "uart: modem status");
 }
 
 /** Modem inputs: a peer that is always ready, or in loopback the modem outputs. */
 function modemInputs(d: Uart16550): u32 {
+  if (isDefined(CHECKED)) assert((d.mcr & ~MCR_WRITABLE) == 0, "uart: modem control");
   if ((d.mcr & MCR_LOOPBACK) == 0) return MSR_CTS | MSR_DSR | MSR_DCD;
   let inputs: u32 = 0;
   if ((d.mcr & MCR_RTS) != 0) inputs |= MSR_CTS;
@@ -377,6 +383,8 @@ function readReceiver(d: Uart16550, now: u64): u32 {
 }
 
 function receiverFull(d: Uart16550): bool {
+  if (isDefined(CHECKED))
+    assert(d.receiveCount <= (d.fifosEnabled ? FIFO : 1), "uart: more than the receiver holds");
   return d.receiveCount >= (d.fifosEnabled ? FIFO : 1);
 }
 
@@ -406,6 +414,7 @@ function transmit(d: Uart16550, byte: u32, now: u64): void {
 
 /** A character too many: with FIFOs it is lost, without them it replaces the one before. */
 function overrun(d: Uart16550, byte: u32): void {
+  assert((d.mcr & MCR_LOOPBACK) != 0, "uart: an overrun outside loopback");
   assert(receiverFull(d), "uart: the receiver has room");
   d.errors |= LSR_OVERRUN;
   if (!d.fifosEnabled) store<u8>(slot(d, 0), <u8>byte);

@@ -55,6 +55,7 @@ export function framesAdd(start: u64, bytes: u64): void {
   framesReserve(first, end - first);
   release(first, end);
   totalBytes += end - first;
+  assert(freeBytes <= totalBytes, "frames: more free than there is");
 }
 
 /** Takes whatever is free in the range out of the allocator: partial frames count as taken. */
@@ -146,6 +147,7 @@ export function framesFree(): u64 {
 
 /** Bytes of RAM above 1 MiB that the loader reported, free or not. */
 export function framesTotal(): u64 {
+  assert((totalBytes & (FRAME_BYTES - 1)) == 0, "frames: whole frames");
   return totalBytes;
 }
 

@@ -66,6 +66,7 @@ export function guestTranslate(m: GuestMemory, gpa: u64, length: u64): u64 {
     const region = guestRegion(m, i);
     const offset = gpa - region.gpa;
     const bytes = region.bytes;
+    if (isDefined(CHECKED)) assert(bytes != 0, "guestmem: an empty region");
     // Unsigned throughout: a gpa below the region becomes a huge offset, and bytes - offset cannot wrap after the first test.
     if (offset < bytes && length <= bytes - offset) return region.hpa + offset;
   }

@@ -183,6 +183,7 @@ export function walkGuest(walk: GuestWalk, gva: u64): u32 {
 
 /** Guest-physical address of the table that the walk begins with. */
 export function rootTable(walk: GuestWalk): u64 {
+  assert(walk.levels != 0, "guestwalk: no paging");
   return walk.cr3 & (walk.levels == 3 ? 0xffff_ffe0 : ENTRY_ADDRESS);
 }
 
@@ -205,6 +206,7 @@ export function entryBytes(walk: GuestWalk): u32 {
 
 /** The four page-directory-pointer entries of PAE paging have neither rights nor an accessed flag. */
 function isPointerTable(walk: GuestWalk, level: u32): bool {
+  assert(level >= 1 && level <= walk.levels, "guestwalk: level");
   return walk.levels == 3 && level == 3;
 }
 
@@ -260,6 +262,7 @@ function useEntry(walk: GuestWalk, table: u64, index: u64, level: u32, rights: u
 
 /** An entry that is only looked at: the trail shows the one where the way ends, too. */
 function lookAt(walk: GuestWalk, hpa: u64, entry: u64): u32 {
+  assert(walk.entry == entry, "guestwalk: another entry");
   leaveTrail(walk, hpa, entry);
   return (entry & ENTRY_PRESENT) != 0 ? WALK_OK : fault(walk, 0);
 }
@@ -320,6 +323,7 @@ function denial(walk: GuestWalk, entry: u64, rights: u64, forbidden: u64): u32 {
 
 /** Whether a user page's protection key forbids a data access, by the user or by the kernel (SDM, "Protection Keys"). */
 function isKeyClosed(walk: GuestWalk, entry: u64, rights: u64): bool {
+  assert((walk.access & WALK_LOOK) == 0, "guestwalk: who only looks needs no rights");
   if (walk.levels < 4 || (rights & ENTRY_USER) == 0 || (walk.access & WALK_FETCH) != 0) return false;
   const key = <u32>((entry >> ENTRY_KEY_SHIFT) & ENTRY_KEY_MASK);
   const closed = walk.pkru >> (2 * key);
@@ -330,6 +334,7 @@ function isKeyClosed(walk: GuestWalk, entry: u64, rights: u64): bool {
 
 /** SDM, "Determination of Access Rights". `rights`: U and RW of all entries together; `forbidden`: NX of any. */
 function permits(walk: GuestWalk, rights: u64, forbidden: u64): bool {
+  assert((walk.access & WALK_LOOK) == 0, "guestwalk: who only looks needs no rights");
   const userPage = (rights & ENTRY_USER) != 0;
   const write = (walk.access & WALK_WRITE) != 0;
   if ((walk.access & WALK_FETCH) != 0 && forbidden != 0) return false;

@@ -57,6 +57,7 @@ function tableEntry(kind: u32, table: u64): u64 {
 }
 
 function leafEntry(kind: u32, hpa: u64, level: u32, rights: u32, memoryType: u32): u64 {
+  if (isDefined(CHECKED)) assert(kind == NESTED_EPT || kind == NESTED_NPT, "nested: kind of entry");
   return kind == NESTED_EPT
     ? eptLeaf(hpa, level, rights, memoryType)
     : nptLeaf(hpa, level, rights, memoryType);
@@ -68,19 +69,23 @@ function isPresent(kind: u32, entry: u64): bool {
 }
 
 function isLeaf(kind: u32, entry: u64, level: u32): bool {
+  if (isDefined(CHECKED)) assert(kind == NESTED_EPT || kind == NESTED_NPT, "nested: kind of entry");
   return kind == NESTED_EPT ? eptIsLeaf(entry, level) : nptIsLeaf(entry, level);
 }
 
 /** Address field of an entry. The low bits of a large leaf's field are zero: `leafEntry` wrote it from an aligned address. */
 function addressOf(kind: u32, entry: u64): u64 {
+  if (isDefined(CHECKED)) assert(kind == NESTED_EPT || kind == NESTED_NPT, "nested: kind of entry");
   return kind == NESTED_EPT ? eptAddress(entry) : nptAddress(entry);
 }
 
 function rightsOf(kind: u32, entry: u64): u32 {
+  if (isDefined(CHECKED)) assert(kind == NESTED_EPT || kind == NESTED_NPT, "nested: kind of entry");
   return kind == NESTED_EPT ? eptRights(entry) : nptRights(entry);
 }
 
 function memoryTypeOf(kind: u32, entry: u64): u32 {
+  if (isDefined(CHECKED)) assert(kind == NESTED_EPT || kind == NESTED_NPT, "nested: kind of entry");
   return kind == NESTED_EPT ? eptMemoryType(entry) : nptMemoryType(entry);
 }
 
@@ -164,6 +169,7 @@ function checkRange(gpa: u64, bytes: u64): void {
 
 /** An empty root table. NO_HPA when no frame is left. */
 export function nestedCreate(_kind: u32): u64 {
+  assert(_kind == NESTED_EPT || _kind == NESTED_NPT, "nested: kind of entry");
   return frameAllocZeroed(1, PAGE_BYTES);
 }
 

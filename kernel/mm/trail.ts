@@ -56,6 +56,7 @@ export function trailPdpte(walk: GuestWalk): u64 {
 }
 
 function wordOf(hpa: u64): u64 {
+  if (isDefined(CHECKED)) assert(hpa != NO_HPA, "trail: the way leads to no RAM");
   return hpa & ~(ENTRY_BYTES - 1);
 }
 
