@@ -87,6 +87,7 @@ function slave(d: Pic8259): Pic8259Chip {
 export function pic8259Reset(d: Pic8259): void {
   resetChip(master(d));
   resetChip(slave(d));
+  cascade(d);
 }
 
 function resetChip(c: Pic8259Chip): void {

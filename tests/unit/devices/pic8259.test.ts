@@ -58,6 +58,21 @@ describe("initialisation", () => {
     expect(acknowledge(pic)).toBe(0x31);
   });
 
+  test("a reset takes the slave's request back from the master", async () => {
+    const pic = await openInitialized();
+    raise(pic, 8);
+    expect(pic.line).toBe(true);
+    pic.call("Reset");
+    for (const [port, value] of [
+      [0, 0x19], // level-triggered: what is high requests at once
+      [1, 0x30],
+      [1, 4],
+      [1, 1],
+    ] as const)
+      pic.write(port, value);
+    expect([irr(pic, 0), pic.line]).toEqual([0, false]);
+  });
+
   test("ICW1 forgets edges, masks and what is in service; an input must rise anew", async () => {
     const pic = await openInitialized();
     raise(pic, 3);
