@@ -1,5 +1,5 @@
-// A guest that writes anything anywhere: whatever it does to ports, device memory and MSRs, in whatever order and at whatever time,
-// no assertion of ours fails.
+// A guest that writes anything anywhere: whatever it does to ports, device memory and MSRs, in whatever order and at whatever
+// time, no assertion of ours fails.
 import { expect, test } from "vitest";
 import { Random } from "../random.ts";
 import { Pc } from "./pc.ts";
