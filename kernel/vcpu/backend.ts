@@ -2,7 +2,7 @@
 // at boot by kernel/main.ts. AssemblyScript's function references are indices into the module's table: no closures.
 import { GuestWalk } from "../mm/guestwalk";
 import { Vcpu } from "./vcpu";
-import { GROUP_SINGLE_SEGMENTS } from "./registers";
+import { GROUP_PDPTES, GROUP_SINGLE_SEGMENTS } from "./registers";
 
 @unmanaged
 export class Backend {
@@ -66,6 +66,9 @@ export function need(vcpu: Vcpu, groups: u32): void {
   if (isDefined(CHECKED)) assert(groups >> 16 == 0, "backend: no such group");
   const missing = groups & ~vcpu.valid;
   if (missing != 0) backend().loadState(vcpu, missing);
+  // AMD-V keeps no PDPTEs.
+  if (isDefined(CHECKED))
+    assert((groups & ~(vcpu.valid | GROUP_PDPTES)) == 0, "backend: what was asked for is not valid");
 }
 
 /** The same, and marks them to be written back at the next entry. */

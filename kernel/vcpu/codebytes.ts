@@ -59,6 +59,7 @@ class CodeBytes extends CodeBytesLink {
 
 /** Gives a vCPU the room for its instructions' bytes; boot time only. */
 export function codeBytesCreate(vcpu: Vcpu): void {
+  if (isDefined(CHECKED)) assert(changetype<usize>(vcpu.codeBytes) == 0, "codebytes: created twice");
   vcpu.codeBytes = arenaNewWithTail<CodeBytes>(GUEST_WALK_BYTES);
 }
 
@@ -85,6 +86,7 @@ export function readInstruction(vcpu: Vcpu): CodeBytes {
 
 /** Whether the exit record says where its instruction ends. After a nested page fault only that of a known MOV does. */
 export function instructionEnds(exit: ExitRecord): bool {
+  if (isDefined(CHECKED)) assert(exit.plainLength <= MAX_BYTES, "codebytes: longer than an instruction");
   return exit.plainLength != 0 || (exit.nextRip != 0 && exit.kind != EXIT_NESTED_FAULT);
 }
 

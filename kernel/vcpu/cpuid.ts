@@ -56,5 +56,6 @@ export function cpuidSlot(table: CpuidTable, leaf: u32): CpuidSlot {
   const index = leaf & RANGE_MASK;
   if (isDefined(CHECKED)) assert(load<u32>(range) <= RANGE_MASK, "cpuid: leaves of a range");
   if (index >= load<u32>(range)) return table.unknown;
+  if (isDefined(CHECKED)) assert(load<usize>(range, 4) != 0, "cpuid: leaves without slots");
   return changetype<CpuidSlot>(load<usize>(range, 4) + ((<usize>index) << CPUID_SLOT_SHIFT));
 }

@@ -87,6 +87,7 @@ export function breakpointsMet(vcpu: Vcpu, address: u64, bytes: u64, access: u32
  */
 export function setResumeFlag(vcpu: Vcpu, inside: bool): void {
   need(vcpu, GROUP_STACK_FLAGS);
+  if (isDefined(CHECKED)) assert((vcpu.valid & GROUP_STACK_FLAGS) != 0, "debug: flags are not valid");
   const flags = inside ? vcpu.rflags | RFLAGS_RF : vcpu.rflags & ~RFLAGS_RF;
   if (flags == vcpu.rflags) return;
   vcpu.rflags = flags;
@@ -98,6 +99,7 @@ export function setResumeFlag(vcpu: Vcpu, inside: bool): void {
  * DR6 reports, general detect ends, and so does recording and single-stepping of branches. Returns OUTCOME_INJECT.
  */
 export function raiseDebug(vcpu: Vcpu, conditions: u64): u32 {
+  if (isDefined(CHECKED)) assert(conditions >> 16 == 0, "debug: conditions have the form of DR6");
   assert(conditions != 0, "debug: a #DB about nothing");
   change(vcpu, GROUP_SYSTEM);
   vcpu.dr6 = (vcpu.dr6 & ~DR6_BREAKPOINTS) | conditions;

@@ -1,6 +1,8 @@
 // The neutral exit record: what happened, in one flat structure that the backends fill and the exit handlers read.
 // Handlers never touch the VMCS or the VMCB, so one handler serves VT-x and AMD-V, and Node.
 
+import { EXIT_CLASSES, NO_VECTOR } from "../abi/exits";
+
 export * from "../abi/exits";
 
 // ExitRecord.move:
@@ -81,6 +83,7 @@ export class ExitRecord {
     return this.detail;
   }
   set port(value: u32) {
+    if (isDefined(CHECKED)) assert(value <= 0xffff, "exit: port");
     this.detail = value;
   }
   get msr(): u32 {
@@ -90,26 +93,31 @@ export class ExitRecord {
     this.detail = value;
   }
   get crNumber(): u32 {
+    if (isDefined(CHECKED)) assert(this.detail <= 15, "exit: number of a register");
     return this.detail;
   }
   set crNumber(value: u32) {
+    if (isDefined(CHECKED)) assert(value <= 15, "exit: number of a register");
     this.detail = value;
   }
   get vector(): u32 {
     return this.detail;
   }
   set vector(value: u32) {
+    if (isDefined(CHECKED)) assert(value <= 0xff || value == NO_VECTOR, "exit: vector");
     this.detail = value;
   }
 
   /** Notes the debug conditions that one of the instruction's accesses meets. */
   meet(conditions: u64): void {
+    if (isDefined(CHECKED)) assert(conditions >> 16 == 0, "exit: conditions have the form of DR6");
     assert(this.plainLength == 0, "exit: debug conditions of an instruction that can have none");
     this.met |= <u32>conditions;
   }
 
   /** `kind` and, in the upper half, `plainLength`. */
   set kindAndLength(value: u64) {
+    if (isDefined(CHECKED)) assert(<u32>value < EXIT_CLASSES && value >> 32 <= 15, "exit: class or length");
     store<u64>(changetype<usize>(this), value, offsetof<ExitRecord>("kind"));
   }
 

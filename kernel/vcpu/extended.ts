@@ -47,6 +47,8 @@ export function extendedEnable(): void {
   if (!hasXsave) return;
   write_cr4(read_cr4() | CR4_OSXSAVE);
   components = ((<u64>cpuidRegister(LEAF_XSAVE, 0, EDX)) << 32) | <u64>cpuidRegister(LEAF_XSAVE, 0, EAX);
+  if (isDefined(CHECKED))
+    assert((components & X87_AND_SSE) == X87_AND_SSE, "extended: XSAVE without x87 or SSE");
   areaBytes = max<u64>(cpuidRegister(LEAF_XSAVE, 0, ECX), LEGACY_BYTES + 64);
 }
 
@@ -78,6 +80,7 @@ export function extendedSave(vcpu: Vcpu): void {
     return;
   }
   vcpu.xcr0 = xgetbv(0);
+  if (isDefined(CHECKED)) assert((vcpu.xcr0 & ~components) == 0, "extended: a component that there is not");
   // The guest may have switched components off whose registers still hold something of it.
   xsetbv(0, components);
   phys_xsave(vcpu.extendedArea, components);
@@ -90,6 +93,8 @@ export function extendedRestore(vcpu: Vcpu): void {
     phys_fxrstor(vcpu.extendedArea);
     return;
   }
+  if (isDefined(CHECKED))
+    assert((vcpu.xcr0 & 1) != 0 && (vcpu.xcr0 & ~components) == 0, "extended: no value of XCR0");
   xsetbv(0, components);
   phys_xrstor(vcpu.extendedArea, components);
   xsetbv(0, vcpu.xcr0);

@@ -45,11 +45,13 @@ export function liveEnable(): void {
 export function liveCreate(vcpu: Vcpu): void {
   assert(vcpu.extendedArea == 0, "live: created twice");
   extendedCreate(vcpu);
+  if (isDefined(CHECKED)) assert(vcpu.extendedArea != 0, "live: no room for the extended state");
   liveReset(vcpu);
 }
 
 /** Power-up values of what no control structure holds; `liveRestore` makes them live. */
 export function liveReset(vcpu: Vcpu): void {
+  if (isDefined(CHECKED)) assert(vcpu.extendedArea != 0, "live: not created");
   extendedReset(vcpu);
   vcpu.specCtrl = 0;
   vcpu.tscAux = 0;
@@ -83,6 +85,7 @@ export function liveRestoreDebug(vcpu: Vcpu): void {
 export function liveSave(vcpu: Vcpu): void {
   liveSaveDebug(vcpu);
   if (hasTscAux) vcpu.tscAux = rdmsr(IA32_TSC_AUX);
+  if (isDefined(CHECKED)) assert(vcpu.tscAux >> 32 == 0, "live: IA32_TSC_AUX has 32 bits");
   // The MSR's own bits may be fewer than CPUID's word for it suggests.
   if (hasSpecCtrl) rdmsr_safe(IA32_SPEC_CTRL, changetype<usize>(vcpu) + offsetof<Vcpu>("specCtrl"));
   extendedSave(vcpu);
@@ -90,6 +93,7 @@ export function liveSave(vcpu: Vcpu): void {
 
 /** Makes the vCPU's registers live, and lets it not be steered by predictions that another has trained. */
 export function liveRestore(vcpu: Vcpu): void {
+  if (isDefined(CHECKED)) assert(vcpu.tscAux >> 32 == 0, "live: IA32_TSC_AUX has 32 bits");
   liveRestoreDebug(vcpu);
   if (hasTscAux) wrmsr(IA32_TSC_AUX, vcpu.tscAux);
   if (hasSpecCtrl) wrmsr(IA32_SPEC_CTRL, vcpu.specCtrl);

@@ -71,6 +71,8 @@ export function portIn(vcpu: Vcpu, port: u32, size: u32): u32 {
 
 /** OUT of `size` bytes. */
 export function portOut(vcpu: Vcpu, port: u32, size: u32, value: u32): void {
+  if (isDefined(CHECKED))
+    assert(size == 4 || value >> (8 * size) == 0, "machine: more bits than are written");
   if (isDefined(CHECKED)) assert(isPortSize(size), "machine: bytes of a port access");
   if (isDefined(CHECKED)) assert(port <= 0xffff, "machine: port");
   if (size == 1) machine().portWrite(vcpu, port, size, value);

@@ -48,5 +48,6 @@ export function knowMsr(known: KnownMsrs, msr: u32, flags: u32, address: usize):
 
 /** Forgets all of them. */
 export function forgetMsrs(known: KnownMsrs): void {
+  if (isDefined(CHECKED)) assert(changetype<usize>(known) != 0, "msrs: no table");
   memory.fill(changetype<usize>(known), 0, KNOWN_MSRS_BYTES);
 }

@@ -15,5 +15,7 @@ export const OUTCOME_DONE: u32 = 6;
 
 /** An outcome as records have it: it does not matter to them who has moved RIP. */
 export function outcomeForRecord(outcome: u32): u32 {
+  if (isDefined(CHECKED))
+    assert(outcome <= OUTCOME_STOP || outcome == OUTCOME_DONE, "outcome: no such outcome");
   return outcome == OUTCOME_DONE ? OUTCOME_ADVANCE : outcome;
 }

@@ -25,6 +25,12 @@ const PAGE_FAULT: u32 = 1 << VECTOR_PF;
 
 /** Bit of an exception's vector; 0 for events that are no exceptions: they combine with nothing. */
 function exceptionBit(event: u32): u32 {
+  if (isDefined(CHECKED))
+    assert(
+      (event & EVENT_TYPE_MASK) != EVENT_EXCEPTION || (event & 0xff) < 32,
+      "reinject: exceptions are vectors below 32",
+    );
+  if (isDefined(CHECKED)) assert((event & EVENT_VALID) != 0, "reinject: there is no event");
   return (event & EVENT_TYPE_MASK) == EVENT_EXCEPTION ? 1 << (event & 31) : 0;
 }
 

@@ -24,6 +24,7 @@ export function violation(index: u32): string {
 
 /** Notes `text`, a sentence that should hold, when it does not. */
 export function rule(holds: bool, text: string): void {
+  if (isDefined(CHECKED)) assert(text.length != 0, "violations: a rule is a sentence");
   if (isDefined(CHECKED)) assert(count <= MAX_VIOLATIONS, "violations: more rules than there is room for");
   if (holds || count == MAX_VIOLATIONS) return;
   store<u32>(texts + count * 4, <u32>changetype<usize>(text));

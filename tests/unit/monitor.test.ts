@@ -37,7 +37,7 @@ export function build(): usize {
   const table = backend();
   table.name = "AMD-V";
   table.reasonName = exitName;
-  table.loadState = (_vcpu: Vcpu, _groups: u32): void => {};
+  table.loadState = (vcpu: Vcpu, groups: u32): void => { vcpu.valid |= groups; };
   table.updateTscOffset = (_vcpu: Vcpu): void => { offsets++; };
   const vm = vmNew();
   vm.cpus = 1;

@@ -42,7 +42,7 @@ export function build(): usize {
   const table = backend();
   table.run = run;
   table.loadVcpu = (vcpu: Vcpu): void => { thisCpu().currentVcpu = vcpu; };
-  table.loadState = (_vcpu: Vcpu, _groups: u32): void => {};
+  table.loadState = (vcpu: Vcpu, groups: u32): void => { vcpu.valid |= groups; };
   table.updateWindows = (_vcpu: Vcpu): void => {};
   table.flush = (_vcpu: Vcpu): void => {};
   machineInstall(machine());

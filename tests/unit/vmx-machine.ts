@@ -274,6 +274,8 @@ export function becomeIntel(cpu: FakeCpu, msrs: Record<number, bigint> = BROADWE
   cpu.msrs.set(0xc0000080, 0xd00n);
   cpu.cpuidLeaves.set("0:0", [0xd, 0, 0, 0]);
   cpu.cpuidLeaves.set("1:0", [0, 0, (1 << 5) | (1 << 26), 0]);
+  // x87 and SSE state: an area of 576 bytes.
+  cpu.cpuidLeaves.set("d:0", [3, 576, 576, 0]);
   cpu.cpuidLeaves.set("80000000:0", [0x80000008 | 0, 0, 0, 0]);
   cpu.cpuidLeaves.set("80000001:0", [0, 0, 0, 1 << 27]);
   cpu.cpuidLeaves.set("80000008:0", [0x3027, 0, 0, 0]);

@@ -21,6 +21,7 @@ import { isAccessSize } from "../../lib/sizes";
 
 /** `a` operation `b`; sets the flags. For CMP the result is that of SUB. */
 export function arithmetic(e: Emulator, operation: u32, a: u64, b: u64, size: u32): u64 {
+  if (isDefined(CHECKED)) assert(operation >= OP_ADD && operation <= OP_CMP, "alu: another operation");
   assert(isAccessSize(size), "alu: operand size");
   assert(((a | b) & ~sizeMask(size)) == 0, "alu: operands are zero-extended");
   switch (operation) {
@@ -73,6 +74,7 @@ export function logical(e: Emulator, result: u64, size: u32): u64 {
 
 /** NOT, NEG, INC, DEC. */
 export function unary(e: Emulator, operation: u32, a: u64, size: u32): u64 {
+  if (isDefined(CHECKED)) assert(operation >= OP_NOT && operation <= OP_DEC, "alu: another operation");
   assert(isAccessSize(size) && (a & ~sizeMask(size)) == 0, "alu: operands are zero-extended");
   const held = carry(e);
   let result: u64 = 0;

@@ -11,6 +11,7 @@ import { isAccessSize } from "../../lib/sizes";
 
 export function executeBitTest(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.operation >= OP_BT && i.operation <= OP_BTC, "bits: another instruction");
   const size = i.operandSize;
   assert(isAccessSize(size) && size > 1, "bits: operand size");
   const bits: u64 = 8 * size;

@@ -14,6 +14,7 @@ import {
   REX_W,
   VEX_F2,
   VEX_F3,
+  VEX_L,
   VEX_NO_PREFIX,
   VEX_PREFIX,
   VEX_PRESENT,
@@ -34,6 +35,7 @@ const OPCODE_RORX: u32 = 0x3f0;
 
 /** Whether an opcode with its VEX prefix, and ModRM's reg field, is one of them. */
 export function isBmi(opcode: u32, prefix: u32, reg: u32): bool {
+  if (isDefined(CHECKED)) assert((prefix & ~VEX_PREFIX) == 0 && reg < 8, "bmi: a field of the encoding");
   switch (opcode) {
     case OPCODE_ANDN:
       return prefix == VEX_NO_PREFIX;
@@ -51,6 +53,7 @@ export function isBmi(opcode: u32, prefix: u32, reg: u32): bool {
 
 export function executeBmi(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert((i.vex & VEX_L) == 0, "bmi: no vectors");
   const size: u32 = e.mode == CODE_64 && (i.rex & REX_W) != 0 ? 8 : 4;
   assert((i.vex & VEX_PRESENT) != 0, "bmi: encoded with VEX");
   if (isRealMode(e.vcpu)) {
@@ -74,6 +77,11 @@ export function executeBmi(e: Emulator): bool {
 }
 
 function compute(e: Emulator, value: u64, other: u64, size: u32): u64 {
+  if (isDefined(CHECKED))
+    assert(
+      e.instruction.opcode != OPCODE_LOWEST && e.instruction.opcode != OPCODE_MULX,
+      "bmi: it has another destination",
+    );
   assert(((value | other) & ~sizeMask(size)) == 0, "bmi: operands are zero-extended");
   const i = e.instruction;
   const prefix = i.vex & VEX_PREFIX;
@@ -94,6 +102,7 @@ function compute(e: Emulator, value: u64, other: u64, size: u32): u64 {
 
 /** SF and ZF of the result, and CF; OF is cleared. */
 function flagged(e: Emulator, result: u64, carry: bool, size: u32): u64 {
+  if (isDefined(CHECKED)) assert(size == 4 || size == 8, "bmi: operand size");
   const masked = result & sizeMask(size);
   setFlags(e, resultFlags(masked, size) | (carry ? RFLAGS_CF : 0));
   return masked;
@@ -126,6 +135,7 @@ function extract(e: Emulator, value: u64, control: u64, size: u32): u64 {
 function shifted(i: Instruction, value: u64, count: u64, size: u32): u64 {
   assert(count < 64, "bmi: count is masked");
   const prefix = i.vex & VEX_PREFIX;
+  if (isDefined(CHECKED)) assert(prefix != VEX_NO_PREFIX, "bmi: BEXTR");
   if (prefix == VEX_F2) return value >> count;
   return prefix == VEX_F3 ? <u64>(<i64>signExtend(value, size) >> count) : value << count;
 }
@@ -141,6 +151,7 @@ function gather(value: u64, mask: u64): u64 {
   let result: u64 = 0;
   let place: u64 = 0;
   for (let left = mask; left != 0; left &= left - 1) result |= ((value >> ctz(left)) & 1) << place++;
+  if (isDefined(CHECKED)) assert(place == popcnt(mask), "bmi: a bit for each of the mask");
   return result;
 }
 
@@ -149,11 +160,13 @@ function scatter(value: u64, mask: u64): u64 {
   let result: u64 = 0;
   let from: u64 = 0;
   for (let left = mask; left != 0; left &= left - 1) result |= ((value >> from++) & 1) << ctz(left);
+  if (isDefined(CHECKED)) assert((result & ~mask) == 0, "bmi: bits outside of the mask");
   return result;
 }
 
 /** MULX: the upper half of the product by rDX last, so that it stays if both are one register. */
 function multiply(e: Emulator, value: u64, size: u32): void {
+  if (isDefined(CHECKED)) assert(e.instruction.opcode == OPCODE_MULX, "bmi: another instruction");
   assert(size == 4 || size == 8, "bmi: operand size");
   const i = e.instruction;
   const factor = readRegister(e.vcpu, i, RDX, size);

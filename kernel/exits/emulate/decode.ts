@@ -120,6 +120,7 @@ export function decode(i: Instruction): u32 {
   if (i.memory) decodeAddress(i);
   decodeImmediate(i);
   if (i.length > i.available) return DECODE_TRUNCATED;
+  if (isDefined(CHECKED)) assert(i.length != 0 && i.length <= i.available, "decode: length of an instruction");
   i.operation = i.attributes & ATTRIBUTE_OPERATION;
   // Between registers it is none of the emulator's business.
   if (i.operation == OP_VECTOR && !i.memory) i.operation = OP_OTHER;
@@ -159,6 +160,7 @@ function takeSigned(i: Instruction, bytes: u32): u64 {
 
 /** Legacy prefixes in any order and number, then REX; a REX that anything but the opcode follows has no effect. */
 function decodePrefixes(i: Instruction): void {
+  if (isDefined(CHECKED)) assert(i.length == 0 && i.rex == 0, "decode: prefixes come first");
   while (i.length < MAX_INSTRUCTION_BYTES) {
     const byte = i.byteAt(i.length);
     if (i.mode == CODE_64 && (byte & 0xf0) == REX_PRESENT) {
@@ -201,6 +203,7 @@ function segmentPrefix(i: Instruction, segment: u32): bool {
 }
 
 function decodeOpcode(i: Instruction): u32 {
+  if (isDefined(CHECKED)) assert(i.attributes == 0 && i.vex == 0, "decode: a second opcode");
   let byte = <u32>take(i, 1);
   if (isVectorEscape(i, byte)) return isVex(byte) ? decodeVex(i, byte) : DECODE_UNSUPPORTED;
   if (byte != 0x0f) {
@@ -240,6 +243,7 @@ function findVectorMove(i: Instruction): void {
 }
 
 function isVex(byte: u32): bool {
+  if (isDefined(CHECKED)) assert(byte <= 0xff, "decode: a byte");
   return byte == 0xc4 || byte == 0xc5;
 }
 
@@ -279,6 +283,7 @@ function decodeVex(i: Instruction, lead: u32): u32 {
 /** Opcodes that are an emulated instruction only with, or only without, a prefix from 66, F2, F3. */
 function hasRightPrefix(i: Instruction): bool {
   const repeat = i.prefixes & (PREFIX_REP | PREFIX_REPNE);
+  if (isDefined(CHECKED)) assert(repeat != (PREFIX_REP | PREFIX_REPNE), "decode: of F2 and F3 one counts");
   switch (i.attributes & ATTRIBUTE_OPERATION) {
     case OP_POPCNT: return repeat == PREFIX_REP;
     case OP_MOVBE: return repeat == 0;
@@ -289,16 +294,19 @@ function hasRightPrefix(i: Instruction): bool {
 
 /** VEX (C4, C5) and EVEX (62) share their first byte with LES, LDS and BOUND: outside 64-bit mode ModRM decides. XOP: 8F. */
 function isVectorEscape(i: Instruction, byte: u32): bool {
+  if (isDefined(CHECKED)) assert(byte <= 0xff && i.length != 0, "decode: the opcode has been taken");
   const modrm = i.byteAt(i.length);
   if (byte == 0xc4 || byte == 0xc5 || byte == 0x62) return i.mode == CODE_64 || modrm >= 0xc0;
   return byte == 0x8f && (modrm & 0x38) != 0;
 }
 
 function decodeModrm(i: Instruction): void {
+  if (isDefined(CHECKED)) assert((i.attributes & MODRM) != 0, "decode: there is no ModRM");
   const modrm = <u32>take(i, 1);
   i.modrm = modrm;
   i.register = ((modrm >> 3) & 7) | ((i.rex & REX_R) != 0 ? 8 : 0);
   i.rm = (modrm & 7) | ((i.rex & REX_B) != 0 ? 8 : 0);
+  if (isDefined(CHECKED)) assert(i.register < 16 && i.rm < 16, "decode: no such register");
   i.memory = modrm < 0xc0 && (i.attributes & REGISTERS_ONLY) == 0;
 }
 
@@ -341,6 +349,7 @@ function alwaysWide(attributes: u32): bool {
 }
 
 function isSystemMove(attributes: u32): bool {
+  if (isDefined(CHECKED)) assert((attributes & GROUP) == 0, "decode: the operation is not chosen yet");
   const operation = attributes & ATTRIBUTE_OPERATION;
   return operation >= OP_MOV_FROM_CR && operation <= OP_MOV_TO_DR;
 }
@@ -390,6 +399,7 @@ function decodeAddress32(i: Instruction): void {
 }
 
 function decodeSib(i: Instruction): void {
+  if (isDefined(CHECKED)) assert(i.addressSize != 2 && (i.modrm & 7) == RSP, "decode: there is no SIB");
   const sib = <u32>take(i, 1);
   i.scale = sib >> 6;
   i.index = ((sib >> 3) & 7) | ((i.rex & REX_X) != 0 ? 8 : 0);
@@ -398,6 +408,7 @@ function decodeSib(i: Instruction): void {
 }
 
 function decodeImmediate(i: Instruction): void {
+  if (isDefined(CHECKED)) assert((i.attributes & ATTRIBUTE_IMMEDIATE) <= IMM_REL, "decode: no such immediate");
   switch (i.attributes & ATTRIBUTE_IMMEDIATE) {
     case IMM_NONE: break;
     case IMM8: i.immediate = takeSigned(i, 1); break;
@@ -414,10 +425,12 @@ function decodeImmediate(i: Instruction): void {
 
 /** Stack addresses default to SS, all others to DS. */
 function defaultSegment(i: Instruction): u32 {
+  if (isDefined(CHECKED)) assert((i.prefixes & PREFIX_SEGMENT) == 0, "decode: a prefix names the segment");
   return i.base == RSP || i.base == RBP ? SEG_SS : SEG_DS;
 }
 
 function isUndefined(i: Instruction): bool {
+  if (isDefined(CHECKED)) assert(i.length <= i.available, "decode: bytes are missing");
   const attributes = i.attributes;
   if (i.operation == OP_UNDEFINED) return true;
   if ((attributes & NO64) != 0 && i.mode == CODE_64) return true;
@@ -437,6 +450,7 @@ function isSystemRegister(i: Instruction): bool {
 
 /** AMD-V CPUs reach CR8 from 32-bit code as LOCK MOV CR0 (APM, "MOV CRn"). */
 function isLockedCr8(i: Instruction): bool {
+  if (isDefined(CHECKED)) assert((i.prefixes & PREFIX_LOCK) != 0, "decode: there is no LOCK");
   return (i.operation & ~1) == OP_MOV_FROM_CR && i.register == 0;
 }
 
@@ -453,6 +467,7 @@ function isSegmentRegister(i: Instruction): bool {
 
 /** A second source register only where there is one; L and W as the row wants them. */
 function isVexRight(i: Instruction): bool {
+  if (isDefined(CHECKED)) assert(i.operation == OP_BMI || i.operation == OP_VECTOR, "decode: another instruction");
   assert((i.vex & VEX_PRESENT) != 0, "decode: encoded with VEX");
   // BMI: L is 0; of them RORX alone, which has an immediate, has no second source.
   if (i.operation == OP_BMI) {

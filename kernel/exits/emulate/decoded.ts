@@ -1,5 +1,5 @@
-// Decoded instructions, remembered by RIP. A driver touches a device's registers from a few places over and over: to find
-// the instruction there again takes a comparison of its bytes instead of a walk of the guest's page tables and a decode.
+// Decoded instructions, remembered by RIP. A driver touches a device's registers from a few places over and over: an
+// instruction that is known there by its bytes needs no walk of the guest's page tables and no decode.
 //
 // What is remembered is checked against the guest's memory every time: the same paging mode, CR3 and code segment, the
 // same way through its page tables to the code (kernel/mm/trail.ts), the same bytes there. So nothing has to be told when the
@@ -11,7 +11,7 @@ import { NO_HPA } from "../../mm/frames";
 import { GuestWalk, PDPTES } from "../../mm/guestwalk";
 import { Trail, TRAIL_BYTES, trailHolds, trailPdpte, trailTake } from "../../mm/trail";
 import { need } from "../../vcpu/backend";
-import { GROUP_PDPTES, SEG_CS } from "../../vcpu/registers";
+import { GROUP_CONTROL, GROUP_PDPTES, SEG_CS } from "../../vcpu/registers";
 import { Vcpu } from "../../vcpu/vcpu";
 import { DECODED_BYTES, decodedSlot, Emulator, segmentOf } from "./emulator";
 import { Instruction } from "./instruction";
@@ -52,12 +52,15 @@ export function decodedAt(e: Emulator): Decoded {
 }
 
 export function decodedInstruction(d: Decoded): Instruction {
+  if (isDefined(CHECKED)) assert((changetype<usize>(d) & 15) == 0, "decoded: a slot is aligned");
   return changetype<Instruction>(changetype<usize>(d) + INSTRUCTION_OFFSET);
 }
 
 /** Whether `d` is the instruction that is at RIP now, its bytes read from memory. */
 export function isStillThere(e: Emulator, d: Decoded): bool {
   const vcpu = e.vcpu;
+  if (isDefined(CHECKED))
+    assert((vcpu.valid & GROUP_CONTROL) != 0, "decoded: control registers are not valid");
   if (d.rip != vcpu.rip || !d.valid || d.mode != e.mode || d.hpa == NO_HPA) return false;
   const base = segmentOf(vcpu, SEG_CS).base;
   const paging =
@@ -77,6 +80,7 @@ function holdsPdpte(vcpu: Vcpu, linear: u64, entry: u64): bool {
 
 /** Whether `d` is the instruction with these bytes, which the processor supplied. */
 export function hasBytes(e: Emulator, d: Decoded, bytes0: u64, bytes1: u64): bool {
+  if (isDefined(CHECKED)) assert(e.vcpu.exit.byteCount != 0, "decoded: the processor supplied no bytes");
   if (d.rip != e.vcpu.rip || !d.valid || d.mode != e.mode || d.hpa != NO_HPA) return false;
   const i = decodedInstruction(d);
   return i.bytes0 == bytes0 && i.bytes1 == bytes1;
@@ -84,6 +88,10 @@ export function hasBytes(e: Emulator, d: Decoded, bytes0: u64, bytes1: u64): boo
 
 /** Remembers what has just been decoded into `d`. `hpa`: where its bytes are; `walk`: the walk that led there. */
 export function remember(d: Decoded, vcpu: Vcpu, mode: u32, hpa: u64, walk: GuestWalk): void {
+  if (isDefined(CHECKED))
+    assert((vcpu.valid & GROUP_CONTROL) != 0, "decoded: control registers are not valid");
+  if (isDefined(CHECKED)) assert(decodedInstruction(d).mode == mode, "decoded: for another mode");
+  if (isDefined(CHECKED)) assert(!d.valid, "decoded: there is another instruction");
   d.rip = vcpu.rip;
   d.base = segmentOf(vcpu, SEG_CS).base;
   d.cr0 = vcpu.cr0;

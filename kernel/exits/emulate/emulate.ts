@@ -45,6 +45,7 @@ import { runInstruction, touchesMemory } from "./run";
 export function emulateAccess(vcpu: Vcpu, gpa: u64, write: bool): u32 {
   const e = startEmulator(vcpu);
   if (!fetchInstruction(e)) return e.outcome;
+  if (isDefined(CHECKED)) assert(e.instruction.mode == e.mode, "emulation: decoded for another mode");
   const i = e.instruction;
   watchAccesses(e);
   if (e.breakpoints == 0) {
@@ -68,8 +69,10 @@ export function emulateAccess(vcpu: Vcpu, gpa: u64, write: bool): u32 {
  */
 function moveAtFault(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.operation == OP_MOV && i.memory, "emulation: no MOV of memory");
   const vcpu = e.vcpu;
   if (i.operandSize != 4) return false;
+  if (isDefined(CHECKED)) assert(i.register < 16, "emulation: no such register");
   if (i.form == FORM_R_RM || i.form == FORM_ACC_MOFFS) {
     if (!isFaultAddress(e, 4, WALK_READ)) return false;
     vcpu.setGpr(i.register, machine().mmioRead(vcpu, e.faultGpa, 4) & 0xffffffff);

@@ -144,12 +144,13 @@ export function decodedSlot(e: Emulator, number: usize): usize {
 
 /** Makes the vCPU's emulator ready for one instruction. */
 export function startEmulator(vcpu: Vcpu): Emulator {
-  // All at once: asking has its price too.
+  // All in one call of the backend.
   const code = (vcpu.valid & GROUP_SEGMENTS) != 0 ? 0 : segmentGroup(SEG_CS);
   need(vcpu, GROUP_CONTROL | GROUP_STACK_FLAGS | code);
   if (isDefined(CHECKED))
     assert(changetype<usize>(vcpu.emulator) != 0, "emulation: the vCPU has no emulator");
   const e = changetype<Emulator>(vcpu.emulator);
+  if (isDefined(CHECKED)) assert(e.vcpu === vcpu, "emulation: the emulator of another vCPU");
   e.mode = codeSize(vcpu);
   e.outcome = OUTCOME_RESUME;
   e.flags = vcpu.rflags;
@@ -162,12 +163,14 @@ export function startEmulator(vcpu: Vcpu): Emulator {
 
 /** From now on the instruction's accesses are compared with the guest's breakpoints, if the exit record says that it has any. */
 export function watchAccesses(e: Emulator): void {
+  if (isDefined(CHECKED))
+    assert(e.faultGpa == NO_GPA, "emulation: an operand may have been taken at the fault's address");
   if (isDefined(CHECKED)) assert(e.breakpoints == 0, "emulation: watched twice");
   const exit = e.vcpu.exit;
   if (exit.plainLength == 0) e.breakpoints = exit.breakpoints;
 }
 
-/** Segment register `index`, read on demand: each one costs. To look at only. */
+/** Segment register `index`, read alone, when it is asked for. To look at only. */
 export function segmentOf(vcpu: Vcpu, index: u32): Segment {
   const single = segmentGroup(index);
   if ((vcpu.valid & (GROUP_SEGMENTS | single)) == 0) backend().loadState(vcpu, single);
@@ -181,6 +184,8 @@ export function codeSize(vcpu: Vcpu): u32 {
   if (isDefined(CHECKED))
     assert((vcpu.valid & GROUP_CONTROL) != 0, "emulation: control registers are not valid");
   const access = segmentOf(vcpu, SEG_CS).access;
+  if (isDefined(CHECKED))
+    assert((vcpu.efer & EFER_LMA) == 0 || (vcpu.cr0 & CR0_PE) != 0, "emulation: long mode is protected mode");
   if ((vcpu.efer & EFER_LMA) != 0 && (access & SEGMENT_LONG) != 0) return CODE_64;
   return (access & SEGMENT_DEFAULT_BIG) != 0 ? CODE_32 : CODE_16;
 }
@@ -190,6 +195,7 @@ export function privilegeLevel(vcpu: Vcpu): u32 {
   if (isDefined(CHECKED))
     assert((vcpu.valid & GROUP_CONTROL) != 0, "emulation: control registers are not valid");
   if ((vcpu.cr0 & CR0_PE) == 0) return 0;
+  if (isDefined(CHECKED)) assert((vcpu.valid & GROUP_STACK_FLAGS) != 0, "emulation: flags are not valid");
   if ((vcpu.rflags & RFLAGS_VM) != 0) return 3;
   return (segmentOf(vcpu, SEG_SS).access >> SEGMENT_DPL_SHIFT) & 3;
 }

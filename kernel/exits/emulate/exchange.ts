@@ -5,9 +5,9 @@ import { RAX, RDX } from "../../vcpu/registers";
 import { arithmetic } from "./alu";
 import { Emulator } from "./emulator";
 import { setFlag } from "./flags";
-import { FORM_ACC_REG, OP_ADD, OP_CMP, PREFIX_LOCK } from "./instruction";
+import { FORM_ACC_REG, FORM_RM_R, OP_ADD, OP_CMP, PREFIX_LOCK } from "./instruction";
 import { executeCompareExchange16 } from "./special";
-import { loadRm, openRmSized, readRegister, readRm, storeRm, writeRegister } from "./operand";
+import { loadRmSized, openRmSized, readRegister, readRm, storeRm, writeRegister } from "./operand";
 import { isAccessSize } from "../../lib/sizes";
 
 export function executeExchange(e: Emulator): bool {
@@ -34,6 +34,7 @@ export function executeExchange(e: Emulator): bool {
 
 export function executeExchangeAdd(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.form == FORM_RM_R, "exchange: the source is a register");
   const size = i.operandSize;
   if (!readRm(e, WALK_WRITE)) return false;
   const held = e.value;
@@ -51,6 +52,7 @@ export function executeExchangeAdd(e: Emulator): bool {
 /** Memory is written in any case: with its own value when the comparison fails. */
 export function executeCompareExchange(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.form == FORM_RM_R, "exchange: the source is a register");
   const size = i.operandSize;
   if (!readRm(e, WALK_WRITE)) return false;
   const held = e.value;
@@ -69,10 +71,11 @@ export function executeCompareExchange(e: Emulator): bool {
 /** CMPXCHG8B; with REX.W CMPXCHG16B. */
 export function executeCompareExchangePair(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.memory, "exchange: there is no form with registers alone");
   if (i.operandSize == 8) return executeCompareExchange16(e);
   if (!openRmSized(e, 8, WALK_WRITE)) return false;
   const vcpu = e.vcpu;
-  const held = loadRm(e);
+  const held = loadRmSized(e, 8);
   const expected = (vcpu.rdx << 32) | (vcpu.rax & 0xffffffff);
   const equal = held == expected;
   if (!storeRm(e, held, equal ? (vcpu.rcx << 32) | (vcpu.rbx & 0xffffffff) : held)) return false;

@@ -15,13 +15,13 @@ import {
 } from "../../arch/cr";
 import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { VECTOR_GP } from "../../vcpu/raise";
-import { RBP, RSP, SEG_SS } from "../../vcpu/registers";
+import { GROUP_STACK_FLAGS, RBP, RSP, SEG_SS } from "../../vcpu/registers";
 import { part, readBlock, setPart, writeBlock } from "./block";
 import { Emulator, ioPrivilege, privilegeLevel } from "./emulator";
 import { failWith, locate, readOperand, sizeMask } from "./linear";
 import { readRegister, writeRegister } from "./operand";
 import { isTarget, peekStack, pushValue, setStackPointer, stackSize } from "./stack";
-import { CODE_64 } from "./instruction";
+import { CODE_64, OP_ENTER } from "./instruction";
 
 const REGISTERS: u32 = 8;
 const MAX_NESTING: u32 = 31;
@@ -30,6 +30,7 @@ const MAX_NESTING: u32 = 31;
 export function executePushAll(e: Emulator): bool {
   assert(e.mode != CODE_64, "frames: not in 64-bit mode");
   const size = e.instruction.operandSize;
+  if (isDefined(CHECKED)) assert(size == 2 || size == 4, "frames: operand size");
   const top = (e.vcpu.rsp - REGISTERS * size) & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, top, REGISTERS * size, WALK_WRITE)) return false;
   for (let i: u32 = 0; i < REGISTERS; i++)
@@ -44,6 +45,7 @@ export function executePopAll(e: Emulator): bool {
   assert(e.mode != CODE_64, "frames: not in 64-bit mode");
   const i = e.instruction;
   const size = i.operandSize;
+  if (isDefined(CHECKED)) assert(size == 2 || size == 4, "frames: operand size");
   const top = e.vcpu.rsp & sizeMask(stackSize(e));
   if (!locate(e, e.source, SEG_SS, top, REGISTERS * size, WALK_READ)) return false;
   readBlock(e, e.source);
@@ -57,6 +59,7 @@ export function executePopAll(e: Emulator): bool {
 
 /** In virtual-8086 mode PUSHF and POPF need IOPL 3. */
 function mayMoveFlags(e: Emulator): bool {
+  if (isDefined(CHECKED)) assert((e.vcpu.valid & GROUP_STACK_FLAGS) != 0, "frames: flags are not valid");
   return (e.vcpu.rflags & RFLAGS_VM) == 0 || ioPrivilege(e.vcpu) == 3 || failWith(e, VECTOR_GP, 0);
 }
 
@@ -83,6 +86,7 @@ export function executePopFlags(e: Emulator): bool {
 
 /** ENTER: the frame pointer goes to the stack, with the pointers of the enclosing frames that the nesting level asks for. */
 export function executeEnter(e: Emulator): bool {
+  if (isDefined(CHECKED)) assert(e.instruction.operation == OP_ENTER, "frames: another instruction");
   const vcpu = e.vcpu;
   const rsp = vcpu.rsp;
   if (buildFrame(e)) return true;
@@ -92,6 +96,7 @@ export function executeEnter(e: Emulator): bool {
 
 function buildFrame(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.immediate <= 0xffff, "frames: 16 bits of a size");
   const size = i.operandSize;
   assert(size > 1, "frames: operand size");
   const level = i.second & MAX_NESTING;
@@ -127,6 +132,7 @@ export function executeLeave(e: Emulator): bool {
 export function executeCallRelative(e: Emulator): bool {
   assert(e.instruction.operandSize > 1, "frames: operand size");
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(e.mode != CODE_64 || i.operandSize == 8, "frames: operand size");
   const target = (e.nextRip + i.immediate) & sizeMask(i.operandSize);
   if (!isTarget(e, target)) return failWith(e, VECTOR_GP, 0);
   if (!pushValue(e, e.nextRip, i.operandSize)) return false;
@@ -137,6 +143,8 @@ export function executeCallRelative(e: Emulator): bool {
 export function executeReturn(e: Emulator): bool {
   assert(e.instruction.operandSize > 1, "frames: operand size");
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.immediate <= 0xffff, "frames: 16 bits of a size");
+  if (isDefined(CHECKED)) assert(e.mode != CODE_64 || i.operandSize == 8, "frames: operand size");
   if (!peekStack(e, 0, i.operandSize)) return false;
   if (!isTarget(e, e.value)) return failWith(e, VECTOR_GP, 0);
   e.nextRip = e.value;

@@ -36,14 +36,16 @@ import { OUTCOME_RESUME } from "../../vcpu/outcome";
 import { setPdptes } from "../../vcpu/pdptes";
 import { raiseWithError, VECTOR_AC, VECTOR_GP, VECTOR_PF, VECTOR_SS } from "../../vcpu/raise";
 import {
+  GROUP_CONTROL,
+  GROUP_STACK_FLAGS,
   GROUP_SYSTEM,
+  Segment,
+  SEGMENT_DEFAULT_BIG,
+  SEGMENT_UNUSABLE,
   SEG_CS,
   SEG_FS,
   SEG_GS,
   SEG_SS,
-  Segment,
-  SEGMENT_DEFAULT_BIG,
-  SEGMENT_UNUSABLE,
 } from "../../vcpu/registers";
 import {
   dataAccess,
@@ -79,6 +81,8 @@ function failSegment(e: Emulator, segment: u32): bool {
 
 /** #PF at the guest-linear address `gva`. */
 function failPageFault(e: Emulator, gva: u64, errorCode: u32): bool {
+  if (isDefined(CHECKED))
+    assert((e.vcpu.valid & GROUP_CONTROL) != 0, "linear: control registers are not valid");
   change(e.vcpu, GROUP_SYSTEM);
   e.vcpu.cr2 = (e.vcpu.efer & EFER_LMA) != 0 ? gva : gva & U32.MAX_VALUE;
   return failWith(e, VECTOR_PF, errorCode);
@@ -120,6 +124,8 @@ export function toLinear(e: Emulator, segment: u32, offset: u64, size: u32, acce
 export function locateAccess(e: Emulator, operand: Operand, size: u32, access: u32): bool {
   if (isDefined(CHECKED)) assert(size != 0 && size <= MAX_OPERAND_BYTES, "linear: bytes of an operand");
   const gva = e.linear;
+  if (isDefined(CHECKED))
+    assert(e.mode == CODE_64 || gva >> 32 == 0, "linear: addresses have 32 bits outside 64-bit mode");
   // Far pointers and descriptor-table registers are as aligned as their parts: two bytes.
   const alignment = size & (0 - size);
   if ((gva & (alignment - 1)) != 0 && checksAlignment(e)) return failWith(e, VECTOR_AC, 0);
@@ -154,6 +160,8 @@ export function useFaultAddress(e: Emulator, size: u32, access: u32): bool {
   if (isDefined(CHECKED)) assert(e.faultGpa != NO_GPA, "linear: there is no fault");
   const operand = e.target;
   operand.gpa = e.faultGpa;
+  if (isDefined(CHECKED))
+    assert((operand.gpa & PAGE_OFFSET) + size <= PAGE_BYTES, "linear: it crosses a page");
   operand.hpa = NO_HPA;
   operand.size = size;
   operand.first = size;
@@ -206,17 +214,23 @@ function translate(e: Emulator, gva: u64, access: u32): bool {
 
 /** True for addresses whose upper bits repeat bit 47, or bit 56 with 5-level paging. */
 export function isCanonical(e: Emulator, gva: u64): bool {
+  if (isDefined(CHECKED))
+    assert((e.vcpu.valid & GROUP_CONTROL) != 0, "linear: control registers are not valid");
   const unused: u64 = (e.vcpu.cr4 & CR4_LA57) != 0 ? 7 : 16;
   return <u64>(<i64>(gva << unused) >> unused) == gva;
 }
 
 function checksAlignment(e: Emulator): bool {
   const vcpu = e.vcpu;
+  if (isDefined(CHECKED)) assert((vcpu.valid & GROUP_STACK_FLAGS) != 0, "linear: flags are not valid");
+  if (isDefined(CHECKED))
+    assert((vcpu.valid & GROUP_CONTROL) != 0, "linear: control registers are not valid");
   return (vcpu.cr0 & CR0_AM) != 0 && (vcpu.rflags & RFLAGS_AC) != 0 && privilegeLevel(vcpu) == 3;
 }
 
 /** Limit and type checks outside 64-bit mode (SDM, "Limit Checking" and "Type Checking"). */
 function segmentAllows(e: Emulator, segment: Segment, offset: u64, size: u32, access: u32): bool {
+  if (isDefined(CHECKED)) assert(e.mode != CODE_64, "linear: segments have no limits in 64-bit mode");
   if (!isRealMode(e.vcpu)) {
     if ((segment.access & SEGMENT_UNUSABLE) != 0) return false;
     if (!typeAllows(segment.access, access)) return false;
@@ -225,6 +239,11 @@ function segmentAllows(e: Emulator, segment: Segment, offset: u64, size: u32, ac
 }
 
 function typeAllows(rights: u32, access: u32): bool {
+  if (isDefined(CHECKED))
+    assert(
+      (access & (WALK_WRITE | WALK_FETCH)) != (WALK_WRITE | WALK_FETCH),
+      "linear: code is not written to by its fetch",
+    );
   const flag = (rights & TYPE_WRITABLE_READABLE) != 0;
   if ((rights & TYPE_CODE) != 0) return (access & WALK_WRITE) == 0 && (flag || (access & WALK_FETCH) != 0);
   return flag || (access & WALK_WRITE) == 0;
@@ -254,6 +273,8 @@ export function fetchAccess(e: Emulator): u32 {
 
 /** Reads the operand once, zero-extended. */
 export function readOperand(e: Emulator, operand: Operand): u64 {
+  if (isDefined(CHECKED))
+    assert(operand.first != 0 && operand.first <= operand.size, "linear: pieces of an operand");
   if (isDefined(CHECKED)) assert(isAccessSize(operand.size), "linear: bytes of an operand");
   if (operand.first != operand.size) return readSplit(e, operand);
   const hpa = operand.hpa;
@@ -273,6 +294,8 @@ export function readOperand(e: Emulator, operand: Operand): u64 {
 
 /** Writes the operand's low bytes. */
 export function writeOperand(e: Emulator, operand: Operand, value: u64): void {
+  if (isDefined(CHECKED))
+    assert(operand.first != 0 && operand.first <= operand.size, "linear: pieces of an operand");
   if (isDefined(CHECKED)) assert(isAccessSize(operand.size), "linear: bytes of an operand");
   if (operand.first != operand.size) {
     writeSplit(e, operand, value);

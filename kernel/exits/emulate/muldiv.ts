@@ -82,6 +82,7 @@ export function divide(e: Emulator, signed: bool, b: u64, size: u32): bool {
   assert(divisor != 0, "muldiv: divisor");
   const quotient = div_wide(high, low, divisor);
   const remainder = low - quotient * divisor;
+  if (isDefined(CHECKED)) assert(remainder < divisor, "muldiv: remainder");
   const limit: u64 = signed ? (mask >> 1) + (negative != negativeDivisor ? 1 : 0) : mask;
   if (quotient > limit) return failDivision(e);
   storeQuotient(

@@ -182,12 +182,14 @@ const twoByte: StaticArray<u32> = [
 
 /** Attributes of a one-byte opcode. */
 export function oneByteOpcode(opcode: u32): u32 {
+  if (isDefined(CHECKED)) assert(opcode != 0x0f, "opcodes: an escape");
   assert(opcode <= 0xff, "opcodes: opcode");
   return unchecked(oneByte[opcode & 0xff]);
 }
 
 /** Attributes of an opcode after 0F. */
 export function twoByteOpcode(opcode: u32): u32 {
+  if (isDefined(CHECKED)) assert(opcode != 0x38 && opcode != 0x3a, "opcodes: an escape");
   assert(opcode <= 0xff, "opcodes: opcode");
   return unchecked(twoByte[opcode & 0xff]);
 }
@@ -196,6 +198,7 @@ export function twoByteOpcode(opcode: u32): u32 {
 export function threeByteOpcode(opcode: u32, prefixes: u32): u32 {
   assert(opcode <= 0xff, "opcodes: opcode");
   const repeat = prefixes & (PREFIX_REP | PREFIX_REPNE);
+  if (isDefined(CHECKED)) assert(repeat != (PREFIX_REP | PREFIX_REPNE), "opcodes: of F2 and F3 one counts");
   switch (opcode) {
     case 0xf0: return repeat == PREFIX_REPNE ? OP_CRC32 | GvEv | SOURCE8 : OP_MOVBE | GvEv | MEMORY_ONLY;
     case 0xf1: return repeat == PREFIX_REPNE ? OP_CRC32 | GvEv : OP_MOVBE | EvGv | MEMORY_ONLY;
@@ -212,6 +215,6 @@ export function immediateOpcode(): u32 {
 
 /** What group `group` adds to an opcode's attributes for ModRM's reg field `reg`. */
 export function groupAttributes(group: u32, reg: u32): u32 {
-  assert(group < 16 && reg < 8, "opcodes: group");
+  assert(group <= GROUP6 && reg < 8, "opcodes: group");
   return unchecked(groups[((group << 3) | (reg & 7)) & 0x7f]);
 }

@@ -1,5 +1,5 @@
 // The operands of a decoded instruction: registers of any width, and the r/m operand that is a register or memory.
-import { WALK_WRITE } from "../../mm/guestwalk";
+import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { Vcpu } from "../../vcpu/vcpu";
 import { Emulator } from "./emulator";
 import { BASE_RIP, Instruction, NO_REGISTER, PREFIX_LOCK } from "./instruction";
@@ -46,6 +46,7 @@ export function effectiveAddress(e: Emulator): u64 {
 
 /** Locates the r/m operand, `size` bytes, as `e.target` when it is memory. `access`: 0, or WALK_WRITE if it will be written. */
 export function openRmSized(e: Emulator, size: u32, access: u32): bool {
+  if (isDefined(CHECKED)) assert(access == WALK_READ || access == WALK_WRITE, "operand: access");
   const i = e.instruction;
   if (!i.memory || useFaultAddress(e, size, access)) return true;
   return locate(e, e.target, i.segment, effectiveAddress(e), size, access);
@@ -59,6 +60,7 @@ export function openRm(e: Emulator, access: u32): bool {
 /** Reads the opened r/m operand. */
 export function loadRmSized(e: Emulator, size: u32): u64 {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(!i.memory || e.target.size == size, "operand: opened in another size");
   return i.memory ? readOperand(e, e.target) : readRegister(e.vcpu, i, i.rm, size);
 }
 
@@ -80,6 +82,8 @@ export function storeRm(e: Emulator, held: u64, value: u64): bool {
 export function readRm(e: Emulator, access: u32): bool {
   if (!openRm(e, access)) return false;
   e.value = loadRm(e);
+  if (isDefined(CHECKED))
+    assert((e.value & ~sizeMask(e.instruction.operandSize)) == 0, "operand: operands are zero-extended");
   return true;
 }
 

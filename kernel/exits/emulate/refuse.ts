@@ -8,6 +8,7 @@ import { machine } from "../../vcpu/machine";
 import { raise, VECTOR_UD } from "../../vcpu/raise";
 import { Emulator } from "./emulator";
 import { Instruction } from "./instruction";
+import { OUTCOME_INJECT, OUTCOME_STOP } from "../../vcpu/outcome";
 
 /**
  * Ends the instruction in `e.instruction`, which is not covered, with #UD, or the VM if its owner wants that. Returns false, with
@@ -19,6 +20,8 @@ export function refuse(e: Emulator): bool {
   // The log grows with the logarithm of what a guest does: the first, the second, the fourth …
   if (stops || (e.refused & (e.refused - 1)) == 0) logRefused(e);
   e.outcome = stops ? machine().stop(e.vcpu, STATUS_UNHANDLED_EXIT) : raise(e.vcpu, VECTOR_UD);
+  if (isDefined(CHECKED))
+    assert(e.outcome == OUTCOME_STOP || e.outcome == OUTCOME_INJECT, "refuse: the guest would go on");
   return false;
 }
 

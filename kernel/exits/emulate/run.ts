@@ -1,12 +1,22 @@
-// The emulation of any instruction once it has been fetched. A file of its own, which is not part of the exit path: drivers' MOVs
-// are done before they come here, and inlined there it would cost every exit some instructions.
-import { OUTCOME_ADVANCE } from "../../vcpu/outcome";
+// The emulation of any instruction once it has been fetched. A file of its own, since it is kept out of the exit path
+// (tools/image/hot.ts): drivers' MOVs are done before they come here.
+import { OUTCOME_ADVANCE, OUTCOME_INJECT } from "../../vcpu/outcome";
 import { GROUP_STACK_FLAGS } from "../../vcpu/registers";
-import { Vcpu } from "../../vcpu/vcpu";
+import { EVENT_VALID, Vcpu } from "../../vcpu/vcpu";
 import { Emulator, NO_GPA, startEmulator, watchAccesses } from "./emulator";
 import { execute } from "./execute";
 import { fetchInstruction } from "./fetch";
-import { OP_CALL, OP_MOVS, OP_OTHER, OP_OUTS, OP_POP, OP_PUSH, OP_PUSHA, OP_XLAT } from "./instruction";
+import {
+  OP_CALL,
+  OP_MOVS,
+  OP_OTHER,
+  OP_OUTS,
+  OP_POP,
+  OP_PUSH,
+  OP_PUSHA,
+  OP_UNDEFINED,
+  OP_XLAT,
+} from "./instruction";
 import { runString } from "./string";
 
 /**
@@ -28,7 +38,14 @@ export function runInstruction(e: Emulator): u32 {
   assert(e.instruction.mode == e.mode, "run: decoded for another mode");
   if (operation >= OP_MOVS && operation <= OP_OUTS) return runString(e);
   if (usesStack(operation) || operation >= OP_PUSHA) e.faultGpa = NO_GPA;
-  if (!execute(e)) return e.outcome;
+  if (!execute(e)) {
+    if (isDefined(CHECKED))
+      assert(
+        e.outcome != OUTCOME_INJECT || (vcpu.event & EVENT_VALID) != 0,
+        "run: there is nothing to inject",
+      );
+    return e.outcome;
+  }
   if (vcpu.rflags != e.flags) {
     vcpu.rflags = e.flags;
     vcpu.dirty |= GROUP_STACK_FLAGS;
@@ -45,6 +62,7 @@ function usesStack(operation: u32): bool {
 /** Whether it has an operand in memory; else it cannot be what has faulted. */
 export function touchesMemory(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.operation != OP_UNDEFINED, "run: its #UD was the decoder's");
   if (i.operation >= OP_MOVS && i.operation <= OP_OUTS) return true;
   if (i.operation >= OP_PUSHA && i.operation <= OP_XLAT) return true;
   return i.memory || i.operation == OP_OTHER || usesStack(i.operation);

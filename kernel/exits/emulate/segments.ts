@@ -7,13 +7,10 @@ import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { change, need } from "../../vcpu/backend";
 import { VECTOR_GP, VECTOR_NP, VECTOR_SS } from "../../vcpu/raise";
 import {
+  GROUP_CONTROL,
   GROUP_SEGMENTS,
   GROUP_TABLES,
   RSP,
-  SEG_CS,
-  SEG_FS,
-  SEG_GS,
-  SEG_SS,
   SEGMENT_CODE_OR_DATA,
   SEGMENT_DEFAULT_BIG,
   SEGMENT_DPL_SHIFT,
@@ -21,12 +18,16 @@ import {
   SEGMENT_PRESENT,
   SEGMENT_TYPE_MASK,
   SEGMENT_UNUSABLE,
+  SEG_CS,
+  SEG_FS,
+  SEG_GS,
+  SEG_SS,
 } from "../../vcpu/registers";
 import { completeStackSegment } from "../advance";
 import { descriptorAddress, readSystem, setFromDescriptor, setVirtual8086, writeSystem } from "../descriptor";
 import { part, readBlock, setPart, writeBlock } from "./block";
 import { Emulator, isRealMode, privilegeLevel, segmentOf } from "./emulator";
-import { CODE_64, OP_CALL_FAR, OP_RET_FAR } from "./instruction";
+import { CODE_64, OP_CALL_FAR, OP_LOAD_SEGMENT, OP_POP_SEGMENT, OP_RET_FAR } from "./instruction";
 import { failWith, isCanonical, locate, locateLinear, readOperand, sizeMask, writeOperand } from "./linear";
 import { openRmSized, readRegister, writeRegister } from "./operand";
 import { refuse } from "./refuse";
@@ -43,6 +44,8 @@ export const SELECTOR_RPL: u32 = 3;
 export const SELECTOR_INDEX: u32 = 0xfffc;
 
 export function isLongMode(e: Emulator): bool {
+  if (isDefined(CHECKED))
+    assert((e.vcpu.valid & GROUP_CONTROL) != 0, "segments: control registers are not valid");
   return (e.vcpu.efer & EFER_LMA) != 0;
 }
 
@@ -65,6 +68,8 @@ export function readDescriptor(e: Emulator, selector: u32): bool {
 
 /** The processor marks a descriptor that it loads as accessed. */
 function markAccessed(e: Emulator, selector: u32, access: u32): bool {
+  if (isDefined(CHECKED))
+    assert((selector & SELECTOR_INDEX) != 0, "segments: a null selector has no descriptor");
   assert(access <= 0xff, "segments: access rights");
   if ((access & ACCESSED) != 0) return true;
   const at = descriptorAddress(e, selector) + 5;
@@ -75,6 +80,7 @@ function markAccessed(e: Emulator, selector: u32, access: u32): bool {
 }
 
 function setParagraph(e: Emulator, index: u32, selector: u32): void {
+  if (isDefined(CHECKED)) assert(isRealMode(e.vcpu), "segments: segments are no paragraphs");
   assert(index <= SEG_GS, "segments: no such segment register");
   assert(selector <= 0xffff, "segments: selector");
   change(e.vcpu, GROUP_SEGMENTS);
@@ -153,6 +159,7 @@ export function executeStoreSegment(e: Emulator): bool {
 export function executeLoadSegment(e: Emulator): bool {
   const i = e.instruction;
   const index = (i.modrm >> 3) & 7;
+  if (isDefined(CHECKED)) assert(index != SEG_CS && index <= SEG_GS, "segments: MOV does not load it");
   if (!openRmSized(e, 2, WALK_READ)) return false;
   const selector = i.memory ? readOperand(e, e.target) : readRegister(e.vcpu, i, i.rm, 2);
   if (!loadDataSegment(e, index, <u32>selector)) return false;
@@ -161,12 +168,18 @@ export function executeLoadSegment(e: Emulator): bool {
 
 /** MOV SS and POP SS end by themselves: what follows them is not interrupted. */
 function endStackSegment(e: Emulator): bool {
+  if (isDefined(CHECKED))
+    assert(
+      e.instruction.operation == OP_LOAD_SEGMENT || e.instruction.operation == OP_POP_SEGMENT,
+      "segments: another instruction",
+    );
   e.outcome = completeStackSegment(e.vcpu, e.nextRip);
   return false;
 }
 
 /** The segment register in the opcode of PUSH and POP. */
 function pushedSegment(opcode: u32): u32 {
+  if (isDefined(CHECKED)) assert((opcode & ~0x19) == 6 || (opcode & ~9) == 0x1a0, "segments: another opcode");
   return opcode < 0x100 ? (opcode >> 3) & 3 : (opcode & 8) != 0 ? SEG_GS : SEG_FS;
 }
 
@@ -178,6 +191,7 @@ export function executePushSegment(e: Emulator): bool {
 export function executePopSegment(e: Emulator): bool {
   const i = e.instruction;
   const index = pushedSegment(i.opcode);
+  if (isDefined(CHECKED)) assert(index != SEG_CS, "segments: POP does not load it");
   if (!peekStack(e, 0, i.operandSize)) return false;
   const before = e.vcpu.rsp;
   // Before the load: the pointer has the width of the stack that it is popped from.
@@ -198,12 +212,14 @@ function farSegment(opcode: u32): u32 {
     case 0x1b2:
       return SEG_SS;
     default:
+      if (isDefined(CHECKED)) assert(opcode == 0x1b4 || opcode == 0x1b5, "segments: another opcode");
       return opcode == 0x1b4 ? SEG_FS : SEG_GS;
   }
 }
 
 /** Reads a far pointer, offset first, from r/m into `e.block`. */
 function readFarPointer(e: Emulator): bool {
+  if (isDefined(CHECKED)) assert(e.instruction.memory, "segments: a far pointer is in memory");
   if (!openRmSized(e, e.instruction.operandSize + 2, WALK_READ)) return false;
   readBlock(e, e.target);
   return true;
@@ -226,6 +242,8 @@ export function executeLoadFar(e: Emulator): bool {
 export function executeFarTransfer(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
+  if (isDefined(CHECKED))
+    assert(i.memory || e.mode != CODE_64, "segments: in 64-bit mode the pointer is in memory");
   let selector = i.second;
   let offset = i.immediate;
   if (i.memory) {
@@ -254,6 +272,7 @@ function pushReturn(e: Emulator): bool {
 
 export function executeFarReturn(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.immediate <= 0xffff, "segments: 16 bits of a size");
   const size = i.operandSize;
   assert(size > 1, "segments: operand size");
   const top = e.vcpu.rsp & sizeMask(stackSize(e));

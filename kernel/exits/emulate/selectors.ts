@@ -31,6 +31,7 @@ import {
   TYPE_CONFORMING,
   TYPE_READABLE_WRITABLE,
 } from "./segments";
+import { OP_LOAD_SELECTOR, OP_VERIFY } from "./instruction";
 
 // Types of system descriptors, a bit each.
 const LDT: u32 = 1 << 2;
@@ -61,6 +62,7 @@ function readSelector(e: Emulator): bool {
 // --- LLDT, LTR ------------------------------------------------------------------------------------------------------------
 
 export function executeLoadSelector(e: Emulator): bool {
+  if (isDefined(CHECKED)) assert(e.instruction.operation == OP_LOAD_SELECTOR, "selectors: LLDT or LTR");
   const task = ((e.instruction.modrm >> 3) & 1) != 0;
   if (!isRealMode(e.vcpu) && privilegeLevel(e.vcpu) != 0) return failWith(e, VECTOR_GP, 0);
   if (!readSelector(e)) return false;
@@ -75,6 +77,7 @@ export function executeLoadSelector(e: Emulator): bool {
   if ((access & SEGMENT_PRESENT) == 0) return failSelector(e, VECTOR_NP, selector);
   if (!readUpperBase(e, selector, descriptor)) return false;
   const upper = e.value;
+  if (isDefined(CHECKED)) assert(upper == 0 || isLongMode(e), "selectors: the base has 32 bits");
   if (task && !markBusy(e, selector, descriptor)) return false;
   change(e.vcpu, GROUP_SEGMENTS);
   const segment = e.vcpu.segment(task ? SEG_TR : SEG_LDTR);
@@ -113,6 +116,7 @@ function readUpperBase(e: Emulator, selector: u32, descriptor: u64): bool {
 }
 
 function markBusy(e: Emulator, selector: u32, descriptor: u64): bool {
+  if (isDefined(CHECKED)) assert((descriptor & ((<u64>TSS_BUSY) << 32)) == 0, "selectors: it is busy");
   assert((selector & SELECTOR_LOCAL) == 0, "selectors: it is in the GDT");
   const at = descriptorAddress(e, selector) + 4;
   if (!locateLinear(e, e.target, at, 4, WALK_WRITE)) return false;
@@ -133,6 +137,7 @@ function findDescriptor(e: Emulator, selector: u32): bool {
 
 /** ZF: code at this privilege can read (VERR), or write (VERW), the segment. */
 export function executeVerify(e: Emulator): bool {
+  if (isDefined(CHECKED)) assert(e.instruction.operation == OP_VERIFY, "selectors: VERR or VERW");
   if (!readSelector(e)) return false;
   const selector = <u32>e.value;
   if (!findDescriptor(e, selector)) return false;

@@ -9,6 +9,7 @@ import { isAccessSize } from "../../lib/sizes";
 
 /** Shifts and rotates of `a`. `count` is masked here; with a masked count of 0 nothing changes, flags neither. */
 export function shift(e: Emulator, operation: u32, a: u64, count: u64, size: u32): u64 {
+  if (isDefined(CHECKED)) assert(operation >= OP_ROL && operation <= OP_SAR, "shift: another operation");
   assert(isAccessSize(size) && (a & ~sizeMask(size)) == 0, "shift: operands are zero-extended");
   const masked = count & (size == 8 ? 63 : 31);
   if (masked == 0) return a;
@@ -119,6 +120,7 @@ export function countZeros(e: Emulator, leading: bool, a: u64, size: u32): u64 {
   assert((a & ~sizeMask(size)) == 0, "shift: operands are zero-extended");
   const bits: u64 = 8 * size;
   const result = a == 0 ? bits : leading ? clz(a) - (64 - bits) : ctz(a);
+  if (isDefined(CHECKED)) assert(result <= bits, "shift: more zeros than bits");
   setFlags(e, (a == 0 ? RFLAGS_CF : 0) | (result == 0 ? RFLAGS_ZF : 0));
   return result;
 }

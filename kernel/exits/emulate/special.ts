@@ -7,7 +7,7 @@ import { signExtend } from "./alu";
 import { part, readBlock, setPart, writeBlock } from "./block";
 import { Emulator, isRealMode } from "./emulator";
 import { setFlag } from "./flags";
-import { CODE_64, PREFIX_REP, REX_W, SOURCE8 } from "./instruction";
+import { CODE_64, PREFIX_OPERAND, PREFIX_REP, PREFIX_REPNE, REX_W, SOURCE8 } from "./instruction";
 import { failWith, locate, locateAccess, readOperand, sizeMask, toLinear } from "./linear";
 import { effectiveAddress, loadRmSized, openRmSized, readRegister, storeRm, writeRegister } from "./operand";
 
@@ -27,6 +27,7 @@ export function executeTranslate(e: Emulator): bool {
 
 /** #BR unless the signed index is within both bounds. */
 export function executeBound(e: Emulator): bool {
+  if (isDefined(CHECKED)) assert(e.instruction.memory, "special: bounds are in memory");
   assert(e.mode != CODE_64, "special: not in 64-bit mode");
   const i = e.instruction;
   const size = i.operandSize;
@@ -60,6 +61,8 @@ export function executeAdjustPrivilege(e: Emulator): bool {
 
 export function executeCrc32(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED))
+    assert((i.prefixes & PREFIX_REPNE) != 0, "special: without F2 it is another instruction");
   const size: u32 = (i.attributes & SOURCE8) != 0 ? 1 : i.operandSize;
   if (!openRmSized(e, size, WALK_READ)) return false;
   let data = loadRmSized(e, size);
@@ -76,6 +79,8 @@ export function executeCrc32(e: Emulator): bool {
 /** ADCX has its carry in CF, ADOX (F3) in OF; no other flag changes. */
 export function executeAddCarry(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED))
+    assert((i.prefixes & (PREFIX_REP | PREFIX_OPERAND)) != 0, "special: neither ADCX nor ADOX");
   const size: u32 = (i.rex & REX_W) != 0 ? 8 : 4;
   if (!openRmSized(e, size, WALK_READ)) return false;
   const flag = (i.prefixes & PREFIX_REP) != 0 ? RFLAGS_OF : RFLAGS_CF;
@@ -90,6 +95,7 @@ export function executeAddCarry(e: Emulator): bool {
 /** CMPXCHG16B: aligned, and two accesses to a device. RAM is reached only when the code or its page tables are not RAM. */
 export function executeCompareExchange16(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(e.mode == CODE_64, "special: CMPXCHG16B needs REX.W");
   assert(i.memory && i.operandSize == 8, "special: sixteen bytes of memory");
   const vcpu = e.vcpu;
   if (!toLinear(e, i.segment, effectiveAddress(e), 16, WALK_WRITE)) return false;

@@ -42,11 +42,14 @@ export function peekStack(e: Emulator, offset: u64, size: u32): bool {
 
 /** The register in the opcode's low three bits, with REX.B. */
 function opcodeRegister(e: Emulator): u32 {
+  if (isDefined(CHECKED)) assert(e.instruction.form == FORM_REG, "stack: the opcode has no register");
   return (e.instruction.opcode & 7) | ((e.instruction.rex & 1) << 3);
 }
 
 export function executePush(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED))
+    assert(e.mode != CODE_64 || i.operandSize != 4, "stack: 64-bit mode pushes no 32 bits");
   assert(i.operandSize > 1, "stack: bytes of an element");
   if (i.form == FORM_IMM) return pushValue(e, i.immediate, i.operandSize);
   if (i.form == FORM_REG)
@@ -58,6 +61,7 @@ export function executePush(e: Emulator): bool {
 export function executePop(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
+  if (isDefined(CHECKED)) assert(e.mode != CODE_64 || size != 4, "stack: 64-bit mode pops no 32 bits");
   assert(size > 1, "stack: bytes of an element");
   const before = e.vcpu.rsp;
   if (!locate(e, e.source, SEG_SS, before & sizeMask(stackSize(e)), size, WALK_READ)) return false;
@@ -81,6 +85,8 @@ export function isTarget(e: Emulator, target: u64): bool {
 }
 
 export function executeJump(e: Emulator): bool {
+  if (isDefined(CHECKED))
+    assert(e.mode != CODE_64 || e.instruction.operandSize == 8, "stack: a near target has 64 bits");
   if (!readRm(e, WALK_READ)) return false;
   if (!isTarget(e, e.value)) return failWith(e, VECTOR_GP, 0);
   e.nextRip = e.value;
@@ -88,6 +94,8 @@ export function executeJump(e: Emulator): bool {
 }
 
 export function executeCall(e: Emulator): bool {
+  if (isDefined(CHECKED))
+    assert(e.mode != CODE_64 || e.instruction.operandSize == 8, "stack: a near target has 64 bits");
   assert(e.instruction.operandSize > 1, "stack: operand size");
   if (!readRm(e, WALK_READ)) return false;
   const target = e.value;

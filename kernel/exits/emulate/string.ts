@@ -26,6 +26,7 @@ import {
 import { locate, readOperand, sizeMask, writeOperand } from "./linear";
 import { readRegister, writeRegister } from "./operand";
 import { mayUsePort } from "./ports";
+import { isAccessSize, isPortSize } from "../../lib/sizes";
 
 /** Runs the string instruction in `e.instruction` and returns the outcome of the exit. */
 export function runString(e: Emulator): u32 {
@@ -34,6 +35,7 @@ export function runString(e: Emulator): u32 {
     "string: not a string instruction",
   );
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(isAccessSize(i.addressSize) && i.addressSize > 1, "string: address size");
   const vcpu = e.vcpu;
   const repeated = (i.prefixes & (PREFIX_REP | PREFIX_REPNE)) != 0;
   // Two operands: a nested fault's address does not say which.
@@ -67,12 +69,16 @@ function isBreakpointMet(e: Emulator): bool {
 
 /** The traps of an element come after it, with RIP still at the instruction. */
 function trapAtSameRip(e: Emulator): u32 {
+  if (isDefined(CHECKED))
+    assert((e.instruction.prefixes & (PREFIX_REP | PREFIX_REPNE)) != 0, "string: it has one element");
   e.vcpu.exit.nextRip = e.vcpu.rip;
   return OUTCOME_ADVANCE;
 }
 
 /** REPE ends at a difference, REPNE at a match. */
 function endsEarly(e: Emulator): bool {
+  if (isDefined(CHECKED))
+    assert((e.instruction.prefixes & (PREFIX_REP | PREFIX_REPNE)) != 0, "string: it has one element");
   const operation = e.instruction.operation;
   if (operation != OP_CMPS && operation != OP_SCAS) return false;
   const equal = (e.flags & RFLAGS_ZF) != 0;
@@ -83,6 +89,7 @@ function endsEarly(e: Emulator): bool {
 function runElement(e: Emulator): bool {
   const i = e.instruction;
   const size = i.operandSize;
+  if (isDefined(CHECKED)) assert(isAccessSize(size), "string: operand size");
   switch (i.operation) {
     case OP_MOVS:
       if (!atSource(e) || !atTarget(e, WALK_WRITE)) return false;
@@ -133,6 +140,7 @@ function isPortString(operation: u32): bool {
 
 /** Notes the breakpoints on the port of INS or OUTS. */
 function meetPort(e: Emulator): void {
+  if (isDefined(CHECKED)) assert(isPortSize(e.instruction.operandSize), "string: bytes of a port access");
   assert(isPortString(e.instruction.operation), "string: no port");
   if (e.breakpoints == 0) return;
   e.vcpu.exit.meet(breakpointsMet(e.vcpu, port(e), e.instruction.operandSize, ACCESS_PORT));
@@ -143,6 +151,11 @@ function port(e: Emulator): u32 {
 }
 
 function compare(e: Emulator, a: u64, b: u64, size: u32): void {
+  if (isDefined(CHECKED))
+    assert(
+      e.instruction.operation == OP_CMPS || e.instruction.operation == OP_SCAS,
+      "string: nothing is compared",
+    );
   assert(((a | b) & ~sizeMask(size)) == 0, "string: operands are zero-extended");
   arithmetic(e, OP_CMP, a, b, size);
   e.vcpu.rflags = e.flags;
@@ -151,10 +164,20 @@ function compare(e: Emulator, a: u64, b: u64, size: u32): void {
 
 function atSource(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED))
+    assert(
+      i.operation != OP_STOS && i.operation != OP_SCAS && i.operation != OP_INS,
+      "string: it has no source in memory",
+    );
   return at(e, e.source, i.segment, RSI, WALK_READ);
 }
 
 function atTarget(e: Emulator, access: u32): bool {
+  if (isDefined(CHECKED))
+    assert(
+      e.instruction.operation != OP_LODS && e.instruction.operation != OP_OUTS,
+      "string: it has no destination in memory",
+    );
   assert(access == WALK_READ || access == WALK_WRITE, "string: access");
   return at(e, e.target, SEG_ES, RDI, access);
 }

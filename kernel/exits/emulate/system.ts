@@ -8,7 +8,15 @@ import { GROUP_TABLES, SEG_LDTR, SEG_TR } from "../../vcpu/registers";
 import { writeCr0 } from "../crwrite";
 import { part, readBlock, setPart, writeBlock } from "./block";
 import { Emulator, isRealMode, privilegeLevel, segmentOf } from "./emulator";
-import { CODE_64, Instruction } from "./instruction";
+import {
+  CODE_64,
+  Instruction,
+  OP_LMSW,
+  OP_LOAD_TABLE,
+  OP_SMSW,
+  OP_STORE_SELECTOR,
+  OP_STORE_TABLE,
+} from "./instruction";
 import { failWith, isCanonical } from "./linear";
 import { loadRmSized, openRmSized, writeRm } from "./operand";
 
@@ -27,6 +35,8 @@ function isKernel(e: Emulator): bool {
 
 /** ModRM's reg field: 0 and 2 are the GDT's instructions, 1 and 3 the IDT's. */
 function isInterruptTable(i: Instruction): bool {
+  if (isDefined(CHECKED))
+    assert(i.operation == OP_STORE_TABLE || i.operation == OP_LOAD_TABLE, "system: another instruction");
   return ((i.modrm >> 3) & 1) != 0;
 }
 
@@ -72,6 +82,7 @@ export function executeLoadTable(e: Emulator): bool {
 /** SLDT and STR: 16 bits to memory; to a register, as many as the operand size says. */
 export function executeStoreSelector(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.operation == OP_STORE_SELECTOR, "system: SLDT or STR");
   if (isRealMode(e.vcpu)) {
     e.outcome = raise(e.vcpu, VECTOR_UD);
     return false;
@@ -83,6 +94,7 @@ export function executeStoreSelector(e: Emulator): bool {
 
 export function executeStoreStatus(e: Emulator): bool {
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.operation == OP_SMSW, "system: another instruction");
   if (!mayLook(e)) return false;
   if (i.memory) i.operandSize = 2;
   return writeRm(e, e.vcpu.cr0);
@@ -90,6 +102,7 @@ export function executeStoreStatus(e: Emulator): bool {
 
 /** LMSW cannot clear PE. */
 export function executeLoadStatus(e: Emulator): bool {
+  if (isDefined(CHECKED)) assert(e.instruction.operation == OP_LMSW, "system: another instruction");
   if (!isKernel(e) || !openRmSized(e, 2, WALK_READ)) return false;
   const kept = e.vcpu.cr0 & (~MACHINE_STATUS | CR0_PE);
   e.outcome = writeCr0(e.vcpu, kept | (loadRmSized(e, 2) & MACHINE_STATUS));

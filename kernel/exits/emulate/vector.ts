@@ -7,7 +7,7 @@ import { WALK_READ, WALK_WRITE } from "../../mm/guestwalk";
 import { raise, VECTOR_GP, VECTOR_MF, VECTOR_NM, VECTOR_UD } from "../../vcpu/raise";
 import { part, readBlock, setPart, writeBlock } from "./block";
 import { Emulator, isRealMode } from "./emulator";
-import { CODE_64, Instruction, REX_W, VEX_L, VEX_REGISTER } from "./instruction";
+import { CODE_64, Instruction, OP_VECTOR, REX_W, VEX_L, VEX_REGISTER } from "./instruction";
 import { failWith, locateAccess, toLinear } from "./linear";
 import { effectiveAddress } from "./operand";
 import {
@@ -51,6 +51,7 @@ function fail(e: Emulator, vector: u32): bool {
 function isAvailable(e: Emulator): bool {
   const vcpu = e.vcpu;
   const i = e.instruction;
+  if (isDefined(CHECKED)) assert(i.operation == OP_VECTOR, "vector: another instruction");
   if (i.vex != 0) {
     if (isRealMode(vcpu) || (vcpu.cr4 & CR4_OSXSAVE) == 0) return fail(e, VECTOR_UD);
     if ((xgetbv(0) & AVX_STATE) != AVX_STATE) return fail(e, VECTOR_UD);
@@ -105,6 +106,7 @@ function loadVector(e: Emulator, bytes: u32): bool {
 
 /** The register is asked first: a device must not be read for an instruction that faults. */
 function loadMmx(e: Emulator, bytes: u32): bool {
+  if (isDefined(CHECKED)) assert((e.instruction.vector & VECTOR_MMX) != 0, "vector: not a register of MMX");
   assert(bytes == 4 || bytes == 8, "vector: bytes of an MMX operand");
   const register = e.block.register();
   if (simd_read(registerNumber(e.instruction), register, MMX_BYTES) == 0) return fail(e, VECTOR_MF);
@@ -115,6 +117,7 @@ function loadMmx(e: Emulator, bytes: u32): bool {
 }
 
 function arrange(e: Emulator, action: u32, bytes: u32, width: u32): void {
+  if (isDefined(CHECKED)) assert(bytes != 0 && bytes <= width, "vector: more bytes than a register has");
   assert(width == XMM_BYTES || width == YMM_BYTES, "vector: bytes of a register");
   const to = e.block.register();
   switch (action) {
