@@ -47,11 +47,11 @@ function handleStringIo(vcpu: Vcpu): u32 {
   else if (exit.nextRip == 0) exit.nextRip = e.nextRip;
   e.nextRip = exit.nextRip;
   watchAccesses(e);
-  // With REX.W the operand is still four bytes wide.
-  e.instruction.operandSize = exit.size;
   const operation = e.instruction.operation;
   // Another CPU of the guest may have changed the bytes since: what is there now is run, if it is string I/O at all.
   if (operation != OP_INS && operation != OP_OUTS) return OUTCOME_RESUME;
+  // With REX.W the operand is still four bytes wide. Not before: another instruction is remembered with its own size.
+  e.instruction.operandSize = exit.size;
   return runString(e);
 }
 
