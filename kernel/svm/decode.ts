@@ -119,7 +119,7 @@ export function decodePrepare(): void {
 
 /**
  * Fills `vcpu.exit` and `vcpu.rip` from the VMCB. Most exits are of instructions that are known, and leave early. What comes
- * after this reads RIP from the VMCB again, which saves a copy here, where it becomes the linear address.
+ * after this reads RIP from the VMCB again, which saves one instruction here: a copy of it, where it becomes the linear address.
  */
 export function decode(vcpu: Vcpu): void {
   const vmcb = vcpu.vmcb;

@@ -173,7 +173,7 @@ export class Vcpu extends VcpuLink {
   known: KnownLink;
   /** AMD-V: 1 while that cache is out of use. */
   knownClosed: u32;
-  /** 0: what exits that no register tells apart have for `detail`; loading it costs the exit path less than to ask. */
+  /** 0: what exits that no register tells apart have for `detail`. To load it is one instruction, to ask takes two. */
   noDetail: u32;
 
   /** The last exit. In memory it follows the fields above. */
@@ -227,7 +227,7 @@ const EXIT_OFFSET: usize = offsetof<Vcpu>();
 const SEGMENTS_OFFSET: usize = offsetof<Vcpu>() + offsetof<ExitRecord>();
 
 const PDPTES_OFFSET: usize = SEGMENTS_OFFSET + 8 * SEGMENT_STRIDE;
-/** The index of its counters (kernel/trace/details.ts). Every exit looks at it: that it is here saves the load of an address. */
+/** The index of its counters (kernel/trace/details.ts). Every exit looks at it: being here saves one load, of its address. */
 export const DETAIL_INDEX_OFFSET: usize = PDPTES_OFFSET + PDPTES_BYTES;
 
 /** Bytes of one vCPU with its exit record, segment registers, PDPTEs and index of counters. */

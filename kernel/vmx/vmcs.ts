@@ -1,5 +1,5 @@
 // What this backend keeps for each vCPU beside its VMCS, and the control words that change while the guest runs. Those are
-// cached here, so that an unchanged word costs no VMWRITE.
+// cached here, so that an unchanged word costs no VMREAD and no VMWRITE.
 import { vmwrite } from "../arch/intrinsics";
 import { BackendLink } from "../lib/links";
 import { Vcpu } from "../vcpu/vcpu";
