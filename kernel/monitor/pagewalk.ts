@@ -58,6 +58,8 @@ export function walkLinear(vcpu: Vcpu, gva: u64, show: bool): u64 {
 
 /** What the walk has used; and, if it ended where there is no RAM, where that is. */
 function showGuestWalk(gva: u64, found: bool): void {
+  // Without paging there was no walk.
+  if (guest.levels == 0) return;
   const length = guest.trailLength;
   let table = rootTable(guest);
   for (let i: u32 = 0; i < length; i++) {
