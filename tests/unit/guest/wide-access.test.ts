@@ -79,7 +79,7 @@ describe("ports", () => {
   test.each([0, 0xa2c4e688, 0x8010c0fe])("writes of %i", (value) => {
     for (const { port, size } of cases) {
       start();
-      pc.out(port, value >>> 0, size);
+      pc.out(port, size === 4 ? value >>> 0 : value & 0xffff, size);
       const wide = snapshot();
       start();
       bytesOf(port, size).forEach((p, i) => {
