@@ -82,7 +82,6 @@ export function powerUp(vcpu: Vcpu): void {
   vcpu.deferredEvent = 0;
   vcpu.interruptWindow = 0;
   vcpu.nmiWindow = 0;
-  assert((vcpu.event & EVENT_VALID) == 0, "reset: an event from before the reset");
   vcpu.valid = ALL_GROUPS;
   vcpu.dirty = ALL_GROUPS;
 }
