@@ -20,12 +20,15 @@ import {
 import { Emulator } from "./emulate/emulator";
 import { failWith, locateLinear, readOperand, writeOperand } from "./emulate/linear";
 
-const SELECTOR_LOCAL: u32 = 4;
-const SELECTOR_RPL: u32 = 3;
-const ACCESSED: u32 = 1;
-const TYPE_READABLE_WRITABLE: u32 = 2;
-const TYPE_CONFORMING: u32 = 4;
-const TYPE_CODE: u32 = 8;
+/** Of a selector: privilege, LDT, and what is not 0 unless it is the null selector. */
+export const SELECTOR_RPL: u32 = 3;
+export const SELECTOR_LOCAL: u32 = 4;
+export const SELECTOR_INDEX: u32 = 0xfffc;
+// Of the types of code and data segments.
+export const ACCESSED: u32 = 1;
+export const TYPE_READABLE_WRITABLE: u32 = 2;
+export const TYPE_CONFORMING: u32 = 4;
+export const TYPE_CODE: u32 = 8;
 const TYPE_LDT: u32 = 2;
 /** G, D, present, code, readable, accessed. */
 const FLAT_CODE: u32 = 0xc09b;
@@ -45,26 +48,37 @@ export function writeSystem(e: Emulator, linear: u64, size: u32, value: u64): bo
   return true;
 }
 
-/** Linear address of a selector's descriptor; U64.MAX_VALUE when the table ends before it. */
-export function descriptorAddress(e: Emulator, selector: u32): u64 {
+/** Linear address of a selector's descriptor of `bytes` bytes; U64.MAX_VALUE when the table ends before its last one. */
+export function descriptorAddress(e: Emulator, selector: u32, bytes: u32 = 8): u64 {
   const vcpu = e.vcpu;
   const offset = selector & 0xfff8;
+  const last = offset + bytes - 1;
   if ((selector & SELECTOR_LOCAL) == 0) {
-    return offset + 7 <= vcpu.gdtrLimit ? vcpu.gdtrBase + offset : U64.MAX_VALUE;
+    return last <= vcpu.gdtrLimit ? vcpu.gdtrBase + offset : U64.MAX_VALUE;
   }
   const local = vcpu.segment(SEG_LDTR);
   const usable = (local.access & SEGMENT_UNUSABLE) == 0;
-  return usable && offset + 7 <= local.limit ? local.base + offset : U64.MAX_VALUE;
+  return usable && last <= local.limit ? local.base + offset : U64.MAX_VALUE;
+}
+
+/** Bits 0 to 31 of a descriptor's base. */
+export function descriptorBase(descriptor: u64): u64 {
+  return ((descriptor >> 16) & 0xffffff) | ((descriptor >> 56) << 24);
+}
+
+/** Offset of the last byte of its segment. */
+export function descriptorLimit(descriptor: u64): u32 {
+  const high = <u32>(descriptor >> 32);
+  const limit = (<u32>descriptor & 0xffff) | (high & 0xf0000);
+  return ((high >> 8) & SEGMENT_GRANULARITY) != 0 ? (limit << 12) | 0xfff : limit;
 }
 
 /** Fills a segment register from a selector and its descriptor. */
 export function setFromDescriptor(segment: Segment, selector: u32, descriptor: u64): void {
-  const high = <u32>(descriptor >> 32);
-  const limit = (<u32>descriptor & 0xffff) | (high & 0xf0000);
   segment.selector = selector;
-  segment.base = ((descriptor >> 16) & 0xffffff) | (((descriptor >> 56) & 0xff) << 24);
-  segment.access = (high >> 8) & 0xf0ff;
-  segment.limit = (segment.access & SEGMENT_GRANULARITY) != 0 ? (limit << 12) | 0xfff : limit;
+  segment.base = descriptorBase(descriptor);
+  segment.access = <u32>(descriptor >> 40) & 0xf0ff;
+  segment.limit = descriptorLimit(descriptor);
 }
 
 /**
@@ -80,22 +94,24 @@ export function setUnchecked(segment: Segment, index: u32, selector: u32, cpl: u
 }
 
 /** A segment register that holds no segment. */
-function setUnusable(segment: Segment, selector: u32): void {
+export function setUnusable(segment: Segment, selector: u32): void {
   segment.selector = selector;
   segment.base = 0;
   segment.limit = 0;
   segment.access = SEGMENT_UNUSABLE;
 }
 
-function failSelector(e: Emulator, vector: u32, selector: u32): bool {
-  return failWith(e, vector, selector & 0xfffc);
+/** Ends the instruction with an exception whose error code names a selector. */
+export function failSelector(e: Emulator, vector: u32, selector: u32): bool {
+  assert(selector <= 0xffff, "descriptor: selector");
+  return failWith(e, vector, selector & SELECTOR_INDEX);
 }
 
 /** LDTR, as a task switch loads it: a null selector is no LDT. */
 export function loadLocalTable(e: Emulator, selector: u32): bool {
   const segment = e.vcpu.segment(SEG_LDTR);
   setUnusable(segment, selector);
-  if ((selector & 0xfffc) == 0) return true;
+  if ((selector & SELECTOR_INDEX) == 0) return true;
   const at = descriptorAddress(e, selector);
   if ((selector & SELECTOR_LOCAL) != 0 || at == U64.MAX_VALUE) return failSelector(e, VECTOR_TS, selector);
   if (!readSystem(e, at, 8)) return false;
@@ -114,7 +130,7 @@ export function loadLocalTable(e: Emulator, selector: u32): bool {
  */
 export function loadSegment(e: Emulator, index: u32, selector: u32, cpl: u32): bool {
   const segment = e.vcpu.segment(index);
-  if ((selector & 0xfffc) == 0) {
+  if ((selector & SELECTOR_INDEX) == 0) {
     return index == SEG_CS || index == SEG_SS ? failSelector(e, VECTOR_TS, selector) : true;
   }
   const at = descriptorAddress(e, selector);

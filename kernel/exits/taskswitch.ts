@@ -30,6 +30,7 @@ import {
 } from "../vcpu/vcpu";
 import {
   descriptorAddress,
+  descriptorBase,
   loadLocalTable,
   loadSegment,
   readSystem,
@@ -129,7 +130,7 @@ function enterTask(e: Emulator, selector: u32, at: u64, descriptor: u64, cause: 
   const busy = descriptor | ((<u64>TSS_BUSY) << 32);
   const form = tssForm(<u32>(descriptor >> 40));
   const nested = cause == BY_CALL || cause == BY_GATE;
-  const base = ((descriptor >> 16) & 0xffffff) | ((descriptor >> 56) << 24);
+  const base = descriptorBase(descriptor);
   if (!tssReachable(e, base, form) || !readTask(e, base, form)) return false;
   if (nested && !writeSystem(e, base, 2, oldSelector)) return false;
   if (cause != BY_IRET && !writeSystem(e, at + 4, 4, busy >> 32)) return false;

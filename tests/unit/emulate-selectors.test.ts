@@ -167,6 +167,14 @@ test("long mode: the base must be canonical, the upper half typeless and within 
   }
 });
 
+test("long mode: the last selector of all has no upper half, whatever the first entry holds", () => {
+  prepare(64);
+  m.set("gdtrLimit", 0xffff);
+  m.cpu.store(GDT + 0xfff8n, 8, descriptor(0x82));
+  expect(run(LLDT, 0xfff8)).toBe("#13(65528)");
+  expect(held(LDTR)[0]).toBe(0x99);
+});
+
 test("real mode has none of them", () => {
   for (const bytes of [LLDT, LTR, VERR, VERW, LAR, LSL]) {
     prepare(16);

@@ -17,14 +17,28 @@ import {
   SEGMENT_LONG,
   SEGMENT_PRESENT,
   SEGMENT_TYPE_MASK,
-  SEGMENT_UNUSABLE,
   SEG_CS,
   SEG_FS,
   SEG_GS,
   SEG_SS,
 } from "../../vcpu/registers";
 import { completeStackSegment } from "../advance";
-import { descriptorAddress, readSystem, setFromDescriptor, setVirtual8086, writeSystem } from "../descriptor";
+import {
+  ACCESSED,
+  descriptorAddress,
+  descriptorLimit,
+  failSelector,
+  readSystem,
+  SELECTOR_INDEX,
+  SELECTOR_RPL,
+  setFromDescriptor,
+  setUnusable,
+  setVirtual8086,
+  TYPE_CODE,
+  TYPE_CONFORMING,
+  TYPE_READABLE_WRITABLE,
+  writeSystem,
+} from "../descriptor";
 import { part, readBlock, setPart, writeBlock } from "./block";
 import { Emulator, isRealMode, privilegeLevel, segmentOf } from "./emulator";
 import { CODE_64, OP_CALL_FAR, OP_LOAD_SEGMENT, OP_POP_SEGMENT, OP_RET_FAR } from "./instruction";
@@ -33,25 +47,14 @@ import { openRmSized, readRegister, writeRegister } from "./operand";
 import { refuse } from "./refuse";
 import { peekStack, pushValue, setStackPointer, stackSize } from "./stack";
 
-const ACCESSED: u32 = 1;
-export const TYPE_READABLE_WRITABLE: u32 = 2;
-export const TYPE_CONFORMING: u32 = 4;
-export const TYPE_CODE: u32 = 8;
 /** Types of system descriptors, a bit each: 32-bit call gate; that, 16-bit call gate, task gate, both kinds of available TSS. */
 const LONG_TRANSFER_TYPES: u32 = 1 << 12;
 const TRANSFER_TYPES: u32 = (1 << 12) | (1 << 4) | (1 << 5) | (1 << 1) | (1 << 9);
-export const SELECTOR_RPL: u32 = 3;
-export const SELECTOR_INDEX: u32 = 0xfffc;
 
 export function isLongMode(e: Emulator): bool {
   if (isDefined(CHECKED))
     assert((e.vcpu.valid & GROUP_CONTROL) != 0, "segments: control registers are not valid");
   return (e.vcpu.efer & EFER_LMA) != 0;
-}
-
-export function failSelector(e: Emulator, vector: u32, selector: u32): bool {
-  assert(selector <= 0xffff, "segments: selector");
-  return failWith(e, vector, selector & SELECTOR_INDEX);
 }
 
 /** Reads a selector's descriptor into `e.value`. */
@@ -124,10 +127,8 @@ function loadNull(e: Emulator, index: u32, selector: u32): bool {
   if (index == SEG_SS && (e.mode != CODE_64 || cpl == 3 || selector != cpl)) return failWith(e, VECTOR_GP, 0);
   change(e.vcpu, GROUP_SEGMENTS);
   const segment = e.vcpu.segment(index);
-  segment.selector = selector;
-  segment.base = 0;
-  segment.limit = 0;
-  segment.access = SEGMENT_UNUSABLE | (index == SEG_SS ? cpl << SEGMENT_DPL_SHIFT : 0);
+  setUnusable(segment, selector);
+  if (index == SEG_SS) segment.access |= cpl << SEGMENT_DPL_SHIFT;
   return true;
 }
 
@@ -306,7 +307,7 @@ function checkCode(e: Emulator, selector: u32, offset: u64): bool {
   const long = isLongMode(e) && (access & SEGMENT_LONG) != 0;
   if (!right || (long && (access & SEGMENT_DEFAULT_BIG) != 0)) return failSelector(e, VECTOR_GP, selector);
   if ((access & SEGMENT_PRESENT) == 0) return failSelector(e, VECTOR_NP, selector);
-  const reachable = long ? isCanonical(e, offset) : offset <= limitOf(e.value);
+  const reachable = long ? isCanonical(e, offset) : offset <= <u64>descriptorLimit(e.value);
   return reachable || failWith(e, VECTOR_GP, 0);
 }
 
@@ -315,12 +316,6 @@ function isGateOrTask(e: Emulator, access: u32): bool {
   assert((access & SEGMENT_CODE_OR_DATA) == 0, "segments: not a system descriptor");
   const bit: u32 = 1 << (access & SEGMENT_TYPE_MASK);
   return ((isLongMode(e) ? LONG_TRANSFER_TYPES : TRANSFER_TYPES) & bit) != 0;
-}
-
-export function limitOf(descriptor: u64): u64 {
-  const limit = (descriptor & 0xffff) | ((descriptor >> 32) & 0xf0000);
-  assert(limit <= 0xfffff, "segments: 20 bits of a limit");
-  return (descriptor & (1 << 55)) != 0 ? (limit << 12) | 0xfff : limit;
 }
 
 /** Loads CS and goes on at `offset`. False: the descriptor could not be marked as accessed. */

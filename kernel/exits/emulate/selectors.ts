@@ -13,24 +13,27 @@ import {
   SEGMENT_DPL_SHIFT,
   SEGMENT_PRESENT,
   SEGMENT_TYPE_MASK,
-  SEGMENT_UNUSABLE,
 } from "../../vcpu/registers";
-import { descriptorAddress, setFromDescriptor, TSS_BUSY } from "../descriptor";
+import {
+  descriptorAddress,
+  descriptorBase,
+  descriptorLimit,
+  failSelector,
+  SELECTOR_INDEX,
+  SELECTOR_LOCAL,
+  SELECTOR_RPL,
+  setFromDescriptor,
+  setUnusable,
+  TSS_BUSY,
+  TYPE_CODE,
+  TYPE_CONFORMING,
+  TYPE_READABLE_WRITABLE,
+} from "../descriptor";
 import { Emulator, isRealMode, privilegeLevel } from "./emulator";
 import { setFlag } from "./flags";
 import { failWith, isCanonical, locateLinear, readOperand, writeOperand } from "./linear";
 import { loadRmSized, openRmSized, writeRegister } from "./operand";
-import {
-  failSelector,
-  isLongMode,
-  limitOf,
-  readDescriptor,
-  SELECTOR_INDEX,
-  SELECTOR_RPL,
-  TYPE_CODE,
-  TYPE_CONFORMING,
-  TYPE_READABLE_WRITABLE,
-} from "./segments";
+import { isLongMode, readDescriptor } from "./segments";
 import { OP_LOAD_SELECTOR, OP_VERIFY } from "./instruction";
 
 // Types of system descriptors, a bit each.
@@ -45,7 +48,8 @@ const CALL_GATE: u32 = 1 << 12;
 const GATES: u32 = CALL_GATE | (1 << 4) | (1 << 5);
 /** Bits of the descriptor's upper half that LAR gives. */
 const ACCESS_RIGHTS: u64 = 0x00ff_ff00;
-const SELECTOR_LOCAL: u32 = 4;
+/** A system descriptor in long mode. */
+const LONG_BYTES: u32 = 16;
 const OPCODE_LSL: u32 = 0x103;
 
 /** The selector, from a register or memory, into `e.value`; real mode has none of these instructions. */
@@ -89,27 +93,22 @@ export function executeLoadSelector(e: Emulator): bool {
 function loadNoTable(e: Emulator, selector: u32): bool {
   assert((selector & SELECTOR_INDEX) == 0, "selectors: not a null selector");
   change(e.vcpu, GROUP_SEGMENTS);
-  const segment = e.vcpu.segment(SEG_LDTR);
-  segment.selector = selector;
-  segment.base = 0;
-  segment.limit = 0;
-  segment.access = SEGMENT_UNUSABLE;
+  setUnusable(e.vcpu.segment(SEG_LDTR), selector);
   return true;
 }
 
 /** Bits 32 to 63 of the base into `e.value`: in long mode these descriptors have 16 bytes, and the base must be canonical. */
 function readUpperBase(e: Emulator, selector: u32, descriptor: u64): bool {
   assert((selector & SELECTOR_LOCAL) == 0, "selectors: it is in the GDT");
-  const lower = ((descriptor >> 16) & 0xffffff) | ((descriptor >> 56) << 24);
   e.value = 0;
   if (!isLongMode(e)) return true;
-  const at = descriptorAddress(e, selector + 8);
+  const at = descriptorAddress(e, selector, LONG_BYTES);
   if (at == U64.MAX_VALUE) return failSelector(e, VECTOR_GP, selector);
-  if (!locateLinear(e, e.source, at, 8, WALK_READ)) return false;
+  if (!locateLinear(e, e.source, at + 8, 8, WALK_READ)) return false;
   const upper = readOperand(e, e.source);
   // The type of the upper half must be 0, so that nobody loads it as a descriptor.
   const typed = ((upper >> 40) & (SEGMENT_CODE_OR_DATA | SEGMENT_TYPE_MASK)) != 0;
-  const base = lower | (upper << 32);
+  const base = descriptorBase(descriptor) | (upper << 32);
   if (typed || !isCanonical(e, base)) return failSelector(e, VECTOR_GP, selector);
   e.value = upper & 0xffffffff;
   return true;
@@ -165,7 +164,7 @@ export function executeDescribe(e: Emulator): bool {
     (access & SEGMENT_CODE_OR_DATA) != 0 || isSystem(access, describedTypes(isLongMode(e), limit));
   const told = known && isVisible(e, selector, access);
   setFlag(e, RFLAGS_ZF, told);
-  const value = limit ? limitOf(descriptor) : (descriptor >> 32) & ACCESS_RIGHTS;
+  const value = limit ? <u64>descriptorLimit(descriptor) : (descriptor >> 32) & ACCESS_RIGHTS;
   if (told) writeRegister(e.vcpu, i, i.register, i.operandSize, value);
   return true;
 }
