@@ -35,6 +35,7 @@ const ROUND_TRIPS: Row[] = [
   ...KINDS,
   ...again("crowded", "tables crowded"),
   ...again("paged", "4-level paging"),
+  ["waiting-in", "port IN, an interrupt waits for its window", 250],
   ["wake-up", "self-IPI, HLT, handler, EOI", 3000],
   ["nested-fault", "nested page fault, first touch", 800],
   ["crowded-nested-fault", "nested page fault, first touch, tables crowded", 800],
