@@ -2,11 +2,9 @@
 // memory map, the clock's ticks. There are no disks. Sources: IBM, "Personal System/2 and Personal Computer BIOS Interface
 // Technical Reference"; ACPI specification, "System Address Map Interfaces" (INT 15h, E820h).
 import { CR0_PE, RFLAGS_CF, RFLAGS_ZF } from "../../arch/cr";
-import { PIC_MASTER, PIC_SLAVE, pic8259Write } from "../../devices/pic8259";
-import { rtcRead, rtcWrite } from "../../devices/rtc";
-import { uart16550Read, uart16550Write } from "../../devices/uart16550";
 import { guestLoad64, guestStore16, guestStore32, guestStore8, guestWrite } from "../../mm/guestmem";
 import { change, need } from "../../vcpu/backend";
+import { portIn, portOut } from "../../vcpu/machine";
 import {
   GROUP_CONTROL,
   GROUP_SEGMENTS,
@@ -29,9 +27,8 @@ import {
   memoryMapEntry,
   ramBelow4G,
 } from "../memory-map";
-import { DEVICE_RTC, platformOf } from "../platform";
-import { settlePic, settleUart, touch } from "../settle";
-import { requestReset, Vm, vmNow, vmOf } from "../vm";
+import { PORT_COM1, PORT_PIC_MASTER, PORT_PIC_SLAVE, PORT_RTC } from "../ports";
+import { requestReset, Vm, vmOf } from "../vm";
 import { INT_KEYBOARD, INT_NO_BOOT, INT_TIMER, NO_STUB, stubVector } from "./stubs";
 
 const INT_VIDEO: u32 = 0x10;
@@ -48,13 +45,11 @@ const FLAGS_ON_STACK: u64 = 4;
 const WORD: u64 = 0xffff;
 const SMAP: u32 = 0x534d4150;
 const END_OF_INTERRUPT: u32 = 0x20;
-const RTC_INDEX: u32 = 0;
-const RTC_DATA: u32 = 1;
-/** Register C. */
+/** The clock's register C. */
 const RTC_FLAGS: u32 = 0x0c;
-const UART_DATA: u32 = 0;
-const UART_STATUS: u32 = 5;
-const UART_RECEIVED: u32 = 1;
+/** Line status, behind the data, and its bit for a byte that has come. */
+const PORT_COM1_STATUS: u32 = PORT_COM1 + 5;
+const RECEIVED: u32 = 1;
 /** 80 columns of text, mode 3. */
 const VIDEO_MODE: u64 = 0x5003;
 const CURSOR_SHAPE: u64 = 0x0607;
@@ -75,7 +70,7 @@ export function biosCall(vcpu: Vcpu): void {
   if (vector == NO_STUB) return;
   const vm = vmOf(vcpu);
   if (vector == INT_TIMER) tick(vm);
-  else if (vector == INT_RTC) silenceRtc(vm, vcpu);
+  else if (vector == INT_RTC) silenceRtc(vcpu);
   if (vector < INT_VIDEO) endInterrupt(vcpu, false);
   else if (vector >= INT_SECOND_PIC) endInterrupt(vcpu, true);
   else serve(vm, vcpu, vector);
@@ -84,7 +79,7 @@ export function biosCall(vcpu: Vcpu): void {
 function serve(vm: Vm, vcpu: Vcpu, vector: u32): void {
   switch (vector) {
     case INT_VIDEO:
-      return video(vm, vcpu);
+      return video(vcpu);
     case INT_EQUIPMENT:
       return setWord(vcpu, loadWord(vm, BDA_EQUIPMENT));
     case INT_MEMORY_SIZE:
@@ -94,7 +89,7 @@ function serve(vm: Vm, vcpu: Vcpu, vector: u32): void {
     case INT_KEYBOARD:
       return keyboard(vm, vcpu);
     case INT_NO_BOOT:
-      return print(vm, vcpu, NO_BOOT);
+      return print(vcpu, NO_BOOT);
     case INT_BOOTSTRAP:
       return requestReset(vm);
     case INT_CLOCK:
@@ -152,32 +147,27 @@ function tick(vm: Vm): void {
 }
 
 /** Register C is read: until then the clock's line stays high, and no edge tells of its next interrupt. */
-function silenceRtc(vm: Vm, vcpu: Vcpu): void {
-  const p = platformOf(vm);
-  const now = vmNow(vm);
-  rtcWrite(p.rtc, RTC_INDEX, 1, RTC_FLAGS, now);
-  rtcRead(p.rtc, RTC_DATA, 1, now);
-  touch(vcpu, p, DEVICE_RTC);
+function silenceRtc(vcpu: Vcpu): void {
+  portOut(vcpu, PORT_RTC, 1, RTC_FLAGS);
+  portIn(vcpu, PORT_RTC + 1, 1);
 }
 
 function endInterrupt(vcpu: Vcpu, second: bool): void {
-  const p = platformOf(vmOf(vcpu));
-  if (second) pic8259Write(p.pic, PIC_SLAVE, 1, END_OF_INTERRUPT, 0);
-  pic8259Write(p.pic, PIC_MASTER, 1, END_OF_INTERRUPT, 0);
-  settlePic(vcpu, p);
+  if (second) portOut(vcpu, PORT_PIC_SLAVE, 1, END_OF_INTERRUPT);
+  portOut(vcpu, PORT_PIC_MASTER, 1, END_OF_INTERRUPT);
 }
 
 // --- services -----------------------------------------------------------------------------------------------------------
 
 /** INT 10h: teletype output goes to the serial console; the rest of a screen there is not. */
-function video(vm: Vm, vcpu: Vcpu): void {
+function video(vcpu: Vcpu): void {
   switch (high(vcpu.rax)) {
     case 0x03:
       vcpu.rcx = withWord(vcpu.rcx, CURSOR_SHAPE);
       vcpu.rdx = withWord(vcpu.rdx, 0);
       break;
     case 0x0e:
-      printByte(vm, vcpu, <u32>vcpu.rax & 0xff);
+      portOut(vcpu, PORT_COM1, 1, <u32>vcpu.rax & 0xff);
       break;
     case 0x0f:
       setWord(vcpu, VIDEO_MODE);
@@ -188,15 +178,8 @@ function video(vm: Vm, vcpu: Vcpu): void {
   }
 }
 
-function printByte(vm: Vm, vcpu: Vcpu, byte: u32): void {
-  const p = platformOf(vm);
-  const now = vmNow(vm);
-  uart16550Write(p.uart, UART_DATA, 1, byte, now);
-  settleUart(vcpu, p, false, now);
-}
-
-function print(vm: Vm, vcpu: Vcpu, text: string): void {
-  for (let i = 0; i < text.length; i++) printByte(vm, vcpu, text.charCodeAt(i));
+function print(vcpu: Vcpu, text: string): void {
+  for (let i = 0; i < text.length; i++) portOut(vcpu, PORT_COM1, 1, text.charCodeAt(i));
 }
 
 /** INT 15h: how much memory there is, and the A20 gate, which is always open. */
@@ -267,11 +250,8 @@ function setLiveCarry(vcpu: Vcpu, on: bool): void {
 /** Whether there is a key in the BIOS data area, taken from the serial port if there was none. */
 function findKey(vm: Vm, vcpu: Vcpu): bool {
   if (loadWord(vm, BDA_KEY_PRESENT) != 0) return true;
-  const p = platformOf(vm);
-  const now = vmNow(vm);
-  if ((uart16550Read(p.uart, UART_STATUS, 1, now) & UART_RECEIVED) == 0) return false;
-  const key = uart16550Read(p.uart, UART_DATA, 1, now);
-  settleUart(vcpu, p, true, now);
+  if ((portIn(vcpu, PORT_COM1_STATUS, 1) & RECEIVED) == 0) return false;
+  const key = portIn(vcpu, PORT_COM1, 1) & 0xff;
   guestStore16(vm.memory, BDA_KEY, key);
   guestStore16(vm.memory, BDA_KEY_PRESENT, 1);
   return true;

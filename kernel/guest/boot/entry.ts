@@ -1,4 +1,5 @@
-// The processor as boot protocols hand it over: flat segments, interrupts off, in 32-bit protected or 64-bit long mode.
+// The processor as boot protocols hand it over: interrupts off, in 32-bit protected or 64-bit long mode with flat segments, or in
+// real mode.
 import { CR0_ET, CR0_NE, CR0_PE, CR0_PG, CR4_PAE } from "../../arch/cr";
 import { EFER_LMA, EFER_LME } from "../../arch/msr";
 import { guestFill, guestStore64 } from "../../mm/guestmem";
@@ -35,7 +36,10 @@ const ACCESS_CODE32: u32 = 0xc09b;
 const ACCESS_CODE64: u32 = 0xa09b;
 const ACCESS_DATA: u32 = 0xc093;
 const ACCESS_TASK: u32 = 0x008b;
+const ACCESS_CODE16: u32 = 0x009b;
+const ACCESS_DATA16: u32 = 0x0093;
 const FLAT_LIMIT: u32 = 0xffffffff;
+const REAL_LIMIT: u32 = 0xffff;
 const TASK_LIMIT: u32 = 0x67;
 
 const PAGE: u64 = 4096;
@@ -59,6 +63,19 @@ export function enterLong(vm: Vm, entry: u64): Vcpu {
   vcpu.cr3 = bootPageTables(vm);
   vcpu.cr4 = CR4_PAE;
   vcpu.efer = EFER_LME | EFER_LMA;
+  return vcpu;
+}
+
+/** Real mode: code at `entry`, the stack in the boot data, the other segments at `data`; all multiples of 16 below 1 MiB. */
+export function enterReal(vm: Vm, entry: u64, data: u64): Vcpu {
+  const vcpu = vmVcpu(vm, 0);
+  change(vcpu, GROUP_RIP | GROUP_STACK_FLAGS | GROUP_SEGMENTS | GROUP_CONTROL);
+  vcpu.rip = 0;
+  vcpu.rsp = bootStackTop(vm) - vm.bootData;
+  vcpu.cr0 = CR0_ET;
+  for (let index: u32 = SEG_ES; index <= SEG_GS; index++) setParagraph(vcpu, index, data, ACCESS_DATA16);
+  setParagraph(vcpu, SEG_CS, entry, ACCESS_CODE16);
+  setParagraph(vcpu, SEG_SS, vm.bootData, ACCESS_DATA16);
   return vcpu;
 }
 
@@ -97,6 +114,12 @@ function setSegment(vcpu: Vcpu, index: u32, selector: u32, limit: u32, access: u
   segment.base = 0;
   segment.limit = limit;
   segment.access = access;
+}
+
+function setParagraph(vcpu: Vcpu, index: u32, base: u64, access: u32): void {
+  assert((base & 15) == 0 && base >> 20 == 0, "boot: no paragraph of real mode");
+  setSegment(vcpu, index, <u32>(base >> 4), REAL_LIMIT, access);
+  vcpu.segment(index).base = base;
 }
 
 /** PML4, PDPT and four page directories of 2 MiB pages. */
