@@ -5,6 +5,7 @@ import { EXIT, ExitsMachine, OUTCOME, RAX, RCX, RDI, RSP } from "./exits-machine
 
 const FETCH = 4;
 const WRITE = 2;
+const IO_STRING = 4;
 const GVA_VALID = 32;
 const PAGE_WALK = 16;
 const HOLE = 0x9000_0000n;
@@ -52,6 +53,24 @@ describe("code outside RAM", () => {
     const fields = { gpa: HOLE + 0x40n, flags: 1, byteCount: 15, bytes0: 0x078bn, bytes1: 0n };
     expect(m.exit(EXIT.nestedFault, fields)).toBe(OUTCOME.advance); // mov eax, [rdi]
     expect(m.reg(RAX)).toBe(7n);
+  });
+
+  test("string I/O that has become another instruction leaves that one as it is remembered", () => {
+    const device = HOLE + 0x40n;
+    const load = () => {
+      m.setReg(RAX, 0n);
+      expect(m.finish(m.exit(EXIT.nestedFault, { gpa: device, flags: 1 }))).toBe(OUTCOME.resume);
+      return m.reg(RAX);
+    };
+    m.setDevice(device, 4, 0x1122_3344n);
+    m.setReg(RDI, device);
+    m.code(0x1000n, [0x8b, 0x07]); // mov eax, [rdi]
+    expect(load()).toBe(0x1122_3344n);
+    m.code(0x1000n, [0x8b, 0x07]);
+    // OUTSB, as the processor reported it; another CPU of the guest has written the MOV since.
+    expect(m.exit(EXIT.io, { port: 0x80, size: 1, flags: IO_STRING })).toBe(OUTCOME.resume);
+    m.code(0x1000n, [0x8b, 0x07]);
+    expect(load()).toBe(0x1122_3344n);
   });
 
   test("an instruction at the end of RAM goes on in ones", () => {
