@@ -1,7 +1,7 @@
 // Code, page tables, the IDT and the stack outside RAM, and instructions that the emulator does not cover: the guest gets what a
 // computer gives, all ones or an exception, and its VM goes on.
 import { beforeEach, describe, expect, test } from "vitest";
-import { EXIT, ExitsMachine, OUTCOME, RAX, RCX, RDI, RSP } from "./exits-machine.js";
+import { EXIT, ExitsMachine, OUTCOME, RAX, RCX, RDI, RDX, RSI, RSP } from "./exits-machine.js";
 
 const FETCH = 4;
 const WRITE = 2;
@@ -71,6 +71,18 @@ describe("code outside RAM", () => {
     expect(m.exit(EXIT.io, { port: 0x80, size: 1, flags: IO_STRING })).toBe(OUTCOME.resume);
     m.code(0x1000n, [0x8b, 0x07]);
     expect(load()).toBe(0x1122_3344n);
+  });
+
+  test.each([
+    ["INS", 0x6d, 0],
+    ["OUTS", 0x6f, 1],
+  ])("%s with REX.W moves four bytes, met anywhere", (_name, opcode, register) => {
+    const index = register === 0 ? RDI : RSI;
+    m.setReg(index, 0x4000n);
+    m.setReg(RDX, 0x80n);
+    m.code(0x1000n, [0x48, opcode]);
+    expect(m.finish(m.exit(EXIT.nestedFault, { gpa: HOLE, flags: PAGE_WALK | 1 }))).toBe(OUTCOME.resume);
+    expect([m.reg(index), m.get("rip")]).toEqual([0x4004n, 0x1002n]);
   });
 
   test("an instruction at the end of RAM goes on in ones", () => {
