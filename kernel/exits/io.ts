@@ -50,8 +50,6 @@ function handleStringIo(vcpu: Vcpu): u32 {
   const operation = e.instruction.operation;
   // Another CPU of the guest may have changed the bytes since: what is there now is run, if it is string I/O at all.
   if (operation != OP_INS && operation != OP_OUTS) return OUTCOME_RESUME;
-  // With REX.W the operand is still four bytes wide. Not before: another instruction is remembered with its own size.
-  e.instruction.operandSize = exit.size;
   return runString(e);
 }
 

@@ -99,6 +99,7 @@ function run(row: Row): string | null {
 
 const movsb = [0xa4];
 const insb = [0x6c];
+const insw = [0x66, 0x6d];
 const outsb = [0x6e];
 const load = [0x8b, 0x07]; // mov eax, [rdi]
 const store = [0x89, 0x07]; // mov [rdi], eax
@@ -120,6 +121,9 @@ function task(limit: number): () => void {
     m.cpu.store(TSS + 104n + 0x60n, 2, 2n);
   };
 }
+
+/** INS and OUTS of a port, under that TSS. */
+const ofPort = (port: bigint) => ({ registers: { [RDI]: DEVICE, [RDX]: port }, prepare: task(0x1000) });
 
 const pages: Row[] = [
   { name: "a page that is not there", bytes: load, registers: at(ABSENT), expected: "#14(4)" },
@@ -312,25 +316,16 @@ const privileges: Row[] = [
     prepare: task(103),
     expected: "#13(0)",
   },
+  { name: "INS of a port that the map opens", bytes: insb, ...ofPort(0x300n), expected: null },
+  { name: "INS of a port that it closes", bytes: insb, ...ofPort(0x301n), expected: "#13(0)" },
+  { name: "INS of two ports, one closed", bytes: insw, ...ofPort(0x300n), expected: "#13(0)" },
+  // Those that exited, the processor has checked, for as many ports as it reported.
+  { name: "INS that exited", bytes: insb, ...ofPort(0x301n), io: ACCESS_IN | STRING, expected: null },
   {
-    name: "INS of a port that the map opens",
-    bytes: insb,
-    registers: { [RDI]: DEVICE, [RDX]: 0x300n },
-    prepare: task(0x1000),
-    expected: null,
-  },
-  {
-    name: "INS of a port that it closes",
-    bytes: insb,
-    registers: { [RDI]: DEVICE, [RDX]: 0x301n },
-    prepare: task(0x1000),
-    expected: "#13(0)",
-  },
-  {
-    name: "INS of two ports, one of them closed",
-    bytes: [0x66, 0x6d],
-    registers: { [RDI]: DEVICE, [RDX]: 0x300n },
-    prepare: task(0x1000),
+    name: "INS that is wider now",
+    bytes: insw,
+    ...ofPort(0x300n),
+    io: ACCESS_IN | STRING,
     expected: "#13(0)",
   },
   { name: "INS with IOPL 3", bytes: insb, registers: at(DEVICE), rflags: IOPL3, expected: null },

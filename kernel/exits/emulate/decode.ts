@@ -19,12 +19,12 @@ import {
   IMM16,
   IMM16_8,
   IMM8,
+  IMMV,
+  IMMZ,
   IMM_FAR,
   IMM_MOFFS,
   IMM_NONE,
   IMM_REL,
-  IMMV,
-  IMMZ,
   Instruction,
   LOCKABLE,
   MEMORY_ONLY,
@@ -35,14 +35,16 @@ import {
   OP_BMI,
   OP_CALL,
   OP_CALL_RELATIVE,
+  OP_INS,
   OP_JMP,
   OP_LOAD_SEGMENT,
   OP_MOV,
+  OP_MOVBE,
   OP_MOV_FROM_CR,
   OP_MOV_FROM_DR,
   OP_MOV_TO_DR,
-  OP_MOVBE,
   OP_OTHER,
+  OP_OUTS,
   OP_POPCNT,
   OP_RET,
   OP_STORE_SEGMENT,
@@ -331,6 +333,8 @@ function decodeSizes(i: Instruction): void {
     i.addressSize = (i.prefixes & PREFIX_ADDRESS) != 0 ? 4 : 8;
     const wide = (i.rex & REX_W) != 0 || (!narrow && (attributes & DEFAULT64) != 0);
     i.operandSize = wide || alwaysWide(attributes) ? 8 : narrow ? 2 : 4;
+    // A port has 32 bits at most.
+    if (isPortString(attributes)) i.operandSize = min<u32>(i.operandSize, 4);
   } else {
     const toggled: u32 = i.mode == CODE_16 ? CODE_32 : CODE_16;
     i.addressSize = (i.prefixes & PREFIX_ADDRESS) != 0 ? toggled : i.mode;
@@ -346,6 +350,11 @@ function alwaysWide(attributes: u32): bool {
   const operation = attributes & ATTRIBUTE_OPERATION;
   const near = operation == OP_CALL || operation == OP_CALL_RELATIVE || operation == OP_JMP || operation == OP_RET;
   return near || isSystemMove(attributes);
+}
+
+function isPortString(attributes: u32): bool {
+  const operation = attributes & ATTRIBUTE_OPERATION;
+  return operation == OP_INS || operation == OP_OUTS;
 }
 
 function isSystemMove(attributes: u32): bool {

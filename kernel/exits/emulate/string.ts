@@ -41,9 +41,7 @@ export function runString(e: Emulator): u32 {
   // Two operands: a nested fault's address does not say which.
   e.faultGpa = NO_GPA;
   vcpu.exit.nextRip = e.nextRip;
-  // With REX.W the operand of INS and OUTS is still four bytes wide.
-  if (isPortString(i.operation)) i.operandSize = min<u32>(i.operandSize, 4);
-  if (isPortString(i.operation) && vcpu.exit.kind != EXIT_IO && !mayUsePort(e, port(e), i.operandSize))
+  if (isPortString(i.operation) && !isPortChecked(e) && !mayUsePort(e, port(e), i.operandSize))
     return e.outcome;
   if (!repeated) return runElement(e) ? OUTCOME_ADVANCE : e.outcome;
   let left = readRegister(vcpu, i, RCX, i.addressSize);
@@ -132,6 +130,12 @@ function runElement(e: Emulator): bool {
       step(e, RSI);
       return true;
   }
+}
+
+/** Whether the processor has checked, at the exit, that the guest may use the port: for as many bytes as it reported. */
+function isPortChecked(e: Emulator): bool {
+  const exit = e.vcpu.exit;
+  return exit.kind == EXIT_IO && e.instruction.operandSize <= exit.size;
 }
 
 function isPortString(operation: u32): bool {
